@@ -1,0 +1,46 @@
+namespace Collective;
+
+/// <summary>One operation of <see cref="Communicator.AllReduceMultipleWithRetryAsync"/>.</summary>
+public sealed class AllReduceRequest
+{
+    private AllReduceRequest(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ReduceOperation operation, ulong tag)
+    {
+        Source = source;
+        Destination = destination;
+        DataType = dataType;
+        Operation = operation;
+        Tag = tag;
+    }
+
+    /// <summary>This peer's contribution.</summary>
+    public ReadOnlyMemory<byte> Source { get; }
+
+    /// <summary>Where the result goes; the same memory as <see cref="Source"/> for an in-place operation.</summary>
+    public Memory<byte> Destination { get; }
+
+    /// <summary>Element type of both buffers.</summary>
+    public DataType DataType { get; }
+
+    /// <summary>How contributions are combined.</summary>
+    public ReduceOperation Operation { get; }
+
+    /// <summary>Separates this operation from the others in flight.</summary>
+    public ulong Tag { get; }
+
+    /// <summary>An in-place operation on <paramref name="buffer"/>, whose element type follows from <typeparamref name="T"/>.</summary>
+    public static AllReduceRequest InPlace<T>(Memory<T> buffer, ulong tag, ReduceOperation operation = ReduceOperation.Sum)
+        where T : unmanaged
+    {
+        var bytes = Buffers.AsBytes(buffer);
+        return new AllReduceRequest(bytes, bytes, Buffers.DataTypeOf<T>(), operation, tag);
+    }
+
+    /// <summary>An out-of-place operation from <paramref name="source"/> to <paramref name="destination"/>.</summary>
+    public static AllReduceRequest OutOfPlace<T>(ReadOnlyMemory<T> source, Memory<T> destination, ulong tag, ReduceOperation operation = ReduceOperation.Sum)
+        where T : unmanaged
+        => new(Buffers.AsBytes(source), Buffers.AsBytes(destination), Buffers.DataTypeOf<T>(), operation, tag);
+
+    /// <summary>An operation on untyped memory holding elements of <paramref name="dataType"/>.</summary>
+    public static AllReduceRequest Untyped(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ulong tag, ReduceOperation operation = ReduceOperation.Sum)
+        => new(source, destination, dataType, operation, tag);
+}

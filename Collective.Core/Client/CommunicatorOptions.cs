@@ -1,0 +1,47 @@
+using Microsoft.Extensions.Logging;
+
+namespace Collective;
+
+/// <summary>How a communicator reaches its master and its neighbours.</summary>
+public sealed class CommunicatorOptions
+{
+    /// <summary>Default port of the master.</summary>
+    public const int DefaultMasterPort = 48148;
+
+    /// <summary>First port tried for the data listener when <see cref="ListenPort"/> is not set.</summary>
+    public const int DefaultListenPort = 48150;
+
+    /// <summary>Options for the master at <paramref name="master"/>: <c>host</c>, <c>host:port</c>, <c>192.0.2.1:48148</c> or <c>[2001:db8::1]:48148</c>.</summary>
+    public CommunicatorOptions(string master)
+    {
+        Master = master;
+    }
+
+    /// <summary>Address of the master; a name is resolved when connecting and every address it has is tried.</summary>
+    public string Master { get; }
+
+    /// <summary>Peers of one group run collectives together. Defaults to 0.</summary>
+    public uint Group { get; init; }
+
+    /// <summary>Parallel TCP connections to the next peer of the ring; one operation uses all of them. More helps long fat networks and costs two threads each.</summary>
+    /// <remarks>Defaults to 4. Range 1 to 64.</remarks>
+    public int StripeCount { get; init; } = 4;
+
+    /// <summary>Connect returns when the group has at least this many peers, admitting newcomers while it waits.</summary>
+    /// <remarks>Defaults to 1: return as soon as this peer is admitted. Range 1 to 1,024.</remarks>
+    public int MinimumWorldSize { get; init; } = 1;
+
+    /// <summary>Longest time to reach the master's port, and later each neighbour's.</summary>
+    /// <remarks>Defaults to 10 s. Range 100 ms to 10 min. Waiting to be admitted is not limited by it.</remarks>
+    public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Port on which this peer accepts data from its neighbour.</summary>
+    /// <remarks>Defaults to <see langword="null"/>: the first free port from 48150 on. 0 lets the system choose one.</remarks>
+    public int? ListenPort { get; init; }
+
+    /// <summary>Where the library logs. Defaults to nowhere.</summary>
+    public ILoggerFactory? LoggerFactory { get; init; }
+
+    /// <summary>Called with the name of each protocol point this peer passes; tests and the demo use it to end a process exactly there.</summary>
+    internal Action<string>? Probe { get; init; }
+}

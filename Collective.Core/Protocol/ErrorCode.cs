@@ -1,0 +1,38 @@
+namespace Collective;
+
+/// <summary>What went wrong. <c>docs/errors.md</c> says for each code what it means and what to do next.</summary>
+public enum ErrorCode
+{
+    /// <summary>An argument is outside what the call accepts. Nothing was sent.</summary>
+    InvalidArgument = 1,
+    /// <summary>The call is not allowed in the communicator's present state (for example: connected twice).</summary>
+    InvalidUsage = 2,
+    /// <summary>The communicator is not connected (yet, or any more).</summary>
+    NotConnected = 3,
+    /// <summary>The call needs that no collective is in flight; await the pending ones first.</summary>
+    PendingOperations = 4,
+    /// <summary>The peer group has fewer than two peers.</summary>
+    TooFewPeers = 5,
+    /// <summary>The master could not be reached.</summary>
+    MasterUnreachable = 6,
+    /// <summary>The master refused this peer; the message says why.</summary>
+    MasterRefused = 7,
+    /// <summary>The connection to the master was lost. In-place buffers have been restored.</summary>
+    MasterLost = 8,
+    /// <summary>The master removed this peer; the message says why.</summary>
+    Evicted = 9,
+    /// <summary>The operation was aborted for all peers of the group and inputs were restored. Call it again.</summary>
+    OperationAborted = 10,
+    /// <summary>Peers entered one collective with different count, data type, operation or quantisation.</summary>
+    Mismatch = 11,
+    /// <summary>Peers wait for each other in calls that can never meet; the message says who waits where.</summary>
+    CrossedCalls = 12,
+    /// <summary>A documented limit was reached.</summary>
+    LimitExceeded = 13,
+    /// <summary>The caller gave up after this peer had promised its part: the others may have committed the operation.</summary>
+    OutcomeInDoubt = 14,
+    /// <summary>The address to listen on is in use.</summary>
+    AddressInUse = 15,
+    /// <summary>A defect of Collective: please report it with the message. The communicator is dead, the process is not.</summary>
+    InternalError = 16,
+}
