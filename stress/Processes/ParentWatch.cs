@@ -1,0 +1,32 @@
+namespace Collective.Stress.Processes;
+
+/// <summary>
+/// Ends this child process when its orchestrator is gone, however that ended: the orchestrator holds the other end of the
+/// child's standard input and never writes to it, so the input ends exactly when the orchestrator does.
+/// </summary>
+internal static class ParentWatch
+{
+    /// <summary>Exit code of a child whose orchestrator is gone.</summary>
+    public const int ExitCode = 3;
+
+    public static void Start()
+        => new Thread(EndWithParent) { IsBackground = true, Name = "parent watch" }.Start();
+
+    private static void EndWithParent()
+    {
+        using var input = Console.OpenStandardInput();
+        Span<byte> ignored = stackalloc byte[64];
+        try
+        {
+            while (input.Read(ignored) > 0)
+            {
+            }
+        }
+        catch (IOException)
+        {
+            // A broken pipe says the same as its end.
+        }
+
+        Environment.Exit(ExitCode);
+    }
+}
