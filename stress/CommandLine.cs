@@ -31,10 +31,20 @@ internal static class CommandLine
         if (parsed.Action is ParseErrorAction errorAction)
         {
             errorAction.ShowHelp = false;
+            errorAction.ShowTypoCorrections = false;
         }
 
-        var exitCode = await parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = _cancelTimeout });
-        return parsed.Errors.Count > 0 && parsed.Action is ParseErrorAction ? ExitCodes.BadArguments : exitCode;
+        // A hidden subcommand is a child process, whose end is its orchestrator's business.
+        var command = parsed.CommandResult.Command;
+        var configuration = new InvocationConfiguration { ProcessTerminationTimeout = command.Hidden ? null : _cancelTimeout };
+        var exitCode = await parsed.InvokeAsync(configuration);
+        if (parsed.Action is not ParseErrorAction)
+        {
+            return exitCode;
+        }
+
+        await Console.Error.WriteLineAsync($"Run 'stress {(command is RootCommand ? "" : command.Name + " ")}--help' to see what there is.");
+        return ExitCodes.BadArguments;
     }
 
     /// <summary>An option that takes a whole number from <paramref name="min"/> to <paramref name="max"/>.</summary>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Collective.Stress.Bench;
 using Collective.Stress.Demo;
 
 namespace Collective.Stress;
@@ -11,6 +12,8 @@ internal static class Program
         {
             DemoCommand.Create(),
             DemoCommand.CreatePeer(),
+            BenchCommand.Create(),
+            BenchCommand.CreatePeer(),
         };
         return CommandLine.InvokeAsync(root, arguments);
     }

@@ -130,10 +130,6 @@ internal static class DemoCommand
             await peer.RunAsync(cancellationToken);
             return ExitCodes.Passed;
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
-        {
-            return ExitCodes.Cancelled;
-        }
         catch (Exception error) when (error is CollectiveException or InvalidOperationException or TimeoutException)
         {
             events.Write(new DemoEvent.Failed(error.Message));

@@ -47,7 +47,7 @@ internal sealed class LineDisplay(TextWriter output) : IDemoDisplay
 /// <summary>A picture that changes in place, for a person at a terminal.</summary>
 internal sealed class LiveDisplay(LiveDisplayContext context) : IDemoDisplay
 {
-    private const int SentencesMax = 8;
+    private const int SentencesMax = 12;
     private const int BarWidth = 50;
 
     private long _drawnAt;
