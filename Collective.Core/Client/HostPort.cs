@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 using System.Net;
 
@@ -6,11 +7,13 @@ namespace Collective;
 /// <summary>Text such as <c>host</c>, <c>host:port</c>, <c>192.0.2.1:48148</c>, <c>[2001:db8::1]:48148</c> or <c>2001:db8::1</c>.</summary>
 internal readonly record struct HostPort(string Host, int Port)
 {
+    private static readonly SearchValues<char> NotInHosts = SearchValues.Create(" /\\@?#\t");
+
     public static HostPort Parse(string text, int defaultPort, string what)
     {
         var (host, port) = Split(text ?? "");
         var portNumber = defaultPort;
-        if (host.Length == 0 || host.AsSpan().ContainsAny(" /\\@?#\t") || (port is not null && !int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out portNumber)) || portNumber is < 0 or > ushort.MaxValue)
+        if (host.Length == 0 || host.AsSpan().ContainsAny(NotInHosts) || (port is not null && !int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out portNumber)) || portNumber is < 0 or > ushort.MaxValue)
         {
             throw new CollectiveException(ErrorCode.InvalidArgument, $"{what} '{text}' is no address: write host:port, 192.0.2.1:48148 or [2001:db8::1]:48148");
         }

@@ -3,7 +3,7 @@ using Collective.Protocol;
 namespace Collective.Collectives;
 
 /// <summary>
-/// How a tensor is cut for a ring of <paramref name="worldSize"/> ranks: N contiguous chunks, the first (count mod N) of them one element longer,
+/// How a tensor is cut for a ring of N ranks: N contiguous chunks, the first (count mod N) of them one element longer,
 /// each cut into segments. A pure function of what all ranks agreed on, so that all cut alike.
 /// </summary>
 /// <remarks>Ring all-reduce: Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", 2009.</remarks>

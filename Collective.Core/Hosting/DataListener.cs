@@ -5,7 +5,7 @@ using Collective.Transport.Tcp;
 namespace Collective.Hosting;
 
 /// <summary>Makes a peer's transport: listens where the others can reach it.</summary>
-/// <param name="Port">The caller's choice; null: the first free one from <paramref name="FirstPort"/> on.</param>
+/// <remarks>Port: the caller's choice; null: the first free one from FirstPort on.</remarks>
 internal sealed record DataListener(int? Port, int FirstPort, int StripeCount)
 {
     /// <summary>Listens on every address, but only on loopback when the master was reached there: nobody else could be of this run.</summary>

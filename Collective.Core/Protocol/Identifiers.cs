@@ -34,7 +34,8 @@ internal readonly record struct AttemptKey(Epoch Epoch, Tag Tag, uint Ordinal)
 }
 
 /// <summary>Address of a peer's data listener as the others reach it.</summary>
-/// <param name="Address">4 or 16 bytes, network order.</param>
+/// <param name="Address">The 4 or 16 bytes as a number, most significant first.</param>
+/// <param name="IsIPv6">Whether it has 16 bytes.</param>
 /// <param name="Port">TCP port.</param>
 internal readonly record struct PeerAddress(UInt128 Address, bool IsIPv6, ushort Port)
 {

@@ -271,7 +271,7 @@ internal sealed class TcpInbound : IDisposable
         }
     }
 
-    private LinkReply Greet(TcpInboundStripe stripe, in LinkHello hello, out bool completed)
+    private LinkReply Greet(TcpInboundStripe stripe, LinkHello hello, out bool completed)
     {
         completed = false;
         if (hello.Version != MessageCodec.Version)
