@@ -78,11 +78,6 @@ internal sealed class DemoPeer : IAsyncDisposable
         var world = _communicator.World;
         var loss = _trainer.Train(_state, world.Rank, world.WorldSize, _difference);
 
-        if (step == _settings.KillAtStep && world.Rank == _settings.KillRank)
-        {
-            _victim.Arm(world.WorldSize);
-        }
-
         var result = await AverageAsync(step, cancellationToken);
         OuterOptimizer.Apply(_state, _difference);
 
@@ -90,6 +85,12 @@ internal sealed class DemoPeer : IAsyncDisposable
         var samplesPerSecond = LocalTrainer.SamplesPerStep / Stopwatch.GetElapsedTime(started).TotalSeconds;
         _events.Write(new DemoEvent.StepDone(
             step, world.Rank, world.WorldSize, loss, samplesPerSecond, result?.BytesSent ?? 0, result?.BytesReceived ?? 0));
+
+        // No other peer begins the next step before this one has answered whether somebody is pending.
+        if (CurrentStep == _settings.KillAtStep && world.Rank == _settings.KillRank)
+        {
+            _victim.Arm(world.WorldSize);
+        }
     }
 
     /// <summary>
