@@ -47,17 +47,17 @@ internal sealed class DemoOrchestrator(DemoPlan plan, IDemoDisplay display)
     }
 
     private void StartPeer(ChildGroup children, DemoPeerSettings settings, bool isNewcomer)
-        => _progress.AddPeer(children.Start(settings.ToArguments()), isNewcomer);
+        => _progress.AddPeer(children.Start(settings.ToArguments()).ProcessId, isNewcomer);
 
     private void Apply(ChildOutput output)
     {
         if (output.Line is null)
         {
-            _progress.ApplyEnd(output.Child);
+            _progress.ApplyEnd(output.Child.Index, output.Child.ExitCode, output.Child.ErrorText);
         }
         else if (JsonLines.Parse<DemoEvent>(output.Line) is { } news)
         {
-            _progress.Apply(output.Child, news);
+            _progress.Apply(output.Child.Index, news);
         }
         else
         {

@@ -87,21 +87,22 @@ internal sealed class DemoProgress(DemoPlan plan)
     /// <summary>True once the survivors have gone on without the victim as far as planned.</summary>
     public bool IsNewcomerDue => Plan.HasKill && Newcomer is null && Step == Plan.NewcomerAtStep - 1;
 
-    public void AddPeer(ChildProcess child, bool isNewcomer)
+    /// <summary>Takes in that the next peer process was started. Peers are numbered in this order, from 0.</summary>
+    public void AddPeer(int processId, bool isNewcomer)
     {
-        Peers.Add(new PeerProgress(child.Index, child.ProcessId, isNewcomer));
+        Peers.Add(new PeerProgress(Peers.Count, processId, isNewcomer));
         if (isNewcomer)
         {
-            Story.Add($"A new peer is started: {Peers[^1].Name}, process {child.ProcessId}.");
+            Story.Add($"A new peer is started: {Peers[^1].Name}, process {processId}.");
         }
     }
 
     public void Fail(string reason) => Failure ??= reason;
 
-    /// <summary>Takes in what a child wrote.</summary>
-    public void Apply(ChildProcess child, DemoEvent news)
+    /// <summary>Takes in what a peer reported.</summary>
+    public void Apply(int index, DemoEvent news)
     {
-        var peer = Peers[child.Index];
+        var peer = Peers[index];
         switch (news)
         {
             case DemoEvent.Connected connected:
@@ -142,18 +143,18 @@ internal sealed class DemoProgress(DemoPlan plan)
         }
     }
 
-    /// <summary>Takes in that a child ended.</summary>
-    public void ApplyEnd(ChildProcess child)
+    /// <summary>Takes in that the process of a peer ended, having written <paramref name="errorText"/> to standard error.</summary>
+    public void ApplyEnd(int index, int exitCode, string errorText)
     {
-        var peer = Peers[child.Index];
-        if (peer.Status == PeerStatus.Dying && child.ExitCode == SelfKill.ExitCode)
+        var peer = Peers[index];
+        if (peer.Status == PeerStatus.Dying && exitCode == SelfKill.ExitCode)
         {
             peer.Status = PeerStatus.Killed;
         }
-        else if (child.ExitCode != 0 || peer.Status != PeerStatus.Done)
+        else if (exitCode != 0 || peer.Status != PeerStatus.Done)
         {
             peer.Status = PeerStatus.Failed;
-            Fail($"{peer.Name} (process {child.ProcessId}) ended with exit code {child.ExitCode} before it was done. {child.ErrorText}".TrimEnd());
+            Fail($"{peer.Name} (process {peer.ProcessId}) ended with exit code {exitCode} before it was done. {errorText}".TrimEnd());
         }
     }
 

@@ -85,7 +85,7 @@ internal sealed class Handover(Communicator communicator, TrainingState state)
     /// Asks everybody, with one small all-reduce, whether a state has to be handed over and who does it. Null if the world
     /// changed while they were being asked: ranks of two epochs cannot be compared.
     /// </summary>
-    private async Task<Survey?> SurveyAsync(CancellationToken cancellationToken)
+    internal async Task<Survey?> SurveyAsync(CancellationToken cancellationToken)
     {
         var world = communicator.World;
         var answer = new SurveyAnswer(world.Epoch.Value, _hasState, (ulong)world.Rank, (ulong)state.StepsDone).ToWords();
@@ -111,7 +111,8 @@ internal sealed class Handover(Communicator communicator, TrainingState state)
         return new Survey(someoneHasState && someoneIsNew, (int)donorRank, result.World);
     }
 
-    private readonly record struct Survey(bool IsNeeded, int DonorRank, World World);
+    /// <summary>What a survey found, the same on every peer.</summary>
+    internal readonly record struct Survey(bool IsNeeded, int DonorRank, World World);
 
     /// <summary>
     /// What one peer contributes to the survey. The operation is "max"; where the smallest value is wanted as well, the

@@ -35,8 +35,8 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <summary>Its process id, also after it ended.</summary>
     public int ProcessId { get; }
 
-    /// <summary>How it ended; null while it runs.</summary>
-    public int? ExitCode { get; private set; }
+    /// <summary>How it ended; meaningful once the channel said that it did.</summary>
+    public int ExitCode { get; private set; }
 
     /// <summary>When its last sign of life was handed to the orchestrator. Set by the orchestrator.</summary>
     public long LastHeard { get; set; } = Stopwatch.GetTimestamp();
