@@ -1,0 +1,81 @@
+using System.Net;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+
+namespace Collective.Daemon;
+
+/// <summary>One life of the daemon: listen, wait for a signal, stop. What the master decides, the library decides.</summary>
+internal static partial class MasterDaemon
+{
+    /// <summary>Runs until a signal or an internal error and returns the exit code.</summary>
+    public static async Task<int> RunAsync(DaemonConfiguration configuration, TextWriter errors)
+    {
+        // Before listening, so that a signal in between is not lost.
+        using var signals = new StopSignals();
+        await using var log = new DaemonLog(configuration.LogLevel, configuration.LogFormat);
+        var logger = log.Factory.CreateLogger(typeof(MasterDaemon).FullName!);
+        CollectiveMaster master;
+        try
+        {
+            master = CollectiveMaster.Start(new MasterOptions
+            {
+                Listen = configuration.Listen,
+                HeartbeatTimeout = configuration.HeartbeatTimeout,
+                LoggerFactory = log.Factory,
+            });
+        }
+        catch (CollectiveException exception)
+        {
+            await errors.WriteLineAsync(MasterCommand.Name + ": " + Explain(exception, configuration.Listen));
+            return ExitCodeOf(exception.Code);
+        }
+
+        LogListening(logger, master.EndPoint, configuration.HeartbeatTimeout.TotalSeconds);
+        await Task.WhenAny(signals.Requested, master.Completion);
+        return await StopAsync(master, signals, logger, errors);
+    }
+
+    private static async Task<int> StopAsync(CollectiveMaster master, StopSignals signals, ILogger logger, TextWriter errors)
+    {
+        try
+        {
+            if (!signals.Requested.IsCompletedSuccessfully)
+            {
+                await master.Completion;
+                throw new InvalidOperationException("The master stopped although nobody asked for it.");
+            }
+
+            LogStopping(logger, await signals.Requested);
+            await master.DisposeAsync().AsTask().WaitAsync(Limits.StopTimeoutMax);
+            return ExitCodes.Ok;
+        }
+        catch (Exception exception)
+        {
+            LogFailed(logger, exception);
+            await errors.WriteLineAsync($"{MasterCommand.Name}: internal error, please report it with the log: {Sentence.From(exception)}");
+            return ExitCodes.InternalError;
+        }
+    }
+
+    private static string Explain(CollectiveException exception, string listen) => exception.Code switch
+    {
+        ErrorCode.AddressInUse => $"Cannot listen on {listen}: the address is in use; stop the other process or choose another address with {Setting.Listen.Flag}.",
+        _ => $"Cannot listen on {listen}: {Sentence.From(exception)}",
+    };
+
+    private static int ExitCodeOf(ErrorCode code) => code switch
+    {
+        ErrorCode.AddressInUse => ExitCodes.AddressInUse,
+        ErrorCode.InternalError => ExitCodes.InternalError,
+        _ => ExitCodes.CannotListen,
+    };
+
+    [LoggerMessage(1001, LogLevel.Information, EventName = "Listening", Message = "Listening on {EndPoint}, heartbeat timeout {HeartbeatTimeoutSeconds} s")]
+    private static partial void LogListening(ILogger logger, IPEndPoint endPoint, double heartbeatTimeoutSeconds);
+
+    [LoggerMessage(1002, LogLevel.Information, EventName = "Stopping", Message = "Stopping, because of {Signal}")]
+    private static partial void LogStopping(ILogger logger, PosixSignal signal);
+
+    [LoggerMessage(1003, LogLevel.Critical, EventName = "Failed", Message = "The master failed")]
+    private static partial void LogFailed(ILogger logger, Exception exception);
+}
