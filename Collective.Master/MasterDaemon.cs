@@ -70,12 +70,12 @@ internal static partial class MasterDaemon
         _ => ExitCodes.CannotListen,
     };
 
-    [LoggerMessage(1001, LogLevel.Information, EventName = "Listening", Message = "Listening on {EndPoint}, heartbeat timeout {HeartbeatTimeoutSeconds} s")]
+    [LoggerMessage(EventId = 1001, Level = LogLevel.Information, EventName = "Listening", Message = "Listening on {EndPoint}, heartbeat timeout {HeartbeatTimeoutSeconds} s")]
     private static partial void LogListening(ILogger logger, IPEndPoint endPoint, double heartbeatTimeoutSeconds);
 
-    [LoggerMessage(1002, LogLevel.Information, EventName = "Stopping", Message = "Stopping, because of {Signal}")]
+    [LoggerMessage(EventId = 1002, Level = LogLevel.Information, EventName = "Stopping", Message = "Stopping, because of {Signal}")]
     private static partial void LogStopping(ILogger logger, PosixSignal signal);
 
-    [LoggerMessage(1003, LogLevel.Critical, EventName = "Failed", Message = "The master failed")]
+    [LoggerMessage(EventId = 1003, Level = LogLevel.Critical, EventName = "Failed", Message = "The master failed")]
     private static partial void LogFailed(ILogger logger, Exception exception);
 }
