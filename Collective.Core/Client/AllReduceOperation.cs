@@ -1,0 +1,179 @@
+using System.Buffers;
+using Collective.Collectives;
+using Collective.Coordination;
+using Collective.Protocol;
+using Collective.Transport;
+
+namespace Collective;
+
+/// <summary>
+/// One launched all-reduce: pins the caller's buffers, runs rings on them as the state machine says, and tells the caller only when no link touches
+/// the buffers any more and, unless it committed, they are what they were.
+/// </summary>
+internal sealed class AllReduceOperation : IRingEvents
+{
+    /// <summary>Up to this size a restore is done where it is noticed; a larger one on the thread pool, so that no loop stands still.</summary>
+    private const long RestoreInlineBytesMax = 1024 * 1024;
+
+    private readonly TaskCompletionSource<AllReduceResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Action<PeerInput> _post;
+    private readonly WorkBuffers _workBuffers;
+    private MemoryHandle _sourcePin;
+    private MemoryHandle _destinationPin;
+    private nint _source;
+    private nint _destination;
+    private (nint Address, long Bytes) _work;
+    private RingAllReduce? _ring;
+    private ITransport? _transport;
+    private World? _world;
+
+    // Guards the two fields below: the outcome comes from the loop, quiet from a stripe.
+    private readonly Lock _gate = new();
+    private Outcome? _outcome;
+    private bool _quiet = true;
+
+    public AllReduceOperation(OperationId id, Tag tag, CollectiveDescriptor descriptor, WorkBuffers workBuffers, Action<PeerInput> post)
+    {
+        Id = id;
+        Tag = tag;
+        Descriptor = descriptor;
+        _workBuffers = workBuffers;
+        _post = post;
+    }
+
+    public OperationId Id { get; }
+
+    public Tag Tag { get; }
+
+    public CollectiveDescriptor Descriptor { get; }
+
+    public Task<AllReduceResult> Completion => _completion.Task;
+
+    /// <summary>Keeps managed memory where it is until the operation ends.</summary>
+    public unsafe void Pin(ReadOnlyMemory<byte> source, Memory<byte> destination)
+    {
+        _sourcePin = source.Pin();
+        _destinationPin = destination.Pin();
+        UseMemory((nint)_sourcePin.Pointer, (nint)_destinationPin.Pointer);
+    }
+
+    /// <summary>Memory that the caller keeps in place until the operation ends.</summary>
+    public void UseMemory(nint source, nint destination)
+    {
+        _source = source;
+        _destination = destination;
+        var bytes = (long)Descriptor.Bytes;
+        if (source != destination && source < destination + bytes && destination < source + bytes)
+        {
+            Unpin();
+            throw new CollectiveException(ErrorCode.InvalidArgument, "source and destination overlap: pass the same memory for an in-place operation, or memory apart");
+        }
+    }
+
+    public void StartRing(ITransport transport, AttemptKey attempt, Membership membership, World world, int segmentBytes)
+    {
+        var layout = new RingLayout(Descriptor, membership.Members.Count, membership.Rank, segmentBytes);
+        if (_source == _destination && _work.Bytes == 0)
+        {
+            _work = _workBuffers.Rent((long)Descriptor.Bytes);
+        }
+
+        _transport = transport;
+        _world = world;
+        _quiet = false;
+        _ring = new RingAllReduce(transport, this);
+        _ring.Prepare(attempt, Descriptor, layout, new RingBuffers(_source, _destination, _work.Address), Reducers.For(Descriptor.DataType, Descriptor.Operation));
+        transport.Router.Register(_ring);
+        _ring.Start();
+    }
+
+    public void ReleaseRing() => _ring?.Release();
+
+    public void StopRing()
+    {
+        if (_ring is { } ring)
+        {
+            _transport!.Router.Unregister(ring.Attempt);
+            ring.Stop();
+        }
+    }
+
+    /// <summary>The verdict. The caller hears it as soon as the buffers are at rest.</summary>
+    public void Finish(Outcome outcome)
+    {
+        StopRing();
+        lock (_gate)
+        {
+            if (_outcome is not null)
+            {
+                return;
+            }
+
+            _outcome = outcome;
+            if (!_quiet)
+            {
+                return;
+            }
+        }
+
+        End(outcome);
+    }
+
+    public void RingCompleted(RingAllReduce ring) => _post(new PeerInput.RingCompleted(Id));
+
+    public void RingQuiet(RingAllReduce ring)
+    {
+        Outcome? outcome;
+        lock (_gate)
+        {
+            _quiet = true;
+            outcome = _outcome;
+        }
+
+        if (outcome is { } ended)
+        {
+            End(ended);
+        }
+    }
+
+    private void End(Outcome outcome)
+    {
+        if (!outcome.Succeeded && _work.Bytes > RestoreInlineBytesMax)
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(_ => RestoreAndTell(outcome), null);
+        }
+        else
+        {
+            RestoreAndTell(outcome);
+        }
+    }
+
+    private void RestoreAndTell(Outcome outcome)
+    {
+        if (!outcome.Succeeded)
+        {
+            _ring?.Restore();
+        }
+
+        Unpin();
+        if (_work.Bytes > 0)
+        {
+            _workBuffers.Return(_work);
+        }
+
+        if (outcome.Succeeded)
+        {
+            _completion.TrySetResult(new AllReduceResult(_world!, _ring!.BytesSent, _ring.BytesReceived));
+        }
+        else
+        {
+            _completion.TrySetException(Failures.Of(outcome));
+        }
+    }
+
+    private void Unpin()
+    {
+        _sourcePin.Dispose();
+        _destinationPin.Dispose();
+    }
+}

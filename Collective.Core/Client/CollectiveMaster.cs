@@ -1,0 +1,91 @@
+using System.Net;
+using System.Net.Sockets;
+using Collective.Coordination;
+using Collective.Hosting;
+using Collective.Protocol;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Collective;
+
+/// <summary>A master inside this process: coordinates the peers of one run. It is no peer and touches no tensor data.</summary>
+/// <remarks>
+/// It reads its connections on the thread pool: in a process that keeps the pool busy (a trainer), prefer the daemon, or a process of its own.
+/// </remarks>
+public sealed class CollectiveMaster : IAsyncDisposable
+{
+    private readonly MasterHost _host;
+
+    private CollectiveMaster(MasterHost host)
+    {
+        _host = host;
+    }
+
+    /// <summary>The address it listens on, with the port the system chose if it was asked to.</summary>
+    public IPEndPoint EndPoint => _host.EndPoint;
+
+    /// <summary>Ends when the master has stopped; faults only on an internal error.</summary>
+    public Task Completion => _host.Completion;
+
+    /// <summary>Binds and starts.</summary>
+    /// <exception cref="CollectiveException">
+    /// <see cref="ErrorCode.InvalidArgument"/>: an option is out of range or the address is none of this host.
+    /// <see cref="ErrorCode.AddressInUse"/>: something else listens there.
+    /// </exception>
+    public static CollectiveMaster Start(MasterOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        var timeoutMs = options.HeartbeatTimeout.TotalMilliseconds;
+        if (timeoutMs is < Limits.HeartbeatTimeoutMsMin or > Limits.HeartbeatTimeoutMsMax)
+        {
+            throw new CollectiveException(ErrorCode.InvalidArgument, $"the heartbeat timeout is {options.HeartbeatTimeout}: choose 200 ms to 10 min");
+        }
+
+        if (options.SegmentBytes is < Limits.SegmentBytesMin or > Limits.SegmentBytesMax || options.SegmentBytes % 8 != 0)
+        {
+            throw new CollectiveException(ErrorCode.InvalidArgument, $"the segment size is {options.SegmentBytes} bytes: choose a multiple of 8 from {Limits.SegmentBytesMin} to {Limits.SegmentBytesMax}");
+        }
+
+        var endPoint = Resolve(HostPort.Parse(options.Listen, CommunicatorOptions.DefaultMasterPort, "the listen address"));
+        var configuration = new MasterConfiguration(new RunId(Guid.NewGuid()), Term: 1, (int)timeoutMs, options.SegmentBytes);
+        var logger = options.LoggerFactory?.CreateLogger("Collective.Master") ?? NullLogger.Instance;
+        try
+        {
+            return new CollectiveMaster(new MasterHost(endPoint, configuration, logger));
+        }
+        catch (SocketException e)
+        {
+            var inUse = e.SocketErrorCode == SocketError.AddressAlreadyInUse;
+            throw new CollectiveException(
+                inUse ? ErrorCode.AddressInUse : ErrorCode.InvalidArgument,
+                inUse ? $"something already listens on {endPoint}: stop it, or choose another port" : $"cannot listen on {endPoint}: {e.Message}",
+                e);
+        }
+    }
+
+    /// <summary>Stops: every peer loses its master.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _host.Dispose();
+        try
+        {
+            await Completion.ConfigureAwait(false);
+        }
+        catch (InvariantException)
+        {
+            // Reported by Completion; disposal succeeds all the same.
+        }
+    }
+
+    private static IPEndPoint Resolve(HostPort listen)
+    {
+        try
+        {
+            return new IPEndPoint(Dns.GetHostAddresses(listen.Host)[0], listen.Port);
+        }
+        catch (Exception e) when (e is SocketException or ArgumentException or IndexOutOfRangeException)
+        {
+            throw new CollectiveException(ErrorCode.InvalidArgument, $"cannot listen on '{listen.Host}': {e.Message}", e);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+using Collective.Coordination;
+using Collective.Protocol;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace Collective;
+
+/// <summary>
+/// Through a communicator a process is a peer of a run: it connects to the master, is admitted, and reduces tensors with the other peers of its group.
+/// Any thread may call; calls that exclude each other fail with a typed error.
+/// </summary>
+/// <remarks>
+/// All peers of a group make the same sequence of <see cref="UpdateTopologyAsync"/>, <see cref="ArePeersPendingAsync"/> and collectives (of one tag).
+/// Several collectives may be in flight, with different tags, launched in any order: at most 256.
+/// </remarks>
+public sealed class Communicator : IAsyncDisposable
+{
+    private readonly CommunicatorOptions _options;
+    private readonly HostPort _master;
+    private readonly ILogger _logger;
+
+    // Guards the change from one stay in a run to the next against concurrent connects and disposal.
+    private readonly Lock _gate = new();
+    private Participation? _participation;
+    private bool _disposed;
+
+    /// <summary>Makes a communicator; nothing is sent before <see cref="ConnectAsync"/>.</summary>
+    /// <exception cref="CollectiveException"><see cref="ErrorCode.InvalidArgument"/>: an option is out of its range.</exception>
+    public Communicator(CommunicatorOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        _master = HostPort.Parse(options.Master, CommunicatorOptions.DefaultMasterPort, "the master's address");
+        Require(_master.Port > 0, "the master's port is 0: give the port it listens on");
+        Require(options.StripeCount is >= 1 and <= Limits.StripesMax, $"the stripe count is {options.StripeCount}: choose 1 to {Limits.StripesMax}");
+        Require(options.MinimumWorldSize is >= 1 and <= Limits.PeersMax, $"the minimum world size is {options.MinimumWorldSize}: choose 1 to {Limits.PeersMax}");
+        Require(options.ConnectTimeout.TotalMilliseconds is >= 100 and <= 600_000, $"the connect timeout is {options.ConnectTimeout}: choose 100 ms to 10 min");
+        Require(options.ListenPort is null or (>= 0 and <= ushort.MaxValue), $"the listen port is {options.ListenPort}: choose 0 to 65535, or none");
+        _options = options;
+        _logger = options.LoggerFactory?.CreateLogger("Collective.Peer") ?? NullLogger.Instance;
+    }
+
+    /// <summary>Whether this peer is admitted and its master is there.</summary>
+    public bool IsConnected => _participation is { Failure: null, World: not null };
+
+    /// <summary>This peer's id; new with every connect.</summary>
+    /// <exception cref="CollectiveException"><see cref="ErrorCode.NotConnected"/>.</exception>
+    public PeerId Id => Current().Id;
+
+    /// <summary>The latest standing membership of this peer's group. It changes in connect, update topology and when peers are lost.</summary>
+    /// <exception cref="CollectiveException"><see cref="ErrorCode.NotConnected"/>, or what ended the connection.</exception>
+    public World World => Current().World!;
+
+    /// <summary>A number of <see cref="World"/>, by its name in the C ABI.</summary>
+    /// <exception cref="CollectiveException"><see cref="ErrorCode.NotConnected"/>; <see cref="ErrorCode.InvalidArgument"/> for an unknown attribute.</exception>
+    public int GetAttribute(CommunicatorAttribute attribute)
+    {
+        var world = World;
+        return attribute switch
+        {
+            CommunicatorAttribute.GlobalWorldSize => world.GlobalWorldSize,
+            CommunicatorAttribute.PeerGroupWorldSize => world.WorldSize,
+            CommunicatorAttribute.NumberOfDistinctPeerGroups => world.GroupCount,
+            CommunicatorAttribute.LargestPeerGroupWorldSize => world.LargestGroupWorldSize,
+            _ => throw new CollectiveException(ErrorCode.InvalidArgument, $"{(int)attribute} is no attribute: use 1 to 4"),
+        };
+    }
+
+    /// <summary>
+    /// Registers with the master and waits until this peer is admitted: at once when it is the first of the run, else when the admitted peers update
+    /// their topology, or when a peer that is alone in the group wants to reduce. Then waits for <see cref="CommunicatorOptions.MinimumWorldSize"/> peers.
+    /// May be called again after it failed or the connection ended.
+    /// </summary>
+    /// <exception cref="CollectiveException">
+    /// <see cref="ErrorCode.InvalidUsage"/>: already connected. <see cref="ErrorCode.MasterUnreachable"/>, <see cref="ErrorCode.MasterRefused"/>,
+    /// <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>: as named.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">Cancelled: the communicator is as before the call.</exception>
+    public async Task ConnectAsync(CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        Participation participation;
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            if (_participation is { Failure: null })
+            {
+                throw new CollectiveException(ErrorCode.InvalidUsage, "the communicator is already connected or connecting");
+            }
+
+            _participation = participation = new Participation(_options, _master, _logger);
+        }
+
+        participation.Start();
+        try
+        {
+            await participation.Admitted.WaitAsync(cancellationToken).ConfigureAwait(false);
+            while (participation.World!.WorldSize < _options.MinimumWorldSize)
+            {
+                await participation.UpdateTopology(_options.MinimumWorldSize).WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            participation.Leave();
+            await participation.Ended.ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Votes to update the topology and waits for the vote of all admitted peers of the run; the pending peers are then admitted.
+    /// One round trip when nothing changed. Cancelling stops the wait, not the vote.
+    /// </summary>
+    /// <returns>The membership that now stands.</returns>
+    /// <exception cref="CollectiveException">
+    /// <see cref="ErrorCode.PendingOperations"/>: await the collectives in flight first. <see cref="ErrorCode.InvalidUsage"/>: this peer waits in it already.
+    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in an all-reduce. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
+    /// </exception>
+    public async Task<World> UpdateTopologyAsync(CancellationToken cancellationToken = default)
+    {
+        var participation = Current();
+        await participation.UpdateTopology(minimumWorldSize: 1).WaitAsync(cancellationToken).ConfigureAwait(false);
+        return participation.World!;
+    }
+
+    /// <summary>
+    /// Asks, together with all admitted peers of the run, whether a peer waits to be admitted; all get the same answer.
+    /// Allowed while collectives are in flight. Cancelling stops the wait, not the question.
+    /// </summary>
+    /// <exception cref="CollectiveException"><see cref="ErrorCode.InvalidUsage"/>: this peer waits in it already. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.</exception>
+    public Task<bool> ArePeersPendingAsync(CancellationToken cancellationToken = default) => Current().QueryPending().WaitAsync(cancellationToken);
+
+    /// <summary>Reduces <paramref name="buffer"/> in place over all peers of the group, and blocks until it is done.</summary>
+    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, CancellationToken)"/>
+    public unsafe AllReduceResult AllReduce<T>(Span<T> buffer, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0)
+        where T : unmanaged
+    {
+        fixed (T* pointer = buffer)
+        {
+            return LaunchPinned((nint)pointer, (nint)pointer, buffer.Length, Buffers.DataTypeOf<T>(), operation, tag).GetAwaiter().GetResult();
+        }
+    }
+
+    /// <summary>Reduces <paramref name="source"/> over all peers of the group into <paramref name="destination"/>, which must be as long, and blocks until it is done.</summary>
+    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, CancellationToken)"/>
+    public unsafe AllReduceResult AllReduce<T>(ReadOnlySpan<T> source, Span<T> destination, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0)
+        where T : unmanaged
+    {
+        RequireEqualLengths(source.Length, destination.Length);
+        fixed (T* from = source, to = destination)
+        {
+            return LaunchPinned((nint)from, (nint)to, source.Length, Buffers.DataTypeOf<T>(), operation, tag).GetAwaiter().GetResult();
+        }
+    }
+
+    /// <summary>Reduces <paramref name="buffer"/> in place over all peers of the group.</summary>
+    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, CancellationToken)"/>
+    public Task<AllReduceResult> AllReduceAsync<T>(Memory<T> buffer, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0, CancellationToken cancellationToken = default)
+        where T : unmanaged
+        => AllReduceAsync(AllReduceRequest.InPlace(buffer, tag, operation), cancellationToken);
+
+    /// <summary>Reduces <paramref name="source"/> over all peers of the group into <paramref name="destination"/>, which must be as long.</summary>
+    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, CancellationToken)"/>
+    public Task<AllReduceResult> AllReduceAsync<T>(ReadOnlyMemory<T> source, Memory<T> destination, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0, CancellationToken cancellationToken = default)
+        where T : unmanaged
+        => AllReduceAsync(AllReduceRequest.OutOfPlace(source, destination, tag, operation), cancellationToken);
+
+    /// <summary>
+    /// All-reduce: when it succeeds, every peer of the group holds the same bits, and the result is the reduction over exactly the
+    /// <see cref="AllReduceResult.Contributors"/>. When it fails, it failed for every peer, and the buffers are what they were.
+    /// </summary>
+    /// <remarks>The buffers belong to the library until the task ends. Cancelling aborts the operation for all peers, unless this peer has already finished its part: then the verdict decides.</remarks>
+    /// <exception cref="CollectiveException">
+    /// <see cref="ErrorCode.OperationAborted"/>: a peer or link was lost; call again. <see cref="ErrorCode.TooFewPeers"/>: this peer is alone in its group.
+    /// <see cref="ErrorCode.Mismatch"/>: the peers' arguments differ. <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update topology.
+    /// <see cref="ErrorCode.InvalidArgument"/>: also a tag in use. <see cref="ErrorCode.LimitExceeded"/>: too many in flight.
+    /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">Cancelled, and aborted for all peers.</exception>
+    public Task<AllReduceResult> AllReduceAsync(AllReduceRequest request, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        RequireEqualLengths(request.Source.Length, request.Destination.Length);
+        var participation = Current();
+        var elementBytes = CollectiveDescriptor.ElementBytesOf(request.DataType);
+        Require(elementBytes > 0, $"{(int)request.DataType} is no data type");
+        Require(request.Source.Length % elementBytes == 0, $"{request.Source.Length} bytes are no whole number of {request.DataType} elements");
+        var operation = NewOperation(participation, request.Source.Length / elementBytes, request.DataType, request.Operation, request.Tag);
+        operation.Pin(request.Source, request.Destination);
+        participation.Launch(operation);
+        return cancellationToken.CanBeCanceled ? WithCancellation(participation, operation, cancellationToken) : operation.Completion;
+    }
+
+    /// <summary>
+    /// Runs all <paramref name="requests"/>, at most <paramref name="maxInFlight"/> at once, in the order given, and repeats those that were aborted
+    /// because peers were lost until every one has committed. All peers of the group pass the same list of tags.
+    /// </summary>
+    /// <remarks>Operations of one call may have committed with different memberships.</remarks>
+    /// <exception cref="CollectiveException">As <see cref="AllReduceAsync(AllReduceRequest, CancellationToken)"/>, but <see cref="ErrorCode.OperationAborted"/> only after 1,000 aborted attempts.</exception>
+    public async Task<AllReduceMultipleResult> AllReduceMultipleWithRetryAsync(IReadOnlyList<AllReduceRequest> requests, int maxInFlight = 8, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(requests);
+        Require(requests.Count > 0, "the list of requests is empty");
+        Require(maxInFlight is >= 1 and <= Limits.OperationsInFlightMax, $"{maxInFlight} in flight: choose 1 to {Limits.OperationsInFlightMax}");
+        Require(requests.Select(r => r.Tag).Distinct().Count() == requests.Count, "two requests have the same tag");
+        return await new RetryingBatch(this, requests, maxInFlight).RunAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Leaves the run cleanly: the others go on without this peer. Calls that are pending end with <see cref="ErrorCode.NotConnected"/>.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Participation? participation;
+        lock (_gate)
+        {
+            _disposed = true;
+            participation = _participation;
+        }
+
+        if (participation is not null)
+        {
+            participation.Leave();
+            await participation.Ended.ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<AllReduceResult> WithCancellation(Participation participation, AllReduceOperation operation, CancellationToken cancellationToken)
+    {
+        await using var registration = cancellationToken.Register(() => participation.Cancel(operation)).ConfigureAwait(false);
+        try
+        {
+            return await operation.Completion.ConfigureAwait(false);
+        }
+        catch (CollectiveException e) when (e.Code == ErrorCode.OperationAborted && cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException($"The all-reduce was cancelled, and aborted for all peers: inputs are what they were. ({e.Message})", e, cancellationToken);
+        }
+    }
+
+    private Task<AllReduceResult> LaunchPinned(nint source, nint destination, long count, DataType type, ReduceOperation operation, ulong tag)
+    {
+        var participation = Current();
+        var launched = NewOperation(participation, count, type, operation, tag);
+        launched.UseMemory(source, destination);
+        participation.Launch(launched);
+        return launched.Completion;
+    }
+
+    private static AllReduceOperation NewOperation(Participation participation, long count, DataType type, ReduceOperation operation, ulong tag)
+    {
+        Require(count > 0, "the buffer is empty: an all-reduce needs at least one element");
+        Require(Enum.IsDefined(operation), $"{(int)operation} is no reduce operation");
+        return participation.NewOperation(new Tag(tag), new CollectiveDescriptor((ulong)count, type, operation, Quantisation: 0));
+    }
+
+    private Participation Current()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        var participation = _participation;
+        if (participation?.Failure is { } failure)
+        {
+            throw new CollectiveException(failure.Code, failure.Message);
+        }
+
+        return participation is { World: not null }
+            ? participation
+            : throw new CollectiveException(ErrorCode.NotConnected, "the communicator is not connected: call ConnectAsync and await it first");
+    }
+
+    private static void RequireEqualLengths(int source, int destination)
+        => Require(source == destination, $"the source has {source} elements (or bytes), the destination {destination}: they must be equal");
+
+    private static void Require(bool condition, string message)
+    {
+        if (!condition)
+        {
+            throw new CollectiveException(ErrorCode.InvalidArgument, message);
+        }
+    }
+}

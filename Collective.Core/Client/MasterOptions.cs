@@ -1,0 +1,21 @@
+using Microsoft.Extensions.Logging;
+
+namespace Collective;
+
+/// <summary>How a master listens and when it gives a silent peer up.</summary>
+public sealed class MasterOptions
+{
+    /// <summary>Address to listen on, as <c>host:port</c>. Defaults to <c>0.0.0.0:48148</c>; port 0 lets the system choose.</summary>
+    public string Listen { get; init; } = "0.0.0.0:48148";
+
+    /// <summary>A peer that is silent for this long is evicted; peers give the master up after the same time.</summary>
+    /// <remarks>Defaults to 5 s. Range 200 ms to 10 min.</remarks>
+    public TimeSpan HeartbeatTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Largest piece of a tensor in flight at once, for all peers of the run.</summary>
+    /// <remarks>Defaults to 512 KiB. Range 64 B to 4 MiB, a multiple of 8. Larger moves bulk data with fewer calls, smaller overlaps more.</remarks>
+    public int SegmentBytes { get; init; } = 512 * 1024;
+
+    /// <summary>Where the master logs. Defaults to nowhere.</summary>
+    public ILoggerFactory? LoggerFactory { get; init; }
+}

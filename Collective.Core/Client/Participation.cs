@@ -1,0 +1,170 @@
+using System.Collections.Concurrent;
+using Collective.Collectives;
+using Collective.Coordination;
+using Collective.Hosting;
+using Collective.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace Collective;
+
+/// <summary>One stay of a communicator in a run, from connect to death: its loop, its pending calls and its operations in flight.</summary>
+internal sealed class Participation : IPeerHandler
+{
+    private readonly ConcurrentDictionary<OperationId, AllReduceOperation> _operations = new();
+    private readonly ConcurrentDictionary<RequestNumber, TaskCompletionSource<bool>> _requests = new();
+    private readonly TaskCompletionSource _admitted = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly WorkBuffers _workBuffers = new();
+    private readonly PeerHost _host;
+    private readonly Action<string>? _probe;
+    private long _lastOperation;
+    private long _lastRequest;
+    private int _segmentBytes;
+    private volatile World? _world;
+    private volatile CollectiveException? _failure;
+
+    public Participation(CommunicatorOptions options, HostPort master, ILogger logger)
+    {
+        _probe = options.Probe;
+        var hostOptions = new PeerHostOptions(master.Host, master.Port, new PeerGroup(options.Group), options.ConnectTimeout, options.Probe);
+        _host = new PeerHost(hostOptions, new DataListener(options.ListenPort, CommunicatorOptions.DefaultListenPort, options.StripeCount), this, logger);
+    }
+
+    /// <summary>Completes when this peer is admitted; fails with what ended it before.</summary>
+    public Task Admitted => _admitted.Task;
+
+    /// <summary>Completes when everything is closed, for whatever reason.</summary>
+    public Task Ended => _ended.Task;
+
+    public PeerId Id { get; private set; }
+
+    public World? World => _world;
+
+    /// <summary>Why this stay ended, once it has.</summary>
+    public CollectiveException? Failure => _failure;
+
+    public void Start() => _host.Start();
+
+    public void Leave() => _host.Post(new PeerInput.Leave());
+
+    public Task UpdateTopology(int minimumWorldSize) => Ask(number => new PeerInput.UpdateTopology(number, minimumWorldSize));
+
+    public Task<bool> QueryPending() => Ask(number => new PeerInput.QueryPending(number));
+
+    public AllReduceOperation NewOperation(Tag tag, CollectiveDescriptor descriptor)
+        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _workBuffers, _host.Post);
+
+    public void Launch(AllReduceOperation operation)
+    {
+        _operations[operation.Id] = operation;
+        _host.Post(new PeerInput.Launch(operation.Id, operation.Tag, operation.Descriptor));
+        if (_failure is { } failure)
+        {
+            FinishOperation(operation.Id, new Outcome(failure.Code, failure.Message)); // It came after the last output.
+        }
+    }
+
+    public void Cancel(AllReduceOperation operation) => _host.Post(new PeerInput.Cancel(operation.Id));
+
+    public void Registered(PeerId id, uint segmentBytes)
+    {
+        Id = id;
+        _segmentBytes = (int)Math.Clamp(segmentBytes, Limits.SegmentBytesMin, Limits.SegmentBytesMax);
+    }
+
+    public void WorldStands(Membership membership)
+    {
+        _world = new World(
+            membership.Epoch,
+            [.. membership.Members.Select(m => m.Id)],
+            membership.Rank,
+            membership.Sizes.Global,
+            membership.Sizes.Groups,
+            membership.Sizes.LargestGroup);
+        _admitted.TrySetResult();
+    }
+
+    public void StartRing(OperationId operation, AttemptKey attempt, Membership membership)
+    {
+        if (_operations.TryGetValue(operation, out var found))
+        {
+            found.StartRing(_host.Transport!, attempt, membership, _world!, _segmentBytes);
+        }
+    }
+
+    public void ReleaseRing(OperationId operation)
+    {
+        if (_operations.TryGetValue(operation, out var found))
+        {
+            found.ReleaseRing();
+        }
+    }
+
+    public void StopRing(OperationId operation)
+    {
+        if (_operations.TryGetValue(operation, out var found))
+        {
+            found.StopRing();
+        }
+    }
+
+    public void FinishOperation(OperationId operation, Outcome outcome)
+    {
+        if (_operations.TryRemove(operation, out var found))
+        {
+            _probe?.Invoke("finish-operation");
+            found.Finish(outcome);
+        }
+    }
+
+    public void FinishRequest(RequestNumber request, Outcome outcome, bool pending)
+    {
+        if (!_requests.TryRemove(request, out var completion))
+        {
+            return;
+        }
+
+        if (outcome.Succeeded)
+        {
+            completion.TrySetResult(pending);
+        }
+        else
+        {
+            completion.TrySetException(Failures.Of(outcome));
+        }
+    }
+
+    public void Died(Outcome outcome)
+    {
+        var cause = outcome.Succeeded ? new Outcome(ErrorCode.NotConnected, "this communicator has left the run") : outcome;
+        _failure = Failures.Of(cause);
+        foreach (var operation in _operations.Keys)
+        {
+            FinishOperation(operation, cause);
+        }
+
+        foreach (var request in _requests.Keys)
+        {
+            FinishRequest(request, cause, pending: false);
+        }
+
+        _workBuffers.Dispose();
+        _admitted.TrySetException(_failure);
+        _ = _admitted.Task.Exception; // Observed: nobody may be waiting.
+        _ended.TrySetResult();
+    }
+
+    private Task<bool> Ask(Func<RequestNumber, PeerInput> input)
+    {
+        var number = new RequestNumber((ulong)Interlocked.Increment(ref _lastRequest));
+        var completion = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _requests[number] = completion;
+        _host.Post(input(number));
+        if (_failure is { } failure)
+        {
+            FinishRequest(number, new Outcome(failure.Code, failure.Message), pending: false);
+        }
+
+        return completion.Task;
+    }
+}

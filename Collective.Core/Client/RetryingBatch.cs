@@ -1,0 +1,76 @@
+using Collective.Protocol;
+
+namespace Collective;
+
+/// <summary>
+/// "Multiple with retry". Every peer launches what is not committed in the order of the list, so that all have the same operations in flight;
+/// verdicts are the same for all, so what is left to do after an abort is too.
+/// </summary>
+internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<AllReduceRequest> requests, int maxInFlight)
+{
+    private World? _world;
+    private long _bytesSent;
+    private long _bytesReceived;
+    private int _retries;
+
+    public async Task<AllReduceMultipleResult> RunAsync(CancellationToken cancellationToken)
+    {
+        var left = requests.ToList();
+        while (left.Count > 0)
+        {
+            left = await RunRound(left, cancellationToken).ConfigureAwait(false);
+            _retries += left.Count;
+            if (_retries > Limits.RetriesMax)
+            {
+                throw new CollectiveException(ErrorCode.OperationAborted, $"{Limits.RetriesMax} attempts were aborted in one call: the run loses peers faster than it reduces.");
+            }
+        }
+
+        return new AllReduceMultipleResult(_world!, _bytesSent, _bytesReceived, _retries);
+    }
+
+    /// <summary>Runs what is left until one is aborted or all have committed; gives those that have not.</summary>
+    private async Task<List<AllReduceRequest>> RunRound(List<AllReduceRequest> left, CancellationToken cancellationToken)
+    {
+        var notCommitted = new List<AllReduceRequest>();
+        var inFlight = new Queue<(AllReduceRequest Request, Task<AllReduceResult> Task)>();
+        CollectiveException? failure = null;
+        for (var next = 0; next < left.Count || inFlight.Count > 0;)
+        {
+            if (next < left.Count && inFlight.Count < maxInFlight && notCommitted.Count == 0 && failure is null)
+            {
+                inFlight.Enqueue((left[next], communicator.AllReduceAsync(left[next], cancellationToken)));
+                next++;
+                continue;
+            }
+
+            if (inFlight.TryDequeue(out var oldest))
+            {
+                failure = await Await(oldest.Request, oldest.Task, notCommitted).ConfigureAwait(false) ?? failure;
+                continue;
+            }
+
+            notCommitted.AddRange(left.Skip(next));
+            break;
+        }
+
+        return failure is null ? notCommitted : throw new CollectiveException(failure.Code, failure.Message, failure);
+    }
+
+    private async Task<CollectiveException?> Await(AllReduceRequest request, Task<AllReduceResult> task, List<AllReduceRequest> notCommitted)
+    {
+        try
+        {
+            var result = await task.ConfigureAwait(false);
+            _world = result.World;
+            _bytesSent += result.BytesSent;
+            _bytesReceived += result.BytesReceived;
+            return null;
+        }
+        catch (CollectiveException e)
+        {
+            notCommitted.Add(request);
+            return e.Code == ErrorCode.OperationAborted ? null : e;
+        }
+    }
+}

@@ -1,0 +1,332 @@
+using System.Buffers;
+using Collective.Kernels;
+using Collective.Protocol;
+using Collective.Transport;
+
+namespace Collective.Collectives;
+
+/// <summary>What a ring tells its peer. Called from the transport's threads.</summary>
+internal interface IRingEvents
+{
+    /// <summary>This rank holds the whole result and everything it owed has left.</summary>
+    void RingCompleted(RingAllReduce ring);
+
+    /// <summary>A stopped ring does not touch its buffers any more.</summary>
+    void RingQuiet(RingAllReduce ring);
+}
+
+/// <summary>The buffers of one operation. For an in-place one <see cref="Source"/> equals <see cref="Destination"/> and <see cref="Work"/> is as large.</summary>
+internal readonly record struct RingBuffers(nint Source, nint Destination, nint Work)
+{
+    public bool InPlace => Source == Destination;
+
+    /// <summary>Where partial sums grow: the destination, or the work buffer of an in-place operation.</summary>
+    public nint Partial => InPlace ? Work : Destination;
+}
+
+/// <summary>
+/// Ring all-reduce, driven by the segments that arrive: each is reduced and forwarded as soon as it is here. No thread of its own, no waiting;
+/// segments of different steps and stripes are independent. Element order of the reduction is fixed by ring and chunk, never by timing.
+/// </summary>
+/// <remarks>
+/// An in-place operation reduces in a work buffer and exchanges each segment with the caller's memory when it is final, so the caller's data survives
+/// in the work buffer until the verdict (guarantee G3). A segment can only become final after this rank's own contribution to it has left.
+/// </remarks>
+internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISegmentHandler
+{
+    [Flags]
+    private enum Progress : byte
+    {
+        None = 0,
+        PartialArriving = 1,
+        PartialDone = 2,
+        FinalArriving = 4,
+        FinalDone = 8,
+    }
+
+    // Guards all fields below against the threads of the stripes; held for a few instructions per segment, never during IO or arithmetic.
+    private readonly Lock _gate = new();
+    private readonly Queue<SegmentHeader> _held = new();
+    private RingLayout _layout;
+    private RingBuffers _buffers;
+    private IReducer _reducer = null!;
+    private uint _digest;
+    private Progress[] _progress = [];
+    private long _receivesLeft;
+    private long _sendsLeft;
+    private int _eagerBytesLeft;
+    private bool _released;
+    private bool _stopped = true;
+    private bool _quietReported;
+    private int _moving;
+
+    public AttemptKey Attempt { get; private set; }
+
+    public long BytesSent { get; private set; }
+
+    public long BytesReceived { get; private set; }
+
+    /// <summary>Sets the ring up for an attempt; nothing moves before <see cref="Start"/>.</summary>
+    public void Prepare(AttemptKey attempt, CollectiveDescriptor descriptor, RingLayout layout, RingBuffers buffers, IReducer reducer)
+    {
+        lock (_gate)
+        {
+            Invariant.Holds(_moving == 0);
+            Attempt = attempt;
+            _digest = descriptor.Digest;
+            _layout = layout;
+            _buffers = buffers;
+            _reducer = reducer;
+            (_sendsLeft, BytesSent) = layout.TotalSent();
+            (_receivesLeft, BytesReceived) = layout.TotalReceived();
+            _eagerBytesLeft = Limits.EagerBytesMax;
+            _released = !descriptor.NeedsGo;
+            _stopped = _quietReported = false;
+            _held.Clear();
+            var entries = layout.WorldSize * layout.SegmentsPerChunkMax;
+            if (_progress.Length < entries)
+            {
+                Return(_progress);
+                _progress = ArrayPool<Progress>.Shared.Rent(entries);
+            }
+
+            Array.Clear(_progress, 0, entries);
+        }
+    }
+
+    /// <summary>Sends this rank's own chunk: eagerly what the window allows, the rest after <see cref="Release"/>.</summary>
+    public void Start()
+    {
+        var chunk = _layout.ChunkSent(0);
+        var segments = _layout.SegmentsOf(chunk);
+        for (var segment = 0; segment < segments; segment++)
+        {
+            Post(0, segment, chunk);
+        }
+    }
+
+    /// <summary>The master's Go: bulk data may flow.</summary>
+    public void Release()
+    {
+        lock (_gate)
+        {
+            _released = true;
+            while (!_stopped && _held.TryDequeue(out var header))
+            {
+                next.Send(this, header);
+            }
+        }
+    }
+
+    /// <summary>Ends the attempt: no segment begins to move any more. <see cref="IRingEvents.RingQuiet"/> follows when none does, perhaps within this call.</summary>
+    public void Stop()
+    {
+        bool quiet;
+        lock (_gate)
+        {
+            _stopped = true;
+            _held.Clear();
+            quiet = BecomesQuiet();
+        }
+
+        if (quiet)
+        {
+            events.RingQuiet(this);
+        }
+    }
+
+    /// <summary>Gives an in-place operation's caller its data back. Only after the ring is quiet.</summary>
+    public void Restore()
+    {
+        Invariant.Holds(_stopped && _moving == 0);
+        if (!_buffers.InPlace)
+        {
+            return;
+        }
+
+        for (var chunk = 0; chunk < _layout.WorldSize; chunk++)
+        {
+            for (var segment = 0; segment < _layout.SegmentsOf(chunk); segment++)
+            {
+                if (_progress[Index(chunk, segment)].HasFlag(Progress.FinalDone))
+                {
+                    var (offset, bytes) = _layout.Segment(chunk, segment);
+                    At(_buffers.Work, offset, bytes).CopyTo(At(_buffers.Destination, offset, bytes));
+                }
+            }
+        }
+    }
+
+    public bool BeginSend(in SegmentHeader header, out ReadOnlySpan<byte> payload)
+    {
+        lock (_gate)
+        {
+            if (_stopped || header.Attempt != Attempt)
+            {
+                payload = default;
+                return false;
+            }
+
+            _moving++;
+        }
+
+        var step = (int)header.Step;
+        var (offset, bytes) = _layout.Segment(_layout.ChunkSent(step), (int)header.Segment);
+        payload = At(step == 0 ? _buffers.Source : step < _layout.ScatterSteps ? _buffers.Partial : _buffers.Destination, offset, bytes);
+        return true;
+    }
+
+    public void EndSend(in SegmentHeader header, bool sent) => EndMove(sent ? 1 : 0, 0);
+
+    public SegmentVerdict BeginReceive(in SegmentHeader header, out Span<byte> target)
+    {
+        target = default;
+        lock (_gate)
+        {
+            // Data of an unlike operation is never combined: the master, which compares the descriptors, ends the attempt for all.
+            if (_stopped || header.Attempt != Attempt || header.DescriptorDigest != _digest)
+            {
+                return SegmentVerdict.Discard;
+            }
+
+            if (header.Step >= _layout.Steps)
+            {
+                return SegmentVerdict.Violation;
+            }
+
+            var chunk = _layout.ChunkReceived((int)header.Step);
+            if (header.Segment >= _layout.SegmentsOf(chunk))
+            {
+                return SegmentVerdict.Violation;
+            }
+
+            var (offset, bytes) = _layout.Segment(chunk, (int)header.Segment);
+            ref var progress = ref _progress[Index(chunk, (int)header.Segment)];
+            var scattering = header.Step < _layout.ScatterSteps;
+            var mark = scattering ? Progress.PartialArriving : Progress.FinalArriving;
+            var outOfOrder = !scattering && chunk != _layout.ChunkSent(0) && !progress.HasFlag(Progress.PartialDone);
+            if (header.PayloadBytes != bytes || progress.HasFlag(mark) || outOfOrder)
+            {
+                return SegmentVerdict.Violation;
+            }
+
+            progress |= mark;
+            _moving++;
+            target = At(_buffers.Partial, offset, bytes);
+            return SegmentVerdict.Receive;
+        }
+    }
+
+    public void EndReceive(in SegmentHeader header, bool received)
+    {
+        if (received)
+        {
+            Absorb((int)header.Step, (int)header.Segment);
+        }
+
+        EndMove(0, received ? 1 : 0);
+    }
+
+    /// <summary>Combines a segment that has arrived, and forwards it.</summary>
+    private void Absorb(int step, int segment)
+    {
+        var chunk = _layout.ChunkReceived(step);
+        var (offset, bytes) = _layout.Segment(chunk, segment);
+        var partial = At(_buffers.Partial, offset, bytes);
+        var final = step >= _layout.ScatterSteps - 1;
+        if (step < _layout.ScatterSteps)
+        {
+            _reducer.Accumulate(partial, At(_buffers.Source, offset, bytes));
+            if (final)
+            {
+                _reducer.Finish(partial, _layout.WorldSize);
+            }
+        }
+
+        if (final && _buffers.InPlace)
+        {
+            ReduceKernels.Swap(partial, At(_buffers.Destination, offset, bytes));
+        }
+
+        lock (_gate)
+        {
+            _progress[Index(chunk, segment)] |= final ? Progress.PartialDone | Progress.FinalDone : Progress.PartialDone;
+        }
+
+        if (step + 1 < _layout.Steps)
+        {
+            Post(step + 1, segment, chunk);
+        }
+    }
+
+    private void Post(int step, int segment, int chunk)
+    {
+        var header = new SegmentHeader(Attempt, _digest, (uint)step, (uint)segment, _layout.Segment(chunk, segment).Bytes);
+        lock (_gate)
+        {
+            if (_stopped)
+            {
+                return;
+            }
+
+            if (!_released)
+            {
+                if (header.PayloadBytes > _eagerBytesLeft)
+                {
+                    _held.Enqueue(header);
+                    return;
+                }
+
+                _eagerBytesLeft -= header.PayloadBytes;
+            }
+        }
+
+        next.Send(this, header);
+    }
+
+    private void EndMove(int sent, int received)
+    {
+        bool completed, quiet;
+        lock (_gate)
+        {
+            _moving--;
+            _sendsLeft -= sent;
+            _receivesLeft -= received;
+            completed = !_stopped && _sendsLeft == 0 && _receivesLeft == 0 && sent + received > 0;
+            quiet = BecomesQuiet();
+        }
+
+        if (completed)
+        {
+            events.RingCompleted(this);
+        }
+
+        if (quiet)
+        {
+            events.RingQuiet(this);
+        }
+    }
+
+    private bool BecomesQuiet()
+    {
+        if (!_stopped || _moving > 0 || _quietReported)
+        {
+            return false;
+        }
+
+        _quietReported = true;
+        return true;
+    }
+
+    private int Index(int chunk, int segment) => (chunk * _layout.SegmentsPerChunkMax) + segment;
+
+    private static Span<byte> At(nint buffer, long offset, int bytes) => new((byte*)buffer + offset, bytes);
+
+    private static void Return(Progress[] progress)
+    {
+        if (progress.Length > 0)
+        {
+            ArrayPool<Progress>.Shared.Return(progress);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+using System.Runtime.InteropServices;
+
+namespace Collective.Collectives;
+
+/// <summary>Native memory for in-place operations, kept for the next one: in steady state nothing is allocated and no page is touched for the first time.</summary>
+internal sealed unsafe class WorkBuffers : IDisposable
+{
+    private const int Alignment = 4096;
+    private const long KeptBytesMax = 1L << 30;
+
+    // Guards the list: operations are launched and finished on different threads.
+    private readonly Lock _gate = new();
+    private readonly List<(nint Address, long Bytes)> _free = [];
+    private long _freeBytes;
+    private bool _disposed;
+
+    /// <summary>A buffer of at least <paramref name="bytes"/> bytes, whose size goes back with <see cref="Return"/>.</summary>
+    public (nint Address, long Bytes) Rent(long bytes)
+    {
+        lock (_gate)
+        {
+            var best = -1;
+            for (var i = 0; i < _free.Count; i++)
+            {
+                if (_free[i].Bytes >= bytes && (best < 0 || _free[i].Bytes < _free[best].Bytes))
+                {
+                    best = i;
+                }
+            }
+
+            if (best >= 0)
+            {
+                var found = _free[best];
+                _free.RemoveAt(best);
+                _freeBytes -= found.Bytes;
+                return found;
+            }
+        }
+
+        var size = (bytes + Alignment - 1) / Alignment * Alignment;
+        return ((nint)NativeMemory.AlignedAlloc((nuint)size, Alignment), size);
+    }
+
+    public void Return((nint Address, long Bytes) buffer)
+    {
+        lock (_gate)
+        {
+            if (!_disposed && _freeBytes + buffer.Bytes <= KeptBytesMax)
+            {
+                _free.Add(buffer);
+                _freeBytes += buffer.Bytes;
+                return;
+            }
+        }
+
+        NativeMemory.AlignedFree((void*)buffer.Address);
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _disposed = true;
+            foreach (var (address, _) in _free)
+            {
+                NativeMemory.AlignedFree((void*)address);
+            }
+
+            _free.Clear();
+        }
+    }
+}

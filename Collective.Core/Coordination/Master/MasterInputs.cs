@@ -1,0 +1,67 @@
+using Collective.Protocol;
+
+namespace Collective.Coordination;
+
+/// <summary>The driver's number for one control connection; never reused.</summary>
+internal readonly record struct ConnectionId(long Value);
+
+/// <summary>What the master is told.</summary>
+internal abstract record MasterInput
+{
+    /// <summary>A connection was accepted. <paramref name="FreshId"/> becomes the peer's id if it registers.</summary>
+    internal sealed record Connected(ConnectionId Connection, PeerAddress Remote, PeerId FreshId) : MasterInput;
+
+    internal sealed record Received(ConnectionId Connection, Message Message) : MasterInput;
+
+    /// <summary>Bytes that are no message of the protocol arrived.</summary>
+    internal sealed record Violated(ConnectionId Connection, string Reason) : MasterInput;
+
+    internal sealed record Disconnected(ConnectionId Connection, string Reason) : MasterInput;
+
+    internal sealed record Tick : MasterInput;
+}
+
+/// <summary>What the master wants done.</summary>
+internal abstract record MasterOutput
+{
+    internal sealed record Send(ConnectionId Connection, Message Message) : MasterOutput;
+
+    /// <summary>Close after what was sent has left.</summary>
+    internal sealed record Close(ConnectionId Connection) : MasterOutput;
+
+    internal sealed record WakeAt(long NowMs) : MasterOutput;
+
+    /// <summary>For the log: what happened and why.</summary>
+    internal sealed record Report(MasterEvent Event) : MasterOutput;
+}
+
+/// <summary>Stable ids of what the master reports; the log carries them.</summary>
+internal enum MasterEventKind
+{
+    PeerRegistered = 2101,
+    PeerRefused = 2102,
+    PeerAdmitted = 2103,
+    EpochOpened = 2104,
+    EpochStands = 2105,
+    PeerLeft = 2106,
+    PeerLost = 2107,
+    PeerEvicted = 2108,
+    ConnectionRejected = 2109,
+    LinkFailed = 2110,
+    AttemptAborted = 2111,
+    CallsCrossed = 2112,
+    MasterWasFrozen = 2113,
+}
+
+/// <summary>One event with its reason.</summary>
+internal sealed record MasterEvent(MasterEventKind Kind, PeerId Peer, PeerGroup Group, Epoch Epoch, string Text);
+
+/// <summary>What the operator may choose.</summary>
+internal sealed record MasterConfiguration(RunId Run, ushort Term, int HeartbeatTimeoutMs, int SegmentBytes)
+{
+    /// <summary>Five signs of life within the timeout.</summary>
+    public int HeartbeatIntervalMs => Math.Max(20, HeartbeatTimeoutMs / 5);
+
+    /// <summary>Time for all members to make the links of a new epoch; peers report failed links well before.</summary>
+    public int WiringTimeoutMs => Math.Max(30_000, 3 * HeartbeatTimeoutMs);
+}

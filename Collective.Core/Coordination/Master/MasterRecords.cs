@@ -1,0 +1,114 @@
+using Collective.Protocol;
+
+namespace Collective.Coordination;
+
+/// <summary>A control connection and the peer behind it.</summary>
+internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, PeerId id, long nowMs)
+{
+    public ConnectionId Connection { get; } = connection;
+
+    public PeerAddress Remote { get; } = remote;
+
+    public PeerId Id { get; } = id;
+
+    public MasterPeerState State { get; set; }
+
+    public PeerGroup Group { get; set; }
+
+    public PeerAddress Address { get; set; }
+
+    public long LastHeardMs { get; set; } = nowMs;
+
+    /// <summary>Position in the ring of the group's epoch.</summary>
+    public int Rank { get; set; }
+
+    /// <summary>Epoch this peer has acknowledged last.</summary>
+    public Epoch Acknowledged { get; set; }
+
+    /// <summary>Outstanding topology vote or question of a lone peer.</summary>
+    public RequestNumber Request { get; set; }
+
+    public int MinimumWorldSize { get; set; }
+
+    public RequestNumber? Query { get; set; }
+
+    public int OpenAttempts { get; set; }
+
+    public bool Admitted => State is not (MasterPeerState.Unregistered or MasterPeerState.Pending);
+
+    public override string ToString() => $"peer {Id.ToShortString()} ({Address})";
+}
+
+/// <summary>A peer group: the ring of its epoch and the attempts open in it.</summary>
+internal sealed class GroupRecord(PeerGroup group)
+{
+    public PeerGroup Group { get; } = group;
+
+    /// <summary>Members in ring order.</summary>
+    public List<PeerRecord> Ring { get; set; } = [];
+
+    public Epoch Epoch { get; set; }
+
+    public bool Standing { get; set; }
+
+    public long OpenedMs { get; set; }
+
+    public int Acknowledgements { get; set; }
+
+    /// <summary>Peers lost since the last standing epoch.</summary>
+    public List<Exclusion> Excluded { get; } = [];
+
+    public Dictionary<(Tag Tag, uint Ordinal), AttemptRecord> Attempts { get; } = [];
+}
+
+/// <summary>An attempt that at least one member has entered and that has no verdict.</summary>
+internal sealed class AttemptRecord(AttemptKey key, CollectiveDescriptor descriptor, PeerRecord first, int worldSize)
+{
+    private readonly bool[] _entered = new bool[worldSize];
+    private readonly bool[] _promised = new bool[worldSize];
+
+    public AttemptKey Key { get; } = key;
+
+    public CollectiveDescriptor Descriptor { get; } = descriptor;
+
+    public PeerRecord First { get; } = first;
+
+    public int Entered { get; private set; }
+
+    public int Promised { get; private set; }
+
+    /// <summary>The first difference between descriptors, naming both peers.</summary>
+    public string? Mismatch { get; set; }
+
+    public bool AllEntered => Entered == _entered.Length;
+
+    public bool AllPromised => Promised == _promised.Length;
+
+    public bool HasEntered(PeerRecord peer) => _entered[peer.Rank];
+
+    /// <summary>False when the peer has entered before.</summary>
+    public bool Enter(PeerRecord peer)
+    {
+        if (_entered[peer.Rank])
+        {
+            return false;
+        }
+
+        _entered[peer.Rank] = true;
+        Entered++;
+        return true;
+    }
+
+    /// <summary>False when the peer has not entered or has promised before.</summary>
+    public bool Promise(PeerRecord peer)
+    {
+        if (!_entered[peer.Rank] || _promised[peer.Rank])
+        {
+            return false;
+        }
+
+        _promised[peer.Rank] = true;
+        Promised++;
+        return true;
+    }
+}

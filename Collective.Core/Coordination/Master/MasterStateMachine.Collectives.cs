@@ -1,0 +1,189 @@
+using Collective.Protocol;
+
+namespace Collective.Coordination;
+
+/// <summary>What becomes of attempts: Go, Verdict, or an end that travels with a new epoch.</summary>
+internal sealed partial class MasterStateMachine
+{
+    /// <summary>An attempt that ends for a reason of its own; the others of the group are aborted with the epoch's reason.</summary>
+    private readonly record struct AttemptEnd(AttemptRecord? Attempt, ErrorCode Code, string Reason);
+
+    private void OnCollectiveStart(PeerRecord peer, CollectiveStart start)
+    {
+        if (!InCurrentEpoch(peer, start.Attempt, start) || !Accept(peer, MasterPeerEvent.EnterAttempt, start))
+        {
+            return;
+        }
+
+        var group = GroupOf(peer);
+        var key = (start.Attempt.Tag, start.Attempt.Ordinal);
+        if (!group.Attempts.TryGetValue(key, out var attempt))
+        {
+            attempt = new AttemptRecord(start.Attempt, start.Descriptor, peer, group.Ring.Count);
+            group.Attempts.Add(key, attempt);
+        }
+
+        if (!attempt.Enter(peer))
+        {
+            Evict(peer, $"entered {start.Attempt} twice");
+            return;
+        }
+
+        if (++peer.OpenAttempts > Limits.OperationsInFlightMax)
+        {
+            Evict(peer, $"has more than {Limits.OperationsInFlightMax} collectives in flight");
+            return;
+        }
+
+        if (attempt.Mismatch is null && CollectiveDescriptor.Difference(attempt.Descriptor, start.Descriptor) is { } difference)
+        {
+            attempt.Mismatch = $"peer {attempt.First.Id.ToShortString()} and peer {peer.Id.ToShortString()} entered {start.Attempt.Tag} with different arguments: {difference}";
+        }
+
+        if (attempt.AllEntered)
+        {
+            OnAllEntered(group, attempt);
+        }
+        else if (_votes.Find(p => p.Group == group.Group && !attempt.HasEntered(p)) is { } voter)
+        {
+            EndCrossedCalls(group, voter, attempt, peer);
+        }
+    }
+
+    private void OnAllEntered(GroupRecord group, AttemptRecord attempt)
+    {
+        if (attempt.Mismatch is { } mismatch)
+        {
+            OpenEpoch(group, mismatch, new AttemptEnd(attempt, ErrorCode.Mismatch, mismatch));
+        }
+        else if (attempt.Descriptor.NeedsGo)
+        {
+            SendToAll(group, new CollectiveGo(attempt.Key));
+        }
+    }
+
+    private void OnCollectiveDone(PeerRecord peer, CollectiveDone done)
+    {
+        if (!InCurrentEpoch(peer, done.Attempt, done) || !Accept(peer, MasterPeerEvent.FinishAttempt, done))
+        {
+            return;
+        }
+
+        var group = GroupOf(peer);
+        if (!group.Attempts.TryGetValue((done.Attempt.Tag, done.Attempt.Ordinal), out var attempt) || !attempt.HasEntered(peer))
+        {
+            Evict(peer, $"finished {done.Attempt}, which it had not entered");
+            return;
+        }
+
+        if (!done.Ok)
+        {
+            OpenEpoch(group, $"peer {peer.Id.ToShortString()} gave up {done.Attempt.Tag}: {done.Detail}");
+            return;
+        }
+
+        if (!attempt.Promise(peer))
+        {
+            Evict(peer, $"promised {done.Attempt} twice");
+            return;
+        }
+
+        // Commit needs the promise of every member of the epoch: never around a missing one.
+        if (attempt.AllPromised)
+        {
+            group.Attempts.Remove((done.Attempt.Tag, done.Attempt.Ordinal));
+            foreach (var member in group.Ring)
+            {
+                LeaveAttempt(member);
+            }
+
+            SendToAll(group, new Verdict(attempt.Key));
+        }
+    }
+
+    /// <summary>Messages about older epochs are settled already; about newer ones, or while the ring does not stand, they break the protocol.</summary>
+    private bool InCurrentEpoch(PeerRecord peer, AttemptKey attempt, Message message)
+    {
+        if (!peer.Admitted)
+        {
+            Evict(peer, $"sent {message.Kind} while {peer.State}: not allowed by the protocol");
+            return false;
+        }
+
+        var group = GroupOf(peer);
+        if (attempt.Epoch < group.Epoch)
+        {
+            return false;
+        }
+
+        if (attempt.Epoch > group.Epoch || !group.Standing)
+        {
+            Evict(peer, $"sent {message.Kind} for {attempt}, which does not stand");
+            return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Ends all open attempts of the group and gives the decisions that the next epoch carries.</summary>
+    private Decision[] EndAttempts(GroupRecord group, string reason, AttemptEnd end)
+    {
+        var decisions = new List<Decision>();
+        foreach (var attempt in group.Attempts.Values)
+        {
+            var (code, text) = attempt == end.Attempt ? (end.Code, end.Reason) : (ErrorCode.OperationAborted, reason);
+            if (code != ErrorCode.OperationAborted)
+            {
+                decisions.Add(new Decision(attempt.Key.Tag, attempt.Key.Ordinal, Committed: false, code, text));
+            }
+
+            Report(MasterEventKind.AttemptAborted, null, $"{attempt.Key} aborted ({attempt.Entered} of {group.Ring.Count} had entered, {attempt.Promised} had finished): {text}", group);
+            foreach (var member in group.Ring.Where(attempt.HasEntered))
+            {
+                LeaveAttempt(member);
+            }
+        }
+
+        group.Attempts.Clear();
+        return [.. decisions.Take(Limits.DecisionsMax)];
+    }
+
+    private static void LeaveAttempt(PeerRecord member)
+    {
+        if (--member.OpenAttempts == 0)
+        {
+            Move(member, MasterPeerEvent.AttemptsEnded);
+        }
+    }
+
+    /// <summary>A peer that votes cannot enter attempts, and who is in an attempt cannot vote: such calls never meet.</summary>
+    private bool RefuseCrossedVote(PeerRecord voter)
+    {
+        var group = GroupOf(voter);
+        if (group.Attempts.Values.FirstOrDefault(a => !a.HasEntered(voter)) is not { } attempt)
+        {
+            return false;
+        }
+
+        EndCrossedCalls(group, voter, attempt, attempt.First);
+        return true;
+    }
+
+    private void EndCrossedCalls(GroupRecord group, PeerRecord voter, AttemptRecord attempt, PeerRecord waiting)
+    {
+        var reason = $"peer {voter.Id.ToShortString()} waits in update topology while peer {waiting.Id.ToShortString()} waits in an all-reduce with {attempt.Key.Tag}: all peers must make the same sequence of calls";
+        Report(MasterEventKind.CallsCrossed, voter, reason, group);
+        Move(voter, MasterPeerEvent.VoteDecided);
+        _votes.Remove(voter);
+        Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, ErrorCode.CrossedCalls, reason, Sizes())));
+        OpenEpoch(group, reason, new AttemptEnd(attempt, ErrorCode.CrossedCalls, reason));
+    }
+
+    private void SendToAll(GroupRecord group, Message message)
+    {
+        foreach (var peer in group.Ring)
+        {
+            Emit(new MasterOutput.Send(peer.Connection, message));
+        }
+    }
+}

@@ -1,0 +1,325 @@
+using Collective.Protocol;
+
+namespace Collective.Coordination;
+
+/// <summary>Who is in which epoch: admission, loss, ring order, acknowledgement.</summary>
+internal sealed partial class MasterStateMachine
+{
+    private readonly List<PeerRecord> _pending = [];
+    private readonly List<PeerRecord> _votes = [];
+    private readonly Dictionary<PeerPair, int> _linkFailures = [];
+    private readonly HashSet<PeerPair> _brokenPairs = [];
+    private Update? _update;
+    private Epoch _lastEpoch;
+    private int _queries;
+
+    /// <summary>A decided topology update whose epochs do not all stand yet.</summary>
+    private sealed record Update(List<PeerRecord> Voters, List<GroupRecord> Groups);
+
+    private void OnTopologyVote(PeerRecord peer, TopologyVote vote)
+    {
+        peer.Request = vote.Request;
+        peer.MinimumWorldSize = vote.MinimumWorldSize;
+        _votes.Add(peer);
+        if (!RefuseCrossedVote(peer))
+        {
+            TryUpdateTopology();
+        }
+    }
+
+    /// <summary>Starts the update when all admitted peers have voted (or none is left) and every voter's group would be as large as it asks.</summary>
+    private void TryUpdateTopology()
+    {
+        if (_update is not null || _votes.Count < _admitted || (_admitted == 0 && _pending.Count == 0))
+        {
+            return;
+        }
+
+        foreach (var voter in _votes)
+        {
+            if (voter.MinimumWorldSize > GroupOf(voter).Ring.Count + _pending.Count(p => p.Group == voter.Group))
+            {
+                return;
+            }
+        }
+
+        var voters = _votes.ToList();
+        _votes.Clear();
+        _update = new Update(voters, Admit([.. _pending]));
+        TryFinishUpdate();
+    }
+
+    /// <summary>Makes pending peers members and opens their groups' epochs.</summary>
+    private List<GroupRecord> Admit(List<PeerRecord> newcomers)
+    {
+        var groups = new List<GroupRecord>();
+        foreach (var peer in newcomers)
+        {
+            _pending.Remove(peer);
+            Move(peer, MasterPeerEvent.Admit);
+            _admitted++;
+            if (!_groups.TryGetValue(peer.Group.Value, out var group))
+            {
+                _groups.Add(peer.Group.Value, group = new GroupRecord(peer.Group));
+            }
+
+            peer.Rank = group.Ring.Count;
+            group.Ring.Add(peer);
+            if (!groups.Contains(group))
+            {
+                groups.Add(group);
+            }
+
+            Report(MasterEventKind.PeerAdmitted, peer, $"{peer} admitted to {peer.Group}");
+        }
+
+        foreach (var group in groups)
+        {
+            var names = string.Join(", ", newcomers.Where(p => p.Group == group.Group).Select(p => p.Id.ToShortString()));
+            OpenEpoch(group, $"admitted {names}");
+        }
+
+        return groups;
+    }
+
+    private void TryFinishUpdate()
+    {
+        if (_update is not { } update || !update.Groups.TrueForAll(g => g.Standing || g.Ring.Count == 0))
+        {
+            return;
+        }
+
+        _update = null;
+        var sizes = Sizes();
+        foreach (var voter in update.Voters)
+        {
+            Move(voter, MasterPeerEvent.VoteDecided);
+            Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, default, "", sizes)));
+        }
+
+        TryUpdateTopology();
+    }
+
+    /// <summary>A lone peer consents to company by wanting to reduce; nobody else of its group has to be asked.</summary>
+    private void OnAdmitWhenAlone(PeerRecord peer, AdmitWhenAlone question)
+    {
+        peer.Request = question.Request;
+        var group = GroupOf(peer);
+        var newcomers = _pending.Where(p => p.Group == peer.Group).ToList();
+        if (group.Ring.Count == 1 && newcomers.Count > 0)
+        {
+            Admit(newcomers);
+        }
+        else if (group.Standing)
+        {
+            AnswerLonePeer(peer);
+        }
+    }
+
+    private void AnswerLonePeer(PeerRecord peer)
+    {
+        Move(peer, MasterPeerEvent.AskAnswered);
+        Emit(new MasterOutput.Send(peer.Connection, new TopologyUpdated(peer.Request, default, "", Sizes())));
+    }
+
+    private void OnPendingQuery(PeerRecord peer, PendingQuery query)
+    {
+        if (peer.Query is not null)
+        {
+            Evict(peer, "asked whether peers are pending before its first question was answered");
+            return;
+        }
+
+        peer.Query = query.Request;
+        _queries++;
+        TryAnswerQueries();
+    }
+
+    private void TryAnswerQueries()
+    {
+        if (_queries == 0 || _queries < _admitted)
+        {
+            return;
+        }
+
+        _queries = 0;
+        foreach (var peer in _peers.Values.Where(p => p.Query is not null))
+        {
+            Emit(new MasterOutput.Send(peer.Connection, new PendingReply(peer.Query!.Value, _pending.Count > 0)));
+            peer.Query = null;
+        }
+    }
+
+    /// <summary>Takes a peer out of everything and re-evaluates every open vote.</summary>
+    private void Remove(PeerRecord peer, string reason)
+    {
+        _peers.Remove(peer.Connection);
+        if (peer.State == MasterPeerState.Unregistered)
+        {
+            _unregistered--;
+            return;
+        }
+
+        if (_pending.Remove(peer))
+        {
+            return;
+        }
+
+        _admitted--;
+        _votes.Remove(peer);
+        _update?.Voters.Remove(peer);
+        _queries -= peer.Query is null ? 0 : 1;
+        foreach (var pair in _linkFailures.Keys.Concat(_brokenPairs).Where(p => p.Contains(peer.Id)).ToArray())
+        {
+            _linkFailures.Remove(pair);
+            _brokenPairs.Remove(pair);
+        }
+
+        var group = GroupOf(peer);
+        EndAttempts(group, reason, default);
+        group.Ring.Remove(peer);
+        group.Excluded.Add(new Exclusion(peer.Id, reason));
+        if (group.Ring.Count == 0)
+        {
+            _groups.Remove(group.Group.Value);
+        }
+        else
+        {
+            OpenEpoch(group, reason);
+        }
+
+        TryAnswerQueries();
+        TryFinishUpdate();
+        TryUpdateTopology();
+    }
+
+    /// <summary>Ends every open attempt, fixes the ring and tells the members. The epoch stands when all have acknowledged it.</summary>
+    private void OpenEpoch(GroupRecord group, string reason, AttemptEnd end = default)
+    {
+        if (!ArrangeRing(group))
+        {
+            return; // Somebody had to be evicted; that opened a later epoch.
+        }
+
+        var decisions = EndAttempts(group, reason, end);
+        group.Epoch = _lastEpoch = _lastEpoch == Epoch.None ? Epoch.First(Configuration.Term) : _lastEpoch.Next();
+        group.Standing = false;
+        group.OpenedMs = _nowMs;
+        group.Acknowledgements = 0;
+        var members = group.Ring.Select(p => new Member(p.Id, p.Address)).ToArray();
+        var excluded = group.Excluded.TakeLast(Limits.ExclusionsMax).ToArray();
+        var message = new EpochOpened(group.Epoch, reason, members, excluded, decisions);
+        Report(MasterEventKind.EpochOpened, null, $"epoch {group.Epoch} of {group.Group}: {members.Length} peers, because {reason}", group);
+        foreach (var peer in group.Ring)
+        {
+            Emit(new MasterOutput.Send(peer.Connection, message));
+        }
+    }
+
+    /// <summary>Orders the ring around broken pairs. When there is no such order, evicts who has most of them and gives false.</summary>
+    private bool ArrangeRing(GroupRecord group)
+    {
+        var current = group.Ring.ConvertAll(p => p.Id);
+        if (RingOrder.Choose(current, current, _brokenPairs) is { } order)
+        {
+            var byId = group.Ring.ToDictionary(p => p.Id);
+            group.Ring = [.. order.Select(id => byId[id])];
+            for (var i = 0; i < group.Ring.Count; i++)
+            {
+                group.Ring[i].Rank = i;
+            }
+
+            return true;
+        }
+
+        int Broken(PeerRecord peer) => group.Ring.Count(other => _brokenPairs.Contains(PeerPair.Of(peer.Id, other.Id)));
+        var worst = group.Ring.OrderByDescending(Broken).ThenByDescending(p => p.Id).First();
+        var unreachable = string.Join(", ", group.Ring.Where(p => _brokenPairs.Contains(PeerPair.Of(worst.Id, p.Id))).Select(p => p.ToString()));
+        Evict(worst, $"data cannot flow between it and {unreachable} (tried {Limits.LinkFailuresMax} times), and no ring order avoids that: check that its data port {worst.Address} is reachable from there and theirs from here");
+        return false;
+    }
+
+    private void OnEpochReady(PeerRecord peer, EpochReady ready)
+    {
+        var group = GroupOf(peer);
+        if (ready.Epoch > group.Epoch)
+        {
+            Evict(peer, $"acknowledged epoch {ready.Epoch}, which does not exist");
+            return;
+        }
+
+        if (ready.Epoch < group.Epoch || peer.Acknowledged == group.Epoch)
+        {
+            return; // A later epoch is already on its way to it.
+        }
+
+        peer.Acknowledged = ready.Epoch;
+        group.Acknowledgements++;
+        if (group.Acknowledgements == group.Ring.Count)
+        {
+            Stand(group);
+        }
+    }
+
+    private void Stand(GroupRecord group)
+    {
+        group.Standing = true;
+        group.Excluded.Clear();
+        for (var i = 0; i < group.Ring.Count; i++)
+        {
+            _linkFailures.Remove(PeerPair.Of(group.Ring[i].Id, group.Ring[(i + 1) % group.Ring.Count].Id));
+        }
+
+        Report(MasterEventKind.EpochStands, null, $"epoch {group.Epoch} of {group.Group} stands with {group.Ring.Count} peers after {_nowMs - group.OpenedMs} ms", group);
+        var message = new EpochStands(group.Epoch, Sizes());
+        foreach (var peer in group.Ring)
+        {
+            Emit(new MasterOutput.Send(peer.Connection, message));
+        }
+
+        foreach (var peer in group.Ring.Where(p => p.State == MasterPeerState.Asking))
+        {
+            AnswerLonePeer(peer);
+        }
+
+        TryFinishUpdate();
+    }
+
+    private void OnLinkFailed(PeerRecord peer, LinkFailed report)
+    {
+        var group = GroupOf(peer);
+        var neighbour = group.Ring.Find(p => p.Id == report.Neighbour);
+        if (report.Epoch != group.Epoch || neighbour is null || neighbour == peer)
+        {
+            return; // Of an older epoch: settled by the one that is on its way.
+        }
+
+        var pair = PeerPair.Of(peer.Id, neighbour.Id);
+        var failures = _linkFailures[pair] = _linkFailures.GetValueOrDefault(pair) + 1;
+        if (failures >= Limits.LinkFailuresMax)
+        {
+            _brokenPairs.Add(pair);
+        }
+
+        var (from, to) = report.Outgoing ? (peer, neighbour) : (neighbour, peer);
+        var reason = $"the link from peer {from.Id.ToShortString()} to peer {to.Id.ToShortString()} failed: {report.Detail} (reported by peer {peer.Id.ToShortString()})";
+        Report(MasterEventKind.LinkFailed, peer, reason, group);
+        OpenEpoch(group, reason);
+    }
+
+    /// <summary>Members that neither make their links nor report why within the time.</summary>
+    private void EvictWhoDoesNotWire()
+    {
+        foreach (var group in _groups.Values.Where(g => !g.Standing && _nowMs - g.OpenedMs > Configuration.WiringTimeoutMs).ToArray())
+        {
+            if (group.Ring.Find(p => p.Acknowledged != group.Epoch) is { } peer)
+            {
+                Evict(peer, $"did not acknowledge epoch {group.Epoch} within {Configuration.WiringTimeoutMs / 1000} s");
+            }
+        }
+    }
+
+    private GroupRecord GroupOf(PeerRecord peer) => _groups[peer.Group.Value];
+
+    private WorldSizes Sizes() => new(_admitted, _groups.Count, _groups.Values.Max(g => g.Ring.Count));
+}

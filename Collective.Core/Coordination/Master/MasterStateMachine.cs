@@ -1,0 +1,255 @@
+using Collective.Protocol;
+
+namespace Collective.Coordination;
+
+/// <summary>
+/// The master, without IO: an input and the time go in, outputs come out. This part keeps connections, registration and liveness;
+/// <c>MasterStateMachine.Membership.cs</c> decides who is in which epoch, <c>MasterStateMachine.Collectives.cs</c> decides attempts.
+/// </summary>
+internal sealed partial class MasterStateMachine(MasterConfiguration configuration)
+{
+    private readonly Dictionary<ConnectionId, PeerRecord> _peers = [];
+    private readonly SortedDictionary<uint, GroupRecord> _groups = [];
+    private readonly List<MasterOutput> _outputs = [];
+    private long _nowMs;
+    private long? _lastTickMs;
+    private int _unregistered;
+    private int _admitted;
+
+    public MasterConfiguration Configuration { get; } = configuration;
+
+    public IEnumerable<GroupRecord> Groups => _groups.Values;
+
+    public IEnumerable<PeerRecord> Peers => _peers.Values;
+
+    /// <summary>Handles one input to completion. The list is valid until the next call.</summary>
+    public IReadOnlyList<MasterOutput> Step(long nowMs, MasterInput input)
+    {
+        _outputs.Clear();
+        _nowMs = nowMs;
+        switch (input)
+        {
+            case MasterInput.Connected connected: OnConnected(connected); break;
+            case MasterInput.Received received: OnReceived(received); break;
+            case MasterInput.Violated violated when Find(violated.Connection) is { } peer: Evict(peer, violated.Reason); break;
+            case MasterInput.Disconnected lost when Find(lost.Connection) is { } peer: OnDisconnected(peer, lost.Reason); break;
+            case MasterInput.Tick: OnTick(); break;
+        }
+
+        AssertInvariants();
+        return _outputs;
+    }
+
+    private PeerRecord? Find(ConnectionId connection) => _peers.GetValueOrDefault(connection);
+
+    private void OnConnected(MasterInput.Connected input)
+    {
+        Invariant.Holds(!_peers.ContainsKey(input.Connection));
+        if (_unregistered >= Limits.UnregisteredConnectionsMax)
+        {
+            Emit(new MasterOutput.Close(input.Connection));
+            Report(MasterEventKind.ConnectionRejected, null, $"connection from {input.Remote} closed: {Limits.UnregisteredConnectionsMax} others have not said hello yet");
+            return;
+        }
+
+        _peers.Add(input.Connection, new PeerRecord(input.Connection, input.Remote, input.FreshId, _nowMs));
+        _unregistered++;
+    }
+
+    private void OnReceived(MasterInput.Received input)
+    {
+        if (Find(input.Connection) is not { } peer)
+        {
+            return; // Evicted or gone: what it had under way no longer counts.
+        }
+
+        peer.LastHeardMs = _nowMs;
+        switch (input.Message)
+        {
+            case Hello m when Accept(peer, MasterPeerEvent.Hello, m): OnHello(peer, m); break;
+            case Heartbeat m: Accept(peer, MasterPeerEvent.Heartbeat, m); break;
+            case Leave when peer.State != MasterPeerState.Unregistered: OnLeave(peer); break;
+            case EpochReady m when Accept(peer, MasterPeerEvent.AcknowledgeEpoch, m): OnEpochReady(peer, m); break;
+            case LinkFailed m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinkFailed(peer, m); break;
+            case TopologyVote m when Accept(peer, MasterPeerEvent.VoteTopology, m): OnTopologyVote(peer, m); break;
+            case AdmitWhenAlone m when Accept(peer, MasterPeerEvent.AskWhenAlone, m): OnAdmitWhenAlone(peer, m); break;
+            case PendingQuery m when Accept(peer, MasterPeerEvent.QueryPending, m): OnPendingQuery(peer, m); break;
+            case CollectiveStart m: OnCollectiveStart(peer, m); break;
+            case CollectiveDone m: OnCollectiveDone(peer, m); break;
+            case Hello or EpochReady or LinkFailed or TopologyVote or AdmitWhenAlone or PendingQuery: break; // Evicted by Accept.
+            default: Evict(peer, $"sent {input.Message.Kind}, which is not for a master (or not before its hello)"); break;
+        }
+    }
+
+    /// <summary>Moves the peer as the table says; an event that is not in the table gets it evicted.</summary>
+    private bool Accept(PeerRecord peer, MasterPeerEvent @event, Message message)
+    {
+        if (MasterPeerTable.Next(peer.State, @event) is { } next)
+        {
+            peer.State = next;
+            return true;
+        }
+
+        Evict(peer, $"sent {message.Kind} while {peer.State}: not allowed by the protocol");
+        return false;
+    }
+
+    /// <summary>A move the master itself makes: always legal.</summary>
+    private static void Move(PeerRecord peer, MasterPeerEvent @event)
+    {
+        var next = MasterPeerTable.Next(peer.State, @event);
+        Invariant.Holds(next is not null);
+        peer.State = next.Value;
+    }
+
+    private void OnHello(PeerRecord peer, Hello hello)
+    {
+        _unregistered--;
+        peer.Group = hello.Group;
+        peer.Address = peer.Remote with { Port = hello.DataPort };
+        var refusal = hello.Version != MessageCodec.Version
+            ? $"this master speaks wire version {MessageCodec.Version}, the peer {hello.Version}: use the same release on both"
+            : RegistrationRefusal(peer);
+        if (refusal is not null)
+        {
+            _peers.Remove(peer.Connection);
+            Emit(new MasterOutput.Send(peer.Connection, new Refused(ErrorCode.MasterRefused, refusal)));
+            Emit(new MasterOutput.Close(peer.Connection));
+            Report(MasterEventKind.PeerRefused, null, $"peer at {peer.Remote} refused: {refusal}");
+            return;
+        }
+
+        _pending.Add(peer);
+        Emit(new MasterOutput.Send(peer.Connection, new Welcome(peer.Id, (uint)Configuration.HeartbeatTimeoutMs, (uint)Configuration.SegmentBytes)));
+        Report(MasterEventKind.PeerRegistered, peer, $"{peer} of {peer.Group} registered and waits to be admitted");
+        TryUpdateTopology();
+    }
+
+    private string? RegistrationRefusal(PeerRecord peer)
+    {
+        if (_peers.Count - _unregistered > Limits.PeersMax)
+        {
+            return $"the run has its maximum of {Limits.PeersMax} peers";
+        }
+
+        var mixed = _peers.Values.FirstOrDefault(p => p.State != MasterPeerState.Unregistered && p != peer && p.Remote.IsLoopback != peer.Remote.IsLoopback);
+        return mixed is null
+            ? null
+            : $"it connects from {peer.Remote}, but {mixed} connects from {mixed.Remote}: a loopback address is only reachable on its own host. Let all peers use the master's network address, or all the loopback address";
+    }
+
+    private void OnLeave(PeerRecord peer)
+    {
+        Emit(new MasterOutput.Close(peer.Connection));
+        Report(MasterEventKind.PeerLeft, peer, $"{peer} of {peer.Group} left");
+        Remove(peer, $"peer {peer.Id.ToShortString()} left the run");
+    }
+
+    private void OnDisconnected(PeerRecord peer, string reason)
+    {
+        if (peer.State != MasterPeerState.Unregistered)
+        {
+            Report(MasterEventKind.PeerLost, peer, $"{peer} of {peer.Group} lost: {reason}");
+        }
+
+        Remove(peer, $"peer {peer.Id.ToShortString()} was lost: {reason}");
+    }
+
+    private void Evict(PeerRecord peer, string reason)
+    {
+        if (peer.State == MasterPeerState.Unregistered)
+        {
+            Emit(new MasterOutput.Send(peer.Connection, new Refused(ErrorCode.MasterRefused, reason)));
+            Report(MasterEventKind.ConnectionRejected, null, $"connection from {peer.Remote} closed: {reason}");
+        }
+        else
+        {
+            Emit(new MasterOutput.Send(peer.Connection, new Evicted(reason)));
+            Report(MasterEventKind.PeerEvicted, peer, $"{peer} of {peer.Group} evicted: {reason}");
+        }
+
+        Emit(new MasterOutput.Close(peer.Connection));
+        Remove(peer, $"peer {peer.Id.ToShortString()} was evicted: {reason}");
+    }
+
+    private void OnTick()
+    {
+        var gap = _lastTickMs is { } last ? _nowMs - last : 0;
+        _lastTickMs = _nowMs;
+        Emit(new MasterOutput.WakeAt(_nowMs + Configuration.HeartbeatIntervalMs));
+        if (gap > 3L * Configuration.HeartbeatIntervalMs)
+        {
+            // The master itself stood still: silence in that gap proves nothing about the peers.
+            Report(MasterEventKind.MasterWasFrozen, null, $"the master itself stood still for {gap} ms; nobody is blamed for silence in that time");
+            foreach (var peer in _peers.Values)
+            {
+                peer.LastHeardMs = _nowMs;
+            }
+
+            foreach (var group in _groups.Values)
+            {
+                group.OpenedMs = _nowMs;
+            }
+        }
+
+        foreach (var peer in _peers.Values.ToArray())
+        {
+            var silentMs = _nowMs - peer.LastHeardMs;
+            if (!_peers.ContainsKey(peer.Connection))
+            {
+                continue; // Evicted by what an eviction before it in this loop brought about.
+            }
+
+            if (peer.State == MasterPeerState.Unregistered)
+            {
+                if (silentMs > Limits.HandshakeMsMax)
+                {
+                    Evict(peer, $"no hello within {Limits.HandshakeMsMax} ms");
+                }
+            }
+            else if (silentMs > Configuration.HeartbeatTimeoutMs)
+            {
+                Evict(peer, $"no heartbeat for {silentMs / 1000.0:0.0} s (timeout {Configuration.HeartbeatTimeoutMs / 1000.0:0.0} s): its process is frozen or its host unreachable");
+            }
+            else
+            {
+                Emit(new MasterOutput.Send(peer.Connection, new Heartbeat()));
+            }
+        }
+
+        EvictWhoDoesNotWire();
+    }
+
+    private void Emit(MasterOutput output) => _outputs.Add(output);
+
+    private void Report(MasterEventKind kind, PeerRecord? peer, string text, GroupRecord? group = null)
+        => Emit(new MasterOutput.Report(new MasterEvent(kind, peer?.Id ?? default, group?.Group ?? peer?.Group ?? default, group?.Epoch ?? default, text)));
+
+    /// <summary>What is cheap to check is checked after every step, in Release too.</summary>
+    private void AssertInvariants()
+    {
+        Invariant.Holds(_unregistered >= 0);
+        Invariant.Holds(_admitted >= 0);
+        Invariant.Holds(_admitted + _pending.Count + _unregistered == _peers.Count);
+        Invariant.Holds(_votes.Count <= _admitted);
+        Invariant.Holds(_queries <= _admitted);
+        Invariant.Holds(_admitted > 0 || _pending.Count == 0);
+    }
+
+    /// <summary>The rest, for the simulator.</summary>
+    public void AssertDeepInvariants()
+    {
+        Invariant.Holds(_groups.Values.Sum(g => g.Ring.Count) == _admitted);
+        foreach (var group in _groups.Values)
+        {
+            Invariant.Holds(group.Ring.Count > 0);
+            Invariant.Holds(group.Ring.Select((p, i) => p.Rank == i && p.Admitted && _peers.ContainsKey(p.Connection)).All(x => x));
+            Invariant.Holds(group.Acknowledgements == group.Ring.Count(p => p.Acknowledged == group.Epoch));
+            Invariant.Holds(group.Standing == (group.Acknowledgements == group.Ring.Count));
+            Invariant.Holds(group.Standing || group.Attempts.Count == 0);
+            Invariant.Holds(group.Attempts.Values.All(a => a.Key.Epoch == group.Epoch && !a.AllPromised));
+            Invariant.Holds(group.Ring.All(p => p.OpenAttempts == group.Attempts.Values.Count(a => a.HasEntered(p))));
+            Invariant.Holds(group.Ring.All(p => (p.State == MasterPeerState.Reducing) == (p.OpenAttempts > 0)));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+using Collective.Protocol;
+
+namespace Collective.Coordination;
+
+/// <summary>The caller's number for one launched collective; never reused by a communicator.</summary>
+internal readonly record struct OperationId(long Value);
+
+/// <summary>What a peer is told.</summary>
+internal abstract record PeerInput
+{
+    // By the application.
+    internal sealed record Connect(PeerGroup Group) : PeerInput;
+
+    internal sealed record UpdateTopology(RequestNumber Request, int MinimumWorldSize) : PeerInput;
+
+    internal sealed record QueryPending(RequestNumber Request) : PeerInput;
+
+    internal sealed record Launch(OperationId Operation, Tag Tag, CollectiveDescriptor Descriptor) : PeerInput;
+
+    internal sealed record Cancel(OperationId Operation) : PeerInput;
+
+    internal sealed record Leave : PeerInput;
+
+    // By the control connection.
+    internal sealed record Connected(ushort DataPort) : PeerInput;
+
+    internal sealed record Received(ushort Term, RunId Run, Message Message) : PeerInput;
+
+    internal sealed record Lost(ErrorCode Code, string Reason) : PeerInput;
+
+    // By the data links.
+    internal sealed record Wired(Epoch Epoch) : PeerInput;
+
+    internal sealed record LinkLost(Epoch Epoch, PeerId Neighbour, bool Outgoing, string Detail) : PeerInput;
+
+    internal sealed record RingCompleted(OperationId Operation) : PeerInput;
+
+    internal sealed record RingFailed(OperationId Operation, string Detail) : PeerInput;
+
+    internal sealed record Tick : PeerInput;
+}
+
+/// <summary>How a call ended: <see cref="Code"/> 0 is success.</summary>
+internal readonly record struct Outcome(ErrorCode Code, string Reason)
+{
+    public static Outcome Success => default;
+
+    public bool Succeeded => Code == default;
+}
+
+/// <summary>A standing membership.</summary>
+internal sealed record Membership(Epoch Epoch, IReadOnlyList<Member> Members, int Rank, WorldSizes Sizes);
+
+/// <summary>What a peer wants done.</summary>
+internal abstract record PeerOutput
+{
+    internal sealed record Send(Message Message) : PeerOutput;
+
+    /// <summary>Make the links of this epoch: to the next member and from the previous one. Data of older epochs is dropped from now on.</summary>
+    internal sealed record Wire(RunId Run, PeerId Self, Epoch Epoch, IReadOnlyList<Member> Members, int Rank) : PeerOutput;
+
+    /// <summary>This peer is registered.</summary>
+    internal sealed record Registered(PeerId Id, uint SegmentBytes) : PeerOutput;
+
+    /// <summary>A new membership stands. The first one ends connect.</summary>
+    internal sealed record WorldStands(Membership Membership) : PeerOutput;
+
+    internal sealed record StartRing(OperationId Operation, AttemptKey Attempt, Membership Membership) : PeerOutput;
+
+    /// <summary>Bulk data may flow.</summary>
+    internal sealed record ReleaseRing(OperationId Operation) : PeerOutput;
+
+    /// <summary>The attempt is aborted: stop touching its buffers. The outcome follows when the next ring stands.</summary>
+    internal sealed record StopRing(OperationId Operation) : PeerOutput;
+
+    /// <summary>Tell the application; unless it succeeded, restore its buffers first.</summary>
+    internal sealed record FinishOperation(OperationId Operation, Outcome Outcome) : PeerOutput;
+
+    internal sealed record FinishRequest(RequestNumber Request, Outcome Outcome, bool Pending) : PeerOutput;
+
+    internal sealed record WakeAt(long NowMs) : PeerOutput;
+
+    /// <summary>Last output: close everything. <see cref="Outcome"/> success means that this peer left on its own wish.</summary>
+    internal sealed record Die(Outcome Outcome) : PeerOutput;
+}

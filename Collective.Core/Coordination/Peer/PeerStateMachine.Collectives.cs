@@ -1,0 +1,184 @@
+using Collective.Protocol;
+
+namespace Collective.Coordination;
+
+/// <summary>The attempts of this peer: launch, enter, promise, verdict or abort.</summary>
+internal sealed partial class PeerStateMachine
+{
+    private readonly Dictionary<Tag, LocalAttempt> _attempts = [];
+    private readonly Dictionary<Tag, uint> _ordinals = [];
+    private RequestNumber? _question;
+    private RequestNumber _lastQuestion = new(1UL << 63); // Apart from the application's request numbers.
+
+    /// <summary>Open attempts, for the simulator's checks.</summary>
+    public IEnumerable<LocalAttempt> Attempts => _attempts.Values;
+
+    private LocalAttempt? Find(AttemptKey key) => _attempts.TryGetValue(key.Tag, out var attempt) && attempt.State != AttemptState.Held && attempt.Key == key ? attempt : null;
+
+    private LocalAttempt? Find(OperationId operation) => _attempts.Values.FirstOrDefault(a => a.Operation == operation);
+
+    private void OnLaunch(PeerInput.Launch input)
+    {
+        Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
+            : _attempts.ContainsKey(input.Tag) ? new Outcome(ErrorCode.InvalidArgument, $"{input.Tag} is in use by a collective in flight: await it, or use another tag")
+            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer waits in update topology: await that before launching collectives")
+            : _attempts.Count >= Limits.OperationsInFlightMax ? new Outcome(ErrorCode.LimitExceeded, $"{Limits.OperationsInFlightMax} collectives are in flight, which is the maximum: await some of them")
+            : _ordinals.Count >= Limits.TagsMax && !_ordinals.ContainsKey(input.Tag) ? new Outcome(ErrorCode.LimitExceeded, $"{Limits.TagsMax} different tags were used since the last topology update, which is the maximum: use tags again, or update the topology")
+            : null;
+        if (refusal is { } outcome)
+        {
+            Emit(new PeerOutput.FinishOperation(input.Operation, outcome));
+            return;
+        }
+
+        var attempt = new LocalAttempt(input.Operation, input.Tag, input.Descriptor);
+        _attempts.Add(input.Tag, attempt);
+        if (State == PeerState.Ready)
+        {
+            EnterHeld();
+        }
+    }
+
+    /// <summary>Enters what waits for a standing ring. Alone, the master is asked first whether company is waiting at the door.</summary>
+    private void EnterHeld()
+    {
+        if (_membership!.Members.Count > 1)
+        {
+            foreach (var attempt in _attempts.Values.Where(a => a.State == AttemptState.Held))
+            {
+                Enter(attempt);
+            }
+        }
+        else if (_question is null && _attempts.Values.Any(a => a.State == AttemptState.Held))
+        {
+            _question = _lastQuestion = _lastQuestion.Next();
+            Send(new AdmitWhenAlone(_question.Value));
+        }
+    }
+
+    private void OnLoneAnswer()
+    {
+        _question = null;
+        if (State != PeerState.Ready || _membership!.Members.Count > 1)
+        {
+            return; // A newer epoch decides what becomes of what is held.
+        }
+
+        foreach (var attempt in _attempts.Values.Where(a => a.State == AttemptState.Held).ToArray())
+        {
+            Abort(attempt, new Outcome(ErrorCode.TooFewPeers, "this peer is alone in its group: wait for others (update topology), then reduce"));
+        }
+    }
+
+    private void Enter(LocalAttempt attempt)
+    {
+        var ordinal = _ordinals.GetValueOrDefault(attempt.Tag);
+        _ordinals[attempt.Tag] = ordinal + 1;
+        attempt.Enter(new AttemptKey(_membership!.Epoch, attempt.Tag, ordinal));
+        Send(new CollectiveStart(attempt.Key, attempt.Descriptor));
+        Emit(new PeerOutput.StartRing(attempt.Operation, attempt.Key, _membership));
+    }
+
+    private void OnRingCompleted(PeerInput.RingCompleted input)
+    {
+        if (Find(input.Operation) is { State: AttemptState.Running } attempt)
+        {
+            attempt.Move(AttemptEvent.RingCompleted);
+            Send(new CollectiveDone(attempt.Key, Ok: true, ""));
+        }
+    }
+
+    private void OnRingFailed(PeerInput.RingFailed input)
+    {
+        if (Find(input.Operation) is { State: AttemptState.Running } attempt)
+        {
+            GiveUp(attempt, input.Detail);
+        }
+    }
+
+    /// <summary>After the promise only a verdict ends an attempt; the caller then learns which.</summary>
+    private void OnCancel(PeerInput.Cancel input)
+    {
+        switch (Find(input.Operation))
+        {
+            case { State: AttemptState.Held } attempt:
+                Abort(attempt, new Outcome(ErrorCode.OperationAborted, "cancelled by the caller"));
+                break;
+            case { State: AttemptState.Running } attempt:
+                GiveUp(attempt, "its caller cancelled");
+                break;
+        }
+    }
+
+    private void GiveUp(LocalAttempt attempt, string detail)
+    {
+        attempt.Move(AttemptEvent.GiveUp);
+        Emit(new PeerOutput.StopRing(attempt.Operation));
+        Send(new CollectiveDone(attempt.Key, Ok: false, detail));
+    }
+
+    private void OnVerdict(LocalAttempt attempt)
+    {
+        attempt.Move(AttemptEvent.Verdict);
+        _attempts.Remove(attempt.Tag);
+        Emit(new PeerOutput.FinishOperation(attempt.Operation, Outcome.Success));
+    }
+
+    /// <summary>A new epoch ends whatever was entered in older ones.</summary>
+    private void EndAttempts(EpochOpened opened)
+    {
+        foreach (var attempt in _attempts.Values.Where(a => a.State != AttemptState.Held).ToArray())
+        {
+            var decision = opened.Decisions.FirstOrDefault(d => d.Tag == attempt.Tag && d.Ordinal == attempt.Key.Ordinal);
+            if (decision.Committed && attempt.State == AttemptState.Promised)
+            {
+                OnVerdict(attempt);
+                continue;
+            }
+
+            if (attempt.State != AttemptState.Aborting)
+            {
+                Emit(new PeerOutput.StopRing(attempt.Operation));
+            }
+
+            attempt.End(decision.Code == default ? new Outcome(ErrorCode.OperationAborted, opened.Reason) : new Outcome(decision.Code, decision.Reason));
+        }
+    }
+
+    /// <summary>The ring stands again: the application may hear of the aborts and call again at once.</summary>
+    private void FinishAborted()
+    {
+        foreach (var attempt in _attempts.Values.Where(a => a.State == AttemptState.Aborting).ToArray())
+        {
+            attempt.Move(AttemptEvent.RingStands);
+            _attempts.Remove(attempt.Tag);
+            Emit(new PeerOutput.FinishOperation(attempt.Operation, attempt.Outcome));
+        }
+    }
+
+    private void Abort(LocalAttempt attempt, Outcome outcome)
+    {
+        attempt.Move(AttemptEvent.NeverEntered);
+        _attempts.Remove(attempt.Tag);
+        Emit(new PeerOutput.FinishOperation(attempt.Operation, outcome));
+    }
+
+    /// <summary>This peer leaves the run: nothing can be committed for it any more.</summary>
+    private void FinishAllAttempts(Outcome outcome)
+    {
+        foreach (var attempt in _attempts.Values)
+        {
+            if (attempt.State != AttemptState.Held)
+            {
+                Emit(new PeerOutput.StopRing(attempt.Operation));
+            }
+
+            var reason = attempt.State == AttemptState.Promised
+                ? outcome with { Reason = $"{outcome.Reason}; this peer had finished its part, so whether the others committed is in doubt" }
+                : outcome;
+            Emit(new PeerOutput.FinishOperation(attempt.Operation, reason));
+        }
+
+        _attempts.Clear();
+    }
+}

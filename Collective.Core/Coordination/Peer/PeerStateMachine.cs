@@ -1,0 +1,342 @@
+using Collective.Protocol;
+
+namespace Collective.Coordination;
+
+/// <summary>
+/// One peer, without IO: calls of the application, messages of the master and events of the data links go in, outputs come out.
+/// This part keeps the connection, the epoch and the requests; <c>PeerStateMachine.Collectives.cs</c> keeps the attempts.
+/// </summary>
+internal sealed partial class PeerStateMachine
+{
+    private const int HeartbeatsPerTimeout = 5;
+
+    private readonly List<PeerOutput> _outputs = [];
+    private PeerGroup _group;
+    private PeerId _self;
+    private RunId _run;
+    private ushort _term;
+    private int _heartbeatTimeoutMs = Limits.HeartbeatTimeoutMsMax;
+    private long _nowMs;
+    private long? _lastTickMs;
+    private long _lastHeardMs;
+    private long _leaveAtMs;
+    private EpochOpened? _opened;
+    private Membership? _membership;
+    private RequestNumber? _vote;
+    private RequestNumber? _query;
+
+    public PeerState State { get; private set; }
+
+    public PeerId Self => _self;
+
+    /// <summary>The epoch this peer knows, standing or not.</summary>
+    public Epoch Epoch => _opened?.Epoch ?? Epoch.None;
+
+    /// <summary>Handles one input to completion. The list is valid until the next call.</summary>
+    public IReadOnlyList<PeerOutput> Step(long nowMs, PeerInput input)
+    {
+        _outputs.Clear();
+        _nowMs = nowMs;
+        switch (input)
+        {
+            case PeerInput.Connect m: OnConnect(m); break;
+            case PeerInput.Connected m: OnConnected(m); break;
+            case PeerInput.Received m: OnReceived(m); break;
+            case PeerInput.Lost m: Die(new Outcome(m.Code, m.Reason)); break;
+            case PeerInput.Leave: OnLeave(); break;
+            case PeerInput.UpdateTopology m: OnUpdateTopology(m); break;
+            case PeerInput.QueryPending m: OnQueryPending(m); break;
+            case PeerInput.Launch m: OnLaunch(m); break;
+            case PeerInput.Cancel m: OnCancel(m); break;
+            case PeerInput.RingCompleted m: OnRingCompleted(m); break;
+            case PeerInput.RingFailed m: OnRingFailed(m); break;
+            case PeerInput.Wired m: OnWired(m); break;
+            case PeerInput.LinkLost m: OnLinkLost(m); break;
+            case PeerInput.Tick: OnTick(); break;
+        }
+
+        AssertInvariants();
+        return _outputs;
+    }
+
+    private bool Move(PeerEvent @event)
+    {
+        if (PeerTables.Next(State, @event) is not { } next)
+        {
+            return false;
+        }
+
+        State = next;
+        return true;
+    }
+
+    private void OnConnect(PeerInput.Connect input)
+    {
+        var legal = Move(PeerEvent.Connect);
+        Invariant.Holds(legal);
+        _group = input.Group;
+        _lastHeardMs = _nowMs;
+    }
+
+    private void OnConnected(PeerInput.Connected input)
+    {
+        if (Move(PeerEvent.Connected))
+        {
+            _lastHeardMs = _nowMs;
+            Send(new Hello(MessageCodec.Version, _group, input.DataPort));
+        }
+    }
+
+    private void OnReceived(PeerInput.Received input)
+    {
+        if (State is PeerState.Created or PeerState.Connecting or PeerState.Dead)
+        {
+            return;
+        }
+
+        _lastHeardMs = _nowMs;
+        if (_run != default && (input.Run != _run || input.Term < _term))
+        {
+            Die(new Outcome(ErrorCode.MasterLost, $"the master now speaks for run {input.Run}, term {input.Term}; this peer belongs to run {_run}, term {_term}"));
+            return;
+        }
+
+        switch (input.Message)
+        {
+            case Heartbeat: break;
+            case Welcome m when Move(PeerEvent.Welcomed): OnWelcome(m, input); break;
+            case Refused m: Die(new Outcome(ErrorCode.MasterRefused, m.Reason)); break;
+            case Evicted m: Die(new Outcome(ErrorCode.Evicted, $"the master removed this peer: {m.Reason}")); break;
+            case EpochOpened or EpochStands or TopologyUpdated or PendingReply or CollectiveGo or Verdict when State == PeerState.Leaving: break;
+            case EpochOpened m when m.Epoch > Epoch && Move(PeerEvent.EpochOpened): OnEpochOpened(m); break;
+            case EpochStands m when m.Epoch == Epoch && Move(PeerEvent.EpochStands): OnEpochStands(m); break;
+            case TopologyUpdated m: OnTopologyUpdated(m); break;
+            case PendingReply m when m.Request == _query:
+                _query = null;
+                Emit(new PeerOutput.FinishRequest(m.Request, Outcome.Success, m.Pending));
+                break;
+            case CollectiveGo m when Find(m.Attempt) is { State: AttemptState.Running } attempt: Emit(new PeerOutput.ReleaseRing(attempt.Operation)); break;
+            case CollectiveGo m when m.Attempt.Epoch <= Epoch: break; // This peer has given up the attempt meanwhile.
+            case Verdict m when Find(m.Attempt) is { State: AttemptState.Promised } attempt: OnVerdict(attempt); break;
+            default:
+                Die(new Outcome(ErrorCode.MasterLost, $"the master sent {input.Message.Kind} while this peer was {State}: it does not keep the protocol"));
+                break;
+        }
+    }
+
+    private void OnWelcome(Welcome welcome, PeerInput.Received input)
+    {
+        _self = welcome.Id;
+        _run = input.Run;
+        _term = input.Term;
+        _heartbeatTimeoutMs = (int)Math.Clamp(welcome.HeartbeatTimeoutMs, Limits.HeartbeatTimeoutMsMin, Limits.HeartbeatTimeoutMsMax);
+        Emit(new PeerOutput.Registered(_self, welcome.SegmentBytes));
+        Emit(new PeerOutput.WakeAt(_nowMs + HeartbeatIntervalMs));
+    }
+
+    private void OnEpochOpened(EpochOpened opened)
+    {
+        var rank = RankIn(opened);
+        if (rank < 0)
+        {
+            Die(new Outcome(ErrorCode.MasterLost, $"the master opened epoch {opened.Epoch} without this peer and without a reason"));
+            return;
+        }
+
+        _opened = opened;
+        _ordinals.Clear();
+        EndAttempts(opened);
+        Emit(new PeerOutput.Wire(_run, _self, opened.Epoch, opened.Members, rank));
+    }
+
+    private void OnWired(PeerInput.Wired input)
+    {
+        if (State == PeerState.Wiring && input.Epoch == Epoch)
+        {
+            Send(new EpochReady(input.Epoch));
+        }
+    }
+
+    private void OnEpochStands(EpochStands stands)
+    {
+        _membership = new Membership(stands.Epoch, _opened!.Members, RankIn(_opened), stands.Sizes);
+        Emit(new PeerOutput.WorldStands(_membership));
+        FinishAborted();
+        EnterHeld();
+    }
+
+    private void OnLinkLost(PeerInput.LinkLost input)
+    {
+        if (State is PeerState.Wiring or PeerState.Ready && input.Epoch == Epoch)
+        {
+            Send(new LinkFailed(input.Epoch, input.Neighbour, input.Outgoing, input.Detail));
+        }
+    }
+
+    private void OnUpdateTopology(PeerInput.UpdateTopology input)
+    {
+        Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
+            : _attempts.Count > 0 ? new Outcome(ErrorCode.PendingOperations, $"{_attempts.Count} collectives are in flight: await them before updating the topology")
+            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer already waits in update topology")
+            : null;
+        if (refusal is { } outcome)
+        {
+            Emit(new PeerOutput.FinishRequest(input.Request, outcome, false));
+            return;
+        }
+
+        _vote = input.Request;
+        Send(new TopologyVote(input.Request, (ushort)input.MinimumWorldSize));
+    }
+
+    private void OnTopologyUpdated(TopologyUpdated updated)
+    {
+        if (updated.Request == _question)
+        {
+            OnLoneAnswer();
+        }
+        else if (updated.Request == _vote)
+        {
+            _vote = null;
+            if (updated.Error == default)
+            {
+                // Nobody has anything in flight now: a point at which all peers may forget their tags.
+                _ordinals.Clear();
+                _membership = _membership! with { Sizes = updated.Sizes };
+                Emit(new PeerOutput.WorldStands(_membership));
+            }
+
+            Emit(new PeerOutput.FinishRequest(updated.Request, new Outcome(updated.Error, updated.Reason), false));
+        }
+        else
+        {
+            Die(new Outcome(ErrorCode.MasterLost, "the master answered a question that this peer had not asked: it does not keep the protocol"));
+        }
+    }
+
+    private void OnQueryPending(PeerInput.QueryPending input)
+    {
+        Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
+            : _query is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer already waits for the answer to are peers pending")
+            : null;
+        if (refusal is { } outcome)
+        {
+            Emit(new PeerOutput.FinishRequest(input.Request, outcome, false));
+            return;
+        }
+
+        _query = input.Request;
+        Send(new PendingQuery(input.Request));
+    }
+
+    private void OnLeave()
+    {
+        if (!Move(PeerEvent.Leave))
+        {
+            return;
+        }
+
+        if (State == PeerState.Dead)
+        {
+            FinishEverything(Left);
+            Emit(new PeerOutput.Die(Outcome.Success));
+            return;
+        }
+
+        // The attempts end now: the master ends them for the others.
+        FinishEverything(Left);
+        Send(new Leave());
+        _leaveAtMs = _nowMs + Limits.LeaveMsMax;
+        Emit(new PeerOutput.WakeAt(_leaveAtMs));
+    }
+
+    private void OnTick()
+    {
+        if (State is PeerState.Dead or PeerState.Created)
+        {
+            return;
+        }
+
+        var gap = _lastTickMs is { } last ? _nowMs - last : 0;
+        _lastTickMs = _nowMs;
+        Emit(new PeerOutput.WakeAt(_nowMs + HeartbeatIntervalMs));
+        if (State == PeerState.Leaving && _nowMs >= _leaveAtMs)
+        {
+            Die(Outcome.Success); // The master does not answer: go anyway.
+            return;
+        }
+
+        if (State is PeerState.Connecting or PeerState.Registering)
+        {
+            return; // The driver bounds these two.
+        }
+
+        if (gap > 3L * HeartbeatIntervalMs)
+        {
+            _lastHeardMs = _nowMs; // This process itself stood still: the master's silence in that time proves nothing.
+        }
+
+        if (_nowMs - _lastHeardMs > _heartbeatTimeoutMs)
+        {
+            Die(new Outcome(ErrorCode.MasterLost, $"no sign of life from the master for {(_nowMs - _lastHeardMs) / 1000.0:0.0} s (timeout {_heartbeatTimeoutMs / 1000.0:0.0} s)"));
+            return;
+        }
+
+        Send(new Heartbeat());
+    }
+
+    private void Die(Outcome outcome)
+    {
+        var leaving = State == PeerState.Leaving;
+        if (!Move(PeerEvent.Lost))
+        {
+            return;
+        }
+
+        FinishEverything(outcome);
+        Emit(new PeerOutput.Die(leaving ? Outcome.Success : outcome));
+    }
+
+    private void FinishEverything(Outcome outcome)
+    {
+        FinishAllAttempts(outcome);
+        foreach (var request in new[] { _vote, _query }.OfType<RequestNumber>())
+        {
+            Emit(new PeerOutput.FinishRequest(request, outcome, false));
+        }
+
+        _vote = _query = _question = null;
+    }
+
+    private int RankIn(EpochOpened opened)
+    {
+        for (var i = 0; i < opened.Members.Count; i++)
+        {
+            if (opened.Members[i].Id == _self)
+            {
+                return i;
+            }
+        }
+
+        return -1;
+    }
+
+    private int HeartbeatIntervalMs => Math.Max(20, Math.Min(_heartbeatTimeoutMs, 10_000) / HeartbeatsPerTimeout);
+
+    private Outcome NotConnected => new(ErrorCode.NotConnected, $"the communicator is not connected (it is {State}): call connect first, or make a new communicator");
+
+    private static Outcome Left => new(ErrorCode.NotConnected, "the communicator was disposed while the call was pending");
+
+    private void Send(Message message) => Emit(new PeerOutput.Send(message));
+
+    private void Emit(PeerOutput output) => _outputs.Add(output);
+
+    private void AssertInvariants()
+    {
+        Invariant.Holds(State is not (PeerState.Wiring or PeerState.Ready) || _opened is not null);
+        Invariant.Holds(State != PeerState.Ready || _membership!.Epoch == Epoch);
+        Invariant.Holds(State != PeerState.Dead || (_attempts.Count == 0 && _vote is null && _query is null));
+        Invariant.Holds(_attempts.Count <= Limits.OperationsInFlightMax);
+        Invariant.Holds(_vote is null || _attempts.Count == 0);
+    }
+}

@@ -1,0 +1,160 @@
+using System.Net;
+using System.Net.Sockets;
+using Collective.Coordination;
+using Collective.Protocol;
+using Collective.Transport.Tcp;
+
+namespace Collective.Hosting;
+
+/// <summary>A peer's connection to its master: a thread that connects and then reads frames; the peer's loop writes.</summary>
+internal sealed class ControlConnection(
+    PeerHostOptions options,
+    Action<IPAddress> connected,
+    Action<FrameHeader, Message> received,
+    Action<PeerInput> post) : IDisposable
+{
+    // Guards the socket between the connecting thread and who disposes.
+    private readonly Lock _gate = new();
+    private Socket? _socket;
+    private volatile bool _disposed;
+
+    public void Start() => new Thread(Run) { IsBackground = true, Name = "collective-control" }.Start();
+
+    public void Send(ReadOnlySpan<byte> frame)
+    {
+        if (_socket is { } socket)
+        {
+            socket.SendAll(frame);
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            _disposed = true;
+            _socket?.Dispose();
+        }
+    }
+
+    private void Run()
+    {
+        var lost = new PeerInput.Lost(ErrorCode.MasterLost, "the master closed the connection");
+        try
+        {
+            if (Connect() is not { } socket)
+            {
+                return;
+            }
+
+            connected(((IPEndPoint)socket.LocalEndPoint!).Address);
+            if (ReadFrames(socket) is { } violation)
+            {
+                lost = violation;
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            lost = new PeerInput.Lost(ErrorCode.MasterLost, $"the connection to the master was lost: {e.Message}");
+        }
+        catch (Exception e)
+        {
+            lost = new PeerInput.Lost(ErrorCode.InternalError, e.Message);
+        }
+
+        post(lost);
+    }
+
+    /// <summary>Tries every address of the master; null (and an input) when none answers.</summary>
+    private Socket? Connect()
+    {
+        var failure = "its name has no address";
+        try
+        {
+            foreach (var address in Dns.GetHostAddresses(options.MasterHost))
+            {
+                try
+                {
+                    var socket = EndPoints.Connect(new IPEndPoint(address, options.MasterPort), options.ConnectTimeout, () => _disposed);
+                    lock (_gate)
+                    {
+                        _socket = socket;
+                        if (_disposed)
+                        {
+                            socket.Dispose();
+                        }
+                    }
+
+                    return socket;
+                }
+                catch (SocketException e)
+                {
+                    failure = $"{address}: {e.Message}";
+                }
+            }
+        }
+        catch (Exception e) when (e is SocketException or ArgumentException)
+        {
+            failure = e.Message;
+        }
+
+        post(new PeerInput.Lost(
+            ErrorCode.MasterUnreachable,
+            $"no master answers at {options.MasterHost}:{options.MasterPort} ({failure}): check that it runs, its address and port, and the firewall"));
+        return null;
+    }
+
+    /// <summary>Reads until the connection ends; an input when the other side is no master.</summary>
+    private PeerInput.Lost? ReadFrames(Socket socket)
+    {
+        var header = new byte[FrameHeader.Bytes];
+        var payload = new byte[4096];
+        socket.SendTimeout = (int)options.ConnectTimeout.TotalMilliseconds;
+        socket.ReceiveTimeout = (int)options.ConnectTimeout.TotalMilliseconds;
+        var first = true;
+        while (ReceiveFirst(socket, header, first))
+        {
+            if (FrameHeader.Parse(header) is not { } frame)
+            {
+                return NotAMaster(first);
+            }
+
+            if (payload.Length < frame.PayloadBytes)
+            {
+                payload = new byte[frame.PayloadBytes];
+            }
+
+            if ((frame.PayloadBytes > 0 && !socket.ReceiveAll(payload.AsSpan(0, frame.PayloadBytes)))
+                || MessageCodec.Decode(frame.Kind, payload.AsSpan(0, frame.PayloadBytes)) is not { } message)
+            {
+                return NotAMaster(first);
+            }
+
+            if (first)
+            {
+                first = false;
+                socket.ReceiveTimeout = 0; // From here on heartbeats tell.
+            }
+
+            received(frame, message);
+        }
+
+        return first ? NotAMaster(first) : null;
+    }
+
+    private static bool ReceiveFirst(Socket socket, byte[] header, bool first)
+    {
+        try
+        {
+            return socket.ReceiveAll(header);
+        }
+        catch (SocketException) when (first)
+        {
+            return false;
+        }
+    }
+
+    private PeerInput.Lost NotAMaster(bool first) => first
+        ? new PeerInput.Lost(ErrorCode.MasterUnreachable, $"what listens at {options.MasterHost}:{options.MasterPort} does not answer as a Collective master of this version: check the address")
+        : new PeerInput.Lost(ErrorCode.MasterLost, "the master sent bytes that are no message of the protocol");
+}

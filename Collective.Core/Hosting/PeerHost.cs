@@ -1,0 +1,186 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using Collective.Coordination;
+using Collective.Protocol;
+using Collective.Transport;
+using Microsoft.Extensions.Logging;
+
+namespace Collective.Hosting;
+
+/// <summary>What the peer's loop tells the façade. Called on the loop's thread: return soon, never block.</summary>
+internal interface IPeerHandler
+{
+    void Registered(PeerId id, uint segmentBytes);
+
+    void WorldStands(Membership membership);
+
+    void StartRing(OperationId operation, AttemptKey attempt, Membership membership);
+
+    void ReleaseRing(OperationId operation);
+
+    void StopRing(OperationId operation);
+
+    void FinishOperation(OperationId operation, Outcome outcome);
+
+    void FinishRequest(RequestNumber request, Outcome outcome, bool pending);
+
+    /// <summary>The last call: everything is closed.</summary>
+    void Died(Outcome outcome);
+}
+
+/// <summary>
+/// Runs one <see cref="PeerStateMachine"/>: one thread owns it and performs its outputs; the control connection's thread, the transport's threads and the
+/// application post inputs. None of them is a thread-pool thread, so a trainer that keeps the pool busy does not look dead.
+/// </summary>
+internal sealed class PeerHost : ITransportEvents
+{
+    private readonly PeerHostOptions _options;
+    private readonly IPeerHandler _handler;
+    private readonly ILogger _logger;
+    private readonly PeerStateMachine _machine = new();
+    private readonly BlockingCollection<PeerInput> _inputs = new(Limits.InputsMax);
+    private readonly byte[] _sendBuffer = GC.AllocateUninitializedArray<byte>(4096);
+    private readonly ControlConnection _connection;
+    private readonly DataListener _listener;
+    private volatile ITransport? _transport;
+    private long _wakeAtMs = long.MaxValue;
+    private RunId _run;
+    private ushort _term;
+    private bool _dead;
+
+    public PeerHost(PeerHostOptions options, DataListener listener, IPeerHandler handler, ILogger logger)
+    {
+        _options = options;
+        _listener = listener;
+        _handler = handler;
+        _logger = logger;
+        _connection = new ControlConnection(options, OnControlConnected, OnControlMessage, Post);
+    }
+
+    /// <summary>The transport, once the master is reached.</summary>
+    public ITransport? Transport => _transport;
+
+    public void Start()
+    {
+        Post(new PeerInput.Connect(_options.Group));
+        new Thread(Loop) { IsBackground = true, Name = "collective-peer" }.Start();
+        _connection.Start();
+    }
+
+    /// <summary>Hands an input to the loop. After death inputs are ignored.</summary>
+    public void Post(PeerInput input)
+    {
+        try
+        {
+            _inputs.Add(input);
+        }
+        catch (InvalidOperationException)
+        {
+            // The peer is dead: what it did not take it does not need.
+        }
+    }
+
+    public void Wired(Epoch epoch) => Post(new PeerInput.Wired(epoch));
+
+    public void LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail) => Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
+
+    public void SegmentMoved(bool sent) => _options.Probe?.Invoke(sent ? "segment-sent" : "segment-received");
+
+    private void OnControlConnected(IPAddress local)
+    {
+        _transport = _listener.Listen(local, _options.ConnectTimeout, this);
+        Post(new PeerInput.Connected(_transport.Port));
+    }
+
+    private void OnControlMessage(FrameHeader header, Message message)
+    {
+        _options.Probe?.Invoke($"receive:{message.Kind}");
+        Post(new PeerInput.Received(header.Term, header.Run, message));
+    }
+
+    private void Loop()
+    {
+        try
+        {
+            while (!_dead)
+            {
+                var waitMs = (int)Math.Clamp(_wakeAtMs - Environment.TickCount64, 0, int.MaxValue);
+                var input = _inputs.TryTake(out var taken, _wakeAtMs == long.MaxValue ? Timeout.Infinite : waitMs) ? taken : new PeerInput.Tick();
+                Step(input);
+                if (Environment.TickCount64 >= _wakeAtMs && !_dead)
+                {
+                    Step(new PeerInput.Tick());
+                }
+            }
+        }
+        catch (Exception e)
+        {
+            // A defect of ours must end this communicator, never the host process.
+            _logger.LogCritical(e, "The communicator's loop failed");
+            Perform(new PeerOutput.Die(new Outcome(ErrorCode.InternalError, e.Message)));
+        }
+
+        _inputs.CompleteAdding();
+    }
+
+    private void Step(PeerInput input)
+    {
+        foreach (var output in _machine.Step(Environment.TickCount64, input))
+        {
+            Perform(output);
+        }
+    }
+
+    private void Perform(PeerOutput output)
+    {
+        switch (output)
+        {
+            case PeerOutput.Send m: Send(m.Message); break;
+            case PeerOutput.Wire m: Wire(m); break;
+            case PeerOutput.Registered m: _handler.Registered(m.Id, m.SegmentBytes); break;
+            case PeerOutput.WorldStands m: _handler.WorldStands(m.Membership); break;
+            case PeerOutput.StartRing m: _handler.StartRing(m.Operation, m.Attempt, m.Membership); break;
+            case PeerOutput.ReleaseRing m: _handler.ReleaseRing(m.Operation); break;
+            case PeerOutput.StopRing m: _handler.StopRing(m.Operation); break;
+            case PeerOutput.FinishOperation m: _handler.FinishOperation(m.Operation, m.Outcome); break;
+            case PeerOutput.FinishRequest m: _handler.FinishRequest(m.Request, m.Outcome, m.Pending); break;
+            case PeerOutput.WakeAt m: _wakeAtMs = m.NowMs; break;
+            case PeerOutput.Die m:
+                _dead = true;
+                _connection.Dispose();
+                _transport?.Dispose();
+                _logger.LogInformation("Peer {Peer} ended: {Reason}", _machine.Self.ToShortString(), m.Outcome.Succeeded ? "left" : m.Outcome.Reason);
+                _handler.Died(m.Outcome);
+                break;
+        }
+    }
+
+    private void Wire(PeerOutput.Wire wire)
+    {
+        (_run, var count) = (wire.Run, wire.Members.Count);
+        _term = wire.Epoch.Term;
+        Member? next = count > 1 ? wire.Members[(wire.Rank + 1) % count] : null;
+        Member? previous = count > 1 ? wire.Members[(wire.Rank + count - 1) % count] : null;
+        _logger.LogDebug("Epoch {Epoch}: rank {Rank} of {WorldSize}", wire.Epoch, wire.Rank, count);
+        _transport!.Wire(new WirePlan(wire.Run, wire.Self, wire.Epoch, next, previous));
+    }
+
+    private void Send(Message message)
+    {
+        _options.Probe?.Invoke($"before-send:{message.Kind}");
+        var length = MessageCodec.Encode(message, _term, _run, _sendBuffer);
+        try
+        {
+            _connection.Send(_sendBuffer.AsSpan(0, length));
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // The reading side reports the loss; what was said here is lost with the connection.
+            _logger.LogDebug("Could not send {Message}: {Reason}", message.Kind, e.Message);
+            _connection.Dispose();
+        }
+
+        _options.Probe?.Invoke($"after-send:{message.Kind}");
+    }
+}

@@ -1,0 +1,90 @@
+namespace Collective.Protocol;
+
+/// <summary>Every limit of the system. A limit that depends on another proves it at compile time.</summary>
+internal static class Limits
+{
+    /// <summary>Peers of one run, pending ones included.</summary>
+    public const int PeersMax = 1024;
+
+    /// <summary>Connections to the master that have not said hello yet.</summary>
+    public const int UnregisteredConnectionsMax = 256;
+
+    /// <summary>Collectives one peer may have in flight (launched and not finished).</summary>
+    public const int OperationsInFlightMax = 256;
+
+    /// <summary>Different tags one peer may use between two topology updates (each costs about 40 bytes).</summary>
+    public const int TagsMax = 1 << 20;
+
+    /// <summary>Bytes of one operation that may leave a peer before the master's Go. An operation of at most this size needs no Go at all.</summary>
+    public const int EagerBytesMax = 64 * 1024;
+
+    /// <summary>Bytes of one operation kept by a peer that has not entered it yet: an eager operation sends twice its size at most.</summary>
+    public const int EarlyBytesPerOperationMax = 2 * EagerBytesMax;
+
+    /// <summary>Payload of one segment.</summary>
+    public const int SegmentBytesMax = 4 * 1024 * 1024;
+
+    /// <summary>Smallest segment a master may choose.</summary>
+    public const int SegmentBytesMin = 64;
+
+    /// <summary>Payload of one control frame.</summary>
+    public const int ControlBytesMax = 512 * 1024;
+
+    /// <summary>Characters of a reason on the wire, in UTF-8 bytes; longer ones are cut.</summary>
+    public const int ReasonBytesMax = 512;
+
+    /// <summary>Peers named with their reason in one epoch message.</summary>
+    public const int ExclusionsMax = 64;
+
+    /// <summary>Open attempts named with their own decision in one epoch message; the others are aborted with the epoch's reason.</summary>
+    public const int DecisionsMax = 256;
+
+    /// <summary>Parallel connections of one link.</summary>
+    public const int StripesMax = 64;
+
+    /// <summary>Inbound data connections of one peer: two whole links (the old and the new neighbour's) and as many strangers.</summary>
+    public const int InboundConnectionsMax = 4 * StripesMax;
+
+    /// <summary>Inputs waiting for one state machine.</summary>
+    public const int InputsMax = 8192;
+
+    /// <summary>Bytes waiting to be read by one peer before the master gives it up.</summary>
+    public const int UnsentControlBytesMax = 8 * 1024 * 1024;
+
+    /// <summary>Ports tried from the first one on when the data port is not chosen by the caller.</summary>
+    public const int PortsTriedMax = 2048;
+
+    /// <summary>Failures of one pair of peers after which the ring order avoids it.</summary>
+    public const int LinkFailuresMax = 3;
+
+    /// <summary>Nodes visited by the search for a ring order around broken pairs.</summary>
+    public const int RingSearchStepsMax = 100_000;
+
+    /// <summary>Time for the first message of a connection, in milliseconds.</summary>
+    public const int HandshakeMsMax = 5_000;
+
+    /// <summary>Pause of a listener that is out of file descriptors, in milliseconds.</summary>
+    public const int AcceptPauseMs = 100;
+
+    /// <summary>Time a leaving peer waits for the master to let it go, in milliseconds.</summary>
+    public const int LeaveMsMax = 2_000;
+
+    /// <summary>Aborted attempts of one "multiple with retry" call after which it fails.</summary>
+    public const int RetriesMax = 1_000;
+
+    /// <summary>Shortest heartbeat timeout, in milliseconds.</summary>
+    public const int HeartbeatTimeoutMsMin = 200;
+
+    /// <summary>Longest heartbeat timeout, in milliseconds.</summary>
+    public const int HeartbeatTimeoutMsMax = 600_000;
+
+    /// <summary>Bytes of one member in an epoch message: id, address family, address, port.</summary>
+    public const int MemberBytesMax = 16 + 1 + 16 + 2;
+
+    // Negative does not compile.
+    private const uint EpochMessageFits = ControlBytesMax - (1024
+        + (PeersMax * MemberBytesMax)
+        + (ExclusionsMax * (16 + 2 + ReasonBytesMax))
+        + (DecisionsMax * (16 + 2 + 2 + ReasonBytesMax))
+        + ReasonBytesMax);
+}

@@ -1,0 +1,254 @@
+using System.Buffers.Binary;
+
+namespace Collective.Protocol;
+
+/// <summary>The start of every control frame: payload length, kind, term, run.</summary>
+internal readonly record struct FrameHeader(int PayloadBytes, MessageKind Kind, ushort Term, RunId Run)
+{
+    public const int Bytes = 4 + 2 + 2 + 16;
+
+    /// <summary>Null when the bytes cannot start a frame.</summary>
+    public static FrameHeader? Parse(ReadOnlySpan<byte> bytes)
+    {
+        var reader = new WireReader(bytes);
+        var length = reader.UInt32();
+        var kind = reader.UInt16();
+        var term = reader.UInt16();
+        var run = new RunId(reader.Guid());
+        return reader.Failed || length > Limits.ControlBytesMax || kind is 0 or > byte.MaxValue
+            ? null
+            : new FrameHeader((int)length, (MessageKind)kind, term, run);
+    }
+}
+
+/// <summary>Control messages to bytes and back. Decoding is total: a message or null, for any bytes.</summary>
+internal static class MessageCodec
+{
+    /// <summary>First bytes of the first message of every connection: "CLTV".</summary>
+    public const uint Magic = 0x56544C43;
+
+    /// <summary>Wire version. A peer and a master of different versions refuse each other with a reason.</summary>
+    public const ushort Version = 1;
+
+    /// <summary>Writes a whole frame and returns its length.</summary>
+    public static int Encode(Message message, ushort term, RunId run, Span<byte> buffer)
+    {
+        var writer = new WireWriter(buffer[FrameHeader.Bytes..]);
+        WritePayload(ref writer, message);
+        BinaryPrimitives.WriteUInt32LittleEndian(buffer, (uint)writer.Written);
+        BinaryPrimitives.WriteUInt16LittleEndian(buffer[4..], (ushort)message.Kind);
+        BinaryPrimitives.WriteUInt16LittleEndian(buffer[6..], term);
+        run.Value.TryWriteBytes(buffer[8..], bigEndian: true, out _);
+        return FrameHeader.Bytes + writer.Written;
+    }
+
+    /// <summary>Upper bound of the frame's length.</summary>
+    public static int EncodedBytesMax(Message message) => message is EpochOpened ? FrameHeader.Bytes + Limits.ControlBytesMax : 1024;
+
+    public static Message? Decode(MessageKind kind, ReadOnlySpan<byte> payload)
+    {
+        var reader = new WireReader(payload);
+        Message? message = kind switch
+        {
+            MessageKind.Hello => ReadHello(ref reader),
+            MessageKind.EpochReady => new EpochReady(reader.Epoch()),
+            MessageKind.LinkFailed => new LinkFailed(reader.Epoch(), reader.Peer(), reader.Bool(), reader.Text()),
+            MessageKind.TopologyVote => new TopologyVote(new RequestNumber(reader.UInt64()), reader.UInt16()),
+            MessageKind.AdmitWhenAlone => new AdmitWhenAlone(new RequestNumber(reader.UInt64())),
+            MessageKind.PendingQuery => new PendingQuery(new RequestNumber(reader.UInt64())),
+            MessageKind.CollectiveStart => new CollectiveStart(ReadAttempt(ref reader), ReadDescriptor(ref reader)),
+            MessageKind.CollectiveDone => new CollectiveDone(ReadAttempt(ref reader), reader.Bool(), reader.Text()),
+            MessageKind.Leave => new Leave(),
+            MessageKind.Heartbeat => new Heartbeat(),
+            MessageKind.Welcome => new Welcome(reader.Peer(), reader.UInt32(), reader.UInt32()),
+            MessageKind.Refused => new Refused(ReadErrorCode(ref reader), reader.Text()),
+            MessageKind.EpochOpened => ReadEpochOpened(ref reader),
+            MessageKind.EpochStands => new EpochStands(reader.Epoch(), ReadSizes(ref reader)),
+            MessageKind.TopologyUpdated => new TopologyUpdated(new RequestNumber(reader.UInt64()), ReadErrorCode(ref reader), reader.Text(), ReadSizes(ref reader)),
+            MessageKind.PendingReply => new PendingReply(new RequestNumber(reader.UInt64()), reader.Bool()),
+            MessageKind.CollectiveGo => new CollectiveGo(ReadAttempt(ref reader)),
+            MessageKind.Verdict => new Verdict(ReadAttempt(ref reader)),
+            MessageKind.Evicted => new Evicted(reader.Text()),
+            _ => null,
+        };
+        return reader.Complete ? message : null;
+    }
+
+    private static void WritePayload(ref WireWriter writer, Message message)
+    {
+        switch (message)
+        {
+            case Hello m:
+                writer.UInt32(Magic);
+                writer.UInt16(m.Version);
+                writer.UInt32(m.Group.Value);
+                writer.UInt16(m.DataPort);
+                break;
+            case EpochReady m: writer.UInt64(m.Epoch.Value); break;
+            case LinkFailed m:
+                writer.UInt64(m.Epoch.Value);
+                writer.Peer(m.Neighbour);
+                writer.Bool(m.Outgoing);
+                writer.Text(m.Detail);
+                break;
+            case TopologyVote m:
+                writer.UInt64(m.Request.Value);
+                writer.UInt16(m.MinimumWorldSize);
+                break;
+            case AdmitWhenAlone m: writer.UInt64(m.Request.Value); break;
+            case PendingQuery m: writer.UInt64(m.Request.Value); break;
+            case CollectiveStart m:
+                WriteAttempt(ref writer, m.Attempt);
+                WriteDescriptor(ref writer, m.Descriptor);
+                break;
+            case CollectiveDone m:
+                WriteAttempt(ref writer, m.Attempt);
+                writer.Bool(m.Ok);
+                writer.Text(m.Detail);
+                break;
+            case Leave or Heartbeat: break;
+            default: WriteMasterPayload(ref writer, message); break;
+        }
+    }
+
+    private static void WriteMasterPayload(ref WireWriter writer, Message message)
+    {
+        switch (message)
+        {
+            case Welcome m:
+                writer.Peer(m.Id);
+                writer.UInt32(m.HeartbeatTimeoutMs);
+                writer.UInt32(m.SegmentBytes);
+                break;
+            case Refused m:
+                writer.UInt16((ushort)m.Code);
+                writer.Text(m.Reason);
+                break;
+            case EpochOpened m: WriteEpochOpened(ref writer, m); break;
+            case EpochStands m:
+                writer.UInt64(m.Epoch.Value);
+                WriteSizes(ref writer, m.Sizes);
+                break;
+            case TopologyUpdated m:
+                writer.UInt64(m.Request.Value);
+                writer.UInt16((ushort)m.Error);
+                writer.Text(m.Reason);
+                WriteSizes(ref writer, m.Sizes);
+                break;
+            case PendingReply m:
+                writer.UInt64(m.Request.Value);
+                writer.Bool(m.Pending);
+                break;
+            case CollectiveGo m: WriteAttempt(ref writer, m.Attempt); break;
+            case Verdict m: WriteAttempt(ref writer, m.Attempt); break;
+            case Evicted m: writer.Text(m.Reason); break;
+            default: throw new InvariantException($"message {message.Kind} has an encoding");
+        }
+    }
+
+    private static Hello? ReadHello(ref WireReader reader)
+    {
+        if (reader.UInt32() != Magic)
+        {
+            return null;
+        }
+
+        // Of another version only the version is known: what follows is that version's business.
+        var version = reader.UInt16();
+        if (version != Version)
+        {
+            reader = default;
+            return new Hello(version, default, 0);
+        }
+
+        return new Hello(version, new PeerGroup(reader.UInt32()), reader.UInt16());
+    }
+
+    private static AttemptKey ReadAttempt(ref WireReader reader) => new(reader.Epoch(), new Tag(reader.UInt64()), reader.UInt32());
+
+    private static void WriteAttempt(ref WireWriter writer, AttemptKey attempt)
+    {
+        writer.UInt64(attempt.Epoch.Value);
+        writer.UInt64(attempt.Tag.Value);
+        writer.UInt32(attempt.Ordinal);
+    }
+
+    private static CollectiveDescriptor ReadDescriptor(ref WireReader reader) => new(
+        reader.UInt64(),
+        (DataType)reader.Enumeration((byte)DataType.Float64),
+        (ReduceOperation)reader.Enumeration((byte)ReduceOperation.Min),
+        reader.Byte());
+
+    private static void WriteDescriptor(ref WireWriter writer, CollectiveDescriptor descriptor)
+    {
+        writer.UInt64(descriptor.Count);
+        writer.Byte((byte)descriptor.DataType);
+        writer.Byte((byte)descriptor.Operation);
+        writer.Byte(descriptor.Quantisation);
+    }
+
+    private static ErrorCode ReadErrorCode(ref WireReader reader) => (ErrorCode)reader.UInt16();
+
+    private static WorldSizes ReadSizes(ref WireReader reader) => new(reader.UInt16(), reader.UInt16(), reader.UInt16());
+
+    private static void WriteSizes(ref WireWriter writer, WorldSizes sizes)
+    {
+        writer.UInt16((ushort)sizes.Global);
+        writer.UInt16((ushort)sizes.Groups);
+        writer.UInt16((ushort)sizes.LargestGroup);
+    }
+
+    private static EpochOpened ReadEpochOpened(ref WireReader reader)
+    {
+        var epoch = reader.Epoch();
+        var reason = reader.Text();
+        var members = new Member[reader.Count(Limits.PeersMax, 16 + 1 + 4 + 2)];
+        for (var i = 0; i < members.Length; i++)
+        {
+            members[i] = new Member(reader.Peer(), reader.Address());
+        }
+
+        var excluded = new Exclusion[reader.Count(Limits.ExclusionsMax, 16 + 2)];
+        for (var i = 0; i < excluded.Length; i++)
+        {
+            excluded[i] = new Exclusion(reader.Peer(), reader.Text());
+        }
+
+        var decisions = new Decision[reader.Count(Limits.DecisionsMax, 8 + 4 + 1 + 2 + 2)];
+        for (var i = 0; i < decisions.Length; i++)
+        {
+            decisions[i] = new Decision(new Tag(reader.UInt64()), reader.UInt32(), reader.Bool(), ReadErrorCode(ref reader), reader.Text());
+        }
+
+        return new EpochOpened(epoch, reason, members, excluded, decisions);
+    }
+
+    private static void WriteEpochOpened(ref WireWriter writer, EpochOpened message)
+    {
+        writer.UInt64(message.Epoch.Value);
+        writer.Text(message.Reason);
+        writer.UInt16((ushort)message.Members.Count);
+        foreach (var member in message.Members)
+        {
+            writer.Peer(member.Id);
+            writer.Address(member.Address);
+        }
+
+        writer.UInt16((ushort)message.Excluded.Count);
+        foreach (var exclusion in message.Excluded)
+        {
+            writer.Peer(exclusion.Id);
+            writer.Text(exclusion.Reason);
+        }
+
+        writer.UInt16((ushort)message.Decisions.Count);
+        foreach (var decision in message.Decisions)
+        {
+            writer.UInt64(decision.Tag.Value);
+            writer.UInt32(decision.Ordinal);
+            writer.Bool(decision.Committed);
+            writer.UInt16((ushort)decision.Code);
+            writer.Text(decision.Reason);
+        }
+    }
+}

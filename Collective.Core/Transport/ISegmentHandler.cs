@@ -1,0 +1,71 @@
+using Collective.Protocol;
+
+namespace Collective.Transport;
+
+/// <summary>What a link does with a segment that has arrived.</summary>
+internal enum SegmentVerdict
+{
+    /// <summary>Receive it into the given memory.</summary>
+    Receive,
+
+    /// <summary>Read it and drop it: it belongs to something that has ended.</summary>
+    Discard,
+
+    /// <summary>The sender breaks the protocol.</summary>
+    Violation,
+}
+
+/// <summary>
+/// An operation as the links see it. A link asks for the memory of a segment when it is about to move it, and says when it is done;
+/// between the two the memory belongs to the link. Calls come from the threads of all stripes at once.
+/// </summary>
+internal interface ISegmentHandler
+{
+    AttemptKey Attempt { get; }
+
+    /// <summary>False when the operation has ended: the segment is not sent.</summary>
+    bool BeginSend(in SegmentHeader header, out ReadOnlySpan<byte> payload);
+
+    void EndSend(in SegmentHeader header, bool sent);
+
+    /// <summary>The memory a segment is received into. Only after <see cref="SegmentVerdict.Receive"/> is <see cref="EndReceive"/> called.</summary>
+    SegmentVerdict BeginReceive(in SegmentHeader header, out Span<byte> target);
+
+    void EndReceive(in SegmentHeader header, bool received);
+}
+
+/// <summary>Traffic to the next peer of the ring.</summary>
+internal interface ILink
+{
+    /// <summary>Queues a segment; any stripe may take it. Never blocks. On a broken link segments are dropped: the break has been reported.</summary>
+    void Send(ISegmentHandler handler, in SegmentHeader header);
+}
+
+/// <summary>What a transport tells its peer. Called from the transport's threads.</summary>
+internal interface ITransportEvents
+{
+    /// <summary>The links of the epoch stand: to the next peer and from the previous one.</summary>
+    void Wired(Epoch epoch);
+
+    /// <summary>A link of the epoch could not be made, or broke.</summary>
+    void LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail);
+
+    /// <summary>A segment has left or arrived (for tests that end a process exactly there).</summary>
+    void SegmentMoved(bool sent);
+}
+
+/// <summary>The links an epoch wants.</summary>
+internal sealed record WirePlan(RunId Run, PeerId Self, Epoch Epoch, Member? Next, Member? Previous);
+
+/// <summary>Makes the links of a peer. Connections are made and accepted nowhere else.</summary>
+internal interface ITransport : ILink, IDisposable
+{
+    /// <summary>Port on which the previous peer reaches this one.</summary>
+    ushort Port { get; }
+
+    /// <summary>Segments that arrive find their operation here.</summary>
+    SegmentRouter Router { get; }
+
+    /// <summary>Starts making the links of an epoch, keeping those that still fit; ends in <see cref="ITransportEvents"/>. Data of older epochs is dropped from now on.</summary>
+    void Wire(WirePlan plan);
+}

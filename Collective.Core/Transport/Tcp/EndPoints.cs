@@ -1,0 +1,100 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Net.Sockets;
+using Collective.Protocol;
+
+namespace Collective.Transport.Tcp;
+
+/// <summary>Wire addresses to socket addresses and back; an IPv4 address seen through an IPv6 socket is IPv4.</summary>
+internal static class EndPoints
+{
+    public static IPEndPoint ToEndPoint(this PeerAddress address)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        if (address.IsIPv6)
+        {
+            BinaryPrimitives.WriteUInt128BigEndian(bytes, address.Address);
+            return new IPEndPoint(new IPAddress(bytes), address.Port);
+        }
+
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, (uint)address.Address);
+        return new IPEndPoint(new IPAddress(bytes[..4]), address.Port);
+    }
+
+    public static PeerAddress ToPeerAddress(IPEndPoint endPoint)
+    {
+        var address = endPoint.Address.IsIPv4MappedToIPv6 ? endPoint.Address.MapToIPv4() : endPoint.Address;
+        Span<byte> bytes = stackalloc byte[16];
+        address.TryWriteBytes(bytes, out var length);
+        return length == 4
+            ? new PeerAddress(BinaryPrimitives.ReadUInt32BigEndian(bytes), IsIPv6: false, (ushort)endPoint.Port)
+            : new PeerAddress(BinaryPrimitives.ReadUInt128BigEndian(bytes), IsIPv6: true, (ushort)endPoint.Port);
+    }
+
+    /// <summary>Connects within a time, without the thread pool; gives up early when <paramref name="abandoned"/> says so.</summary>
+    public static Socket Connect(IPEndPoint endPoint, TimeSpan timeout, Func<bool> abandoned)
+    {
+        const int SliceMs = 50;
+        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, Blocking = false };
+        try
+        {
+            try
+            {
+                socket.Connect(endPoint);
+            }
+            catch (SocketException e) when (e.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
+            {
+                // The kernel goes on; wait for it below.
+            }
+
+            var deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
+            while (!socket.Poll(TimeSpan.FromMilliseconds(SliceMs), SelectMode.SelectWrite) && !socket.Poll(TimeSpan.Zero, SelectMode.SelectError))
+            {
+                if (Environment.TickCount64 > deadline || abandoned())
+                {
+                    throw new SocketException((int)SocketError.TimedOut);
+                }
+            }
+
+            var error = (int)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)!;
+            if (error != 0)
+            {
+                throw new SocketException(error);
+            }
+
+            socket.Blocking = true;
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
+    public static void SendAll(this Socket socket, ReadOnlySpan<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            bytes = bytes[socket.Send(bytes)..];
+        }
+    }
+
+    /// <summary>Fills the span; false when the other side closed before its first byte.</summary>
+    public static bool ReceiveAll(this Socket socket, Span<byte> bytes)
+    {
+        var received = 0;
+        while (received < bytes.Length)
+        {
+            var count = socket.Receive(bytes[received..]);
+            if (count == 0)
+            {
+                return received == 0 ? false : throw new SocketException((int)SocketError.ConnectionReset);
+            }
+
+            received += count;
+        }
+
+        return true;
+    }
+}

@@ -1,0 +1,368 @@
+using System.Buffers;
+using System.Net.Sockets;
+using Collective.Protocol;
+
+namespace Collective.Transport.Tcp;
+
+/// <summary>One accepted connection: a stripe of the previous peer's link once it has said hello, a stranger before.</summary>
+internal sealed class TcpInboundStripe(Socket socket)
+{
+    public Socket Socket { get; } = socket;
+
+    public PeerId? From { get; set; }
+
+    public Epoch Epoch { get; set; }
+
+    public byte Index { get; set; }
+
+    public byte Count { get; set; }
+
+    public long AcceptedMs { get; } = Environment.TickCount64;
+}
+
+/// <summary>Accepts stripes, answers their hellos and receives their segments: one thread a connection.</summary>
+internal sealed class TcpInbound : IDisposable
+{
+    private const int StrangersMax = 2 * Limits.StripesMax;
+
+    private readonly Socket _listener;
+    private readonly SegmentRouter _router;
+    private readonly ITransportEvents _events;
+    private readonly Action<Epoch> _ready;
+
+    // Guards the stripes and the plan between the receiving threads and the peer's loop.
+    private readonly object _gate = new();
+    private readonly List<TcpInboundStripe> _stripes = [];
+    private WirePlan? _plan;
+    private bool _broken;
+    private bool _closed;
+
+    public TcpInbound(Socket listener, SegmentRouter router, ITransportEvents events, Action<Epoch> ready)
+    {
+        _listener = listener;
+        _router = router;
+        _events = events;
+        _ready = ready;
+        new Thread(AcceptLoop, maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-accept" }.Start();
+    }
+
+    /// <summary>The epoch to accept for. Stripes of peers that are not the previous one any more are closed.</summary>
+    public void Wire(WirePlan plan)
+    {
+        bool complete;
+        lock (_gate)
+        {
+            _plan = plan;
+            _broken = false;
+            foreach (var stripe in _stripes.Where(s => s.From is { } from && from != plan.Previous?.Id && s.Epoch < plan.Epoch))
+            {
+                stripe.Socket.Dispose();
+            }
+
+            complete = Complete();
+            Monitor.PulseAll(_gate); // Hellos that came before this peer knew its own id.
+        }
+
+        if (complete)
+        {
+            _ready(plan.Epoch);
+        }
+    }
+
+    public void Dispose()
+    {
+        _listener.Dispose();
+        lock (_gate)
+        {
+            _closed = true;
+            foreach (var stripe in _stripes)
+            {
+                stripe.Socket.Dispose();
+            }
+
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    private void AcceptLoop()
+    {
+        while (true)
+        {
+            Socket socket;
+            try
+            {
+                socket = _listener.Accept();
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                lock (_gate)
+                {
+                    if (_closed || e is ObjectDisposedException)
+                    {
+                        return;
+                    }
+
+                    if (e is SocketException { SocketErrorCode: SocketError.TooManyOpenSockets })
+                    {
+                        Monitor.Wait(_gate, Limits.AcceptPauseMs); // Descriptors are short: what waits in the backlog must not make this thread spin.
+                    }
+                }
+
+                continue; // The connection was gone before it was accepted.
+            }
+
+            if (Admit(socket) is { } stripe)
+            {
+                new Thread(() => Receive(stripe), maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-receive" }.Start();
+            }
+        }
+    }
+
+    /// <summary>Bounds strangers: the oldest one makes room.</summary>
+    private TcpInboundStripe? Admit(Socket socket)
+    {
+        lock (_gate)
+        {
+            if (_closed || _stripes.Count >= Limits.InboundConnectionsMax)
+            {
+                socket.Dispose();
+                return null;
+            }
+
+            var strangers = _stripes.Where(s => s.From is null).ToList();
+            if (strangers.Count >= StrangersMax)
+            {
+                strangers.MinBy(s => s.AcceptedMs)!.Socket.Dispose();
+            }
+
+            var stripe = new TcpInboundStripe(socket);
+            _stripes.Add(stripe);
+            return stripe;
+        }
+    }
+
+    private void Receive(TcpInboundStripe stripe)
+    {
+        var detail = "closed by the other side";
+        try
+        {
+            stripe.Socket.NoDelay = true;
+            stripe.Socket.ReceiveTimeout = Limits.HandshakeMsMax;
+            stripe.Socket.SendTimeout = Limits.HandshakeMsMax;
+            var header = GC.AllocateUninitializedArray<byte>(LinkHello.Bytes);
+            var scrap = Array.Empty<byte>();
+            while (stripe.Socket.ReceiveAll(header.AsSpan(0, SegmentHeader.Bytes)))
+            {
+                detail = ReceiveRecord(stripe, header, ref scrap);
+                if (detail.Length > 0)
+                {
+                    break;
+                }
+
+                detail = "closed by the other side";
+            }
+        }
+        catch (SocketException e)
+        {
+            detail = e.Message;
+        }
+        catch (ObjectDisposedException)
+        {
+            detail = "closed";
+        }
+        finally
+        {
+            Forget(stripe, detail);
+        }
+    }
+
+    /// <summary>Handles one hello or segment; a text when the connection must close.</summary>
+    private string ReceiveRecord(TcpInboundStripe stripe, byte[] header, ref byte[] scrap)
+    {
+        if (SegmentHeader.Parse(header.AsSpan(0, SegmentHeader.Bytes)) is { } segment)
+        {
+            if (stripe.From is null || segment.Attempt.Epoch != stripe.Epoch)
+            {
+                return $"sent a segment of epoch {segment.Attempt.Epoch} on a stripe of epoch {stripe.Epoch}";
+            }
+
+            return ReceiveSegment(stripe.Socket, segment, ref scrap);
+        }
+
+        if (!stripe.Socket.ReceiveAll(header.AsSpan(SegmentHeader.Bytes)) || LinkHello.Parse(header) is not { } hello)
+        {
+            return "sent bytes that are no record of the protocol";
+        }
+
+        var reply = Greet(stripe, hello, out var completed);
+        LinkReplyCodec.Write(reply, header);
+        stripe.Socket.SendAll(header.AsSpan(0, LinkReplyCodec.Bytes));
+        if (reply != LinkReply.Accepted)
+        {
+            return $"hello refused: {reply}";
+        }
+
+        stripe.Socket.ReceiveTimeout = 0;
+        if (completed)
+        {
+            _ready(hello.Epoch);
+        }
+
+        return "";
+    }
+
+    private string ReceiveSegment(Socket socket, in SegmentHeader header, ref byte[] scrap)
+    {
+        switch (_router.Find(header, out var handler))
+        {
+            case SegmentRoute.Handler:
+                var verdict = handler!.BeginReceive(header, out var target);
+                if (verdict == SegmentVerdict.Violation)
+                {
+                    return $"sent a segment that {header.Attempt} does not have (step {header.Step}, segment {header.Segment}, {header.PayloadBytes} bytes)";
+                }
+
+                if (verdict == SegmentVerdict.Receive)
+                {
+                    ReceiveInto(socket, handler, header, target);
+                    _events.SegmentMoved(sent: false);
+                    return "";
+                }
+
+                break;
+            case SegmentRoute.Early:
+                var payload = ArrayPool<byte>.Shared.Rent(header.PayloadBytes);
+                Require(socket.ReceiveAll(payload.AsSpan(0, header.PayloadBytes)));
+                _router.KeepEarly(header, payload);
+                _events.SegmentMoved(sent: false);
+                return "";
+            case SegmentRoute.Violation:
+                return $"sent a segment of {header.Attempt}, which cannot be, or too much of it before this peer entered";
+        }
+
+        if (scrap.Length < header.PayloadBytes)
+        {
+            scrap = GC.AllocateUninitializedArray<byte>(header.PayloadBytes);
+        }
+
+        Require(socket.ReceiveAll(scrap.AsSpan(0, header.PayloadBytes)));
+        return "";
+    }
+
+    private static void ReceiveInto(Socket socket, ISegmentHandler handler, in SegmentHeader header, Span<byte> target)
+    {
+        var received = false;
+        try
+        {
+            Require(socket.ReceiveAll(target));
+            received = true;
+        }
+        finally
+        {
+            handler.EndReceive(header, received);
+        }
+    }
+
+    private static void Require(bool open)
+    {
+        if (!open)
+        {
+            throw new SocketException((int)SocketError.ConnectionReset);
+        }
+    }
+
+    private LinkReply Greet(TcpInboundStripe stripe, LinkHello hello, out bool completed)
+    {
+        completed = false;
+        if (hello.Version != MessageCodec.Version)
+        {
+            return LinkReply.WrongVersion;
+        }
+
+        lock (_gate)
+        {
+            // The master may tell the neighbour of this peer before it tells this peer of itself.
+            var deadline = Environment.TickCount64 + Limits.HandshakeMsMax;
+            while (_plan is null && !_closed && Environment.TickCount64 < deadline)
+            {
+                Monitor.Wait(_gate, Limits.HandshakeMsMax);
+            }
+
+            if (_plan is not { } plan || hello.Run != plan.Run)
+            {
+                return LinkReply.WrongRun;
+            }
+
+            if (hello.To != plan.Self || (stripe.From is { } from && from != hello.From))
+            {
+                return LinkReply.WrongPeer;
+            }
+
+            if (hello.Epoch < plan.Epoch || hello.Epoch < stripe.Epoch)
+            {
+                return LinkReply.StaleEpoch;
+            }
+
+            if (hello.StripeCount is 0 or > Limits.StripesMax || hello.Stripe >= hello.StripeCount)
+            {
+                return LinkReply.BadStripe;
+            }
+
+            foreach (var old in _stripes.Where(s => s != stripe && s.From == hello.From && s.Index == hello.Stripe))
+            {
+                old.Epoch = Epoch.None; // Replaced: its end is no news.
+                old.Socket.Dispose();
+            }
+
+            stripe.From = hello.From;
+            stripe.Epoch = hello.Epoch;
+            stripe.Index = hello.Stripe;
+            stripe.Count = hello.StripeCount;
+            completed = Complete();
+            return LinkReply.Accepted;
+        }
+    }
+
+    /// <summary>Whether all stripes of the previous peer's link have arrived in the plan's epoch.</summary>
+    private bool Complete()
+    {
+        var plan = _plan!;
+        if (plan.Previous is not { } previous)
+        {
+            return true;
+        }
+
+        var arrived = 0;
+        var wanted = 0;
+        foreach (var stripe in _stripes)
+        {
+            if (stripe.From == previous.Id && stripe.Epoch == plan.Epoch)
+            {
+                arrived++;
+                wanted = stripe.Count;
+            }
+        }
+
+        return wanted > 0 && arrived == wanted;
+    }
+
+    private void Forget(TcpInboundStripe stripe, string detail)
+    {
+        WirePlan? plan = null;
+        lock (_gate)
+        {
+            _stripes.Remove(stripe);
+            if (!_closed && !_broken && _plan is { } current && stripe.Epoch == current.Epoch && stripe.From == current.Previous?.Id)
+            {
+                _broken = true;
+                plan = current;
+            }
+        }
+
+        stripe.Socket.Dispose();
+        if (plan is not null)
+        {
+            _events.LinkLost(plan.Epoch, plan.Previous!.Value.Id, outgoing: false, $"{detail} (from {plan.Previous.Value.Address}, stripe {stripe.Index})");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+using System.Net;
+using System.Net.Sockets;
+using Collective.Protocol;
+
+namespace Collective.Transport.Tcp;
+
+/// <summary>How a peer's data connections are made.</summary>
+internal sealed record TcpTransportOptions(IPAddress Listen, int? ListenPort, int FirstPort, int StripeCount, TimeSpan ConnectTimeout);
+
+/// <summary>Stripes over TCP: to the next peer and from the previous one.</summary>
+internal sealed class TcpTransport : ITransport
+{
+    private readonly TcpTransportOptions _options;
+    private readonly ITransportEvents _events;
+    private readonly TcpInbound _inbound;
+
+    // Guards the fields below: the peer's loop wires while stripes report.
+    private readonly Lock _gate = new();
+    private TcpOutgoingLink? _outgoing;
+    private Epoch _epoch;
+    private bool _outgoingReady;
+    private bool _inboundReady;
+    private bool _disposed;
+
+    /// <summary>Listens at once. Throws <see cref="SocketException"/> when no port is free.</summary>
+    public TcpTransport(TcpTransportOptions options, ITransportEvents events)
+    {
+        _options = options;
+        _events = events;
+        var listener = Listen(options);
+        Port = (ushort)((IPEndPoint)listener.LocalEndPoint!).Port;
+        _inbound = new TcpInbound(listener, Router, events, epoch => OnReady(epoch, outgoing: false));
+    }
+
+    public ushort Port { get; }
+
+    public SegmentRouter Router { get; } = new();
+
+    public void Wire(WirePlan plan)
+    {
+        Router.SetEpoch(plan.Epoch);
+        TcpOutgoingLink? outdated;
+        TcpOutgoingLink? outgoing = null;
+        lock (_gate)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            _epoch = plan.Epoch;
+            _outgoingReady = plan.Next is null;
+            _inboundReady = false;
+            outdated = _outgoing;
+            if (plan.Next is { } next)
+            {
+                var fits = outdated is { Closed: false } && outdated.Neighbour == next;
+                outgoing = fits ? outdated! : new TcpOutgoingLink(plan.Self, next, _options.StripeCount, _options.ConnectTimeout, _events, epoch => OnReady(epoch, outgoing: true));
+            }
+
+            _outgoing = outgoing;
+        }
+
+        if (outdated != outgoing)
+        {
+            outdated?.Dispose();
+        }
+
+        outgoing?.Wire(plan.Run, plan.Epoch);
+        _inbound.Wire(plan);
+    }
+
+    public void Send(ISegmentHandler handler, in SegmentHeader header) => _outgoing?.Send(handler, header);
+
+    public void Dispose()
+    {
+        TcpOutgoingLink? outgoing;
+        lock (_gate)
+        {
+            _disposed = true;
+            outgoing = _outgoing;
+            _outgoing = null;
+        }
+
+        outgoing?.Dispose();
+        _inbound.Dispose();
+    }
+
+    private void OnReady(Epoch epoch, bool outgoing)
+    {
+        lock (_gate)
+        {
+            if (epoch != _epoch || (outgoing ? _outgoingReady : _inboundReady))
+            {
+                return;
+            }
+
+            _outgoingReady |= outgoing;
+            _inboundReady |= !outgoing;
+            if (!_outgoingReady || !_inboundReady)
+            {
+                return;
+            }
+        }
+
+        _events.Wired(epoch);
+    }
+
+    private static Socket Listen(TcpTransportOptions options)
+    {
+        var first = options.ListenPort ?? options.FirstPort;
+        var last = options.ListenPort is null ? Math.Min(ushort.MaxValue, first + Limits.PortsTriedMax) : first;
+        for (var port = first; ; port++)
+        {
+            var socket = new Socket(options.Listen.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                socket.Bind(new IPEndPoint(options.Listen, port));
+                socket.Listen(Limits.InboundConnectionsMax);
+                return socket;
+            }
+            catch (SocketException) when (port < last)
+            {
+                socket.Dispose();
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+        }
+    }
+}
