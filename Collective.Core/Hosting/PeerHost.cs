@@ -83,7 +83,11 @@ internal sealed class PeerHost : ITransportEvents
 
     public void Wired(Epoch epoch) => Post(new PeerInput.Wired(epoch));
 
-    public void LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail) => Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
+    public void LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail)
+    {
+        _logger.LogWarning("Link {Direction} peer {Neighbour} lost in epoch {Epoch}: {Detail}", outgoing ? "to" : "from", neighbour.ToShortString(), epoch, detail);
+        Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
+    }
 
     public void SegmentMoved(bool sent) => _options.Probe?.Invoke(sent ? "segment-sent" : "segment-received");
 

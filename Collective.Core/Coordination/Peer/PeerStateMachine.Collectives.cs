@@ -75,8 +75,10 @@ internal sealed partial class PeerStateMachine
         var ordinal = _ordinals.GetValueOrDefault(attempt.Tag);
         _ordinals[attempt.Tag] = ordinal + 1;
         attempt.Enter(new AttemptKey(_membership!.Epoch, attempt.Tag, ordinal));
-        Send(new CollectiveStart(attempt.Key, attempt.Descriptor));
+
+        // In this order: once the others know that this peer has entered, bulk data may come.
         Emit(new PeerOutput.StartRing(attempt.Operation, attempt.Key, _membership));
+        Send(new CollectiveStart(attempt.Key, attempt.Descriptor));
     }
 
     private void OnRingCompleted(PeerInput.RingCompleted input)
