@@ -19,6 +19,7 @@ internal sealed class DaemonLog : IAsyncDisposable
         _serilog = new LoggerConfiguration()
             .MinimumLevel.Is(level)
             .MinimumLevel.Override(typeof(DaemonLog).Namespace!, level < LogEventLevel.Information ? level : LogEventLevel.Information)
+            .Enrich.With<OneLineEnricher>()
             .WriteTo.Async(sink => WriteToConsole(sink, format), bufferSize: Limits.LogLinesMax, blockWhenFull: false)
             .CreateLogger();
         Factory = new SerilogLoggerFactory(_serilog);

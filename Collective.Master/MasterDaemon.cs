@@ -26,7 +26,7 @@ internal static partial class MasterDaemon
         }
         catch (CollectiveException exception)
         {
-            await errors.WriteLineAsync(MasterCommand.Name + ": " + Explain(exception, configuration.Listen));
+            await errors.WriteLineAsync($"{MasterCommand.Name}: {Sentence.From(exception)}");
             return ExitCodeOf(exception.Code);
         }
 
@@ -56,12 +56,6 @@ internal static partial class MasterDaemon
             return ExitCodes.InternalError;
         }
     }
-
-    private static string Explain(CollectiveException exception, string listen) => exception.Code switch
-    {
-        ErrorCode.AddressInUse => $"Cannot listen on {listen}: the address is in use; stop the other process or choose another address with {Setting.Listen.Flag}.",
-        _ => $"Cannot listen on {listen}: {Sentence.From(exception)}",
-    };
 
     private static int ExitCodeOf(ErrorCode code) => code switch
     {
