@@ -76,6 +76,16 @@ internal sealed partial class DaemonProcess : IAsyncDisposable
         return (_process.ExitCode, log, await _errors.WaitAsync(deadline.Token));
     }
 
+    /// <summary>Waits for the end without taking anything from its log.</summary>
+    public async Task<int> WaitForExitUnreadAsync()
+    {
+        var exited = new TaskCompletionSource();
+        _process.Exited += (_, _) => exited.TrySetResult();
+        _process.EnableRaisingEvents = true; // Raises at once if it has ended already.
+        await exited.Task.WaitAsync(s_deadline);
+        return _process.ExitCode;
+    }
+
     public async ValueTask DisposeAsync()
     {
         if (!_process.HasExited)

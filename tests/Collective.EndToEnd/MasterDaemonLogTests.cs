@@ -50,6 +50,30 @@ internal sealed class MasterDaemonLogTests
     }
 
     [Test]
+    public async Task A_log_that_nobody_reads_does_not_hold_up_the_master()
+    {
+        const int Strangers = 1_000;
+        const int PipeBytes = 64 * 1024;
+        await using var daemon = DaemonProcess.Start("--listen", "127.0.0.1:0");
+        var endPoint = await daemon.ReadEndPointAsync();
+        for (var i = 0; i < Strangers; i++)
+        {
+            using var stranger = new TcpClient();
+            await stranger.ConnectAsync(endPoint);
+            await stranger.GetStream().WriteAsync(new byte[64]);
+            await ReadToEndAsync(stranger);
+        }
+
+        await using var communicator = new Communicator(new CommunicatorOptions(endPoint.ToString()) { ListenPort = 0 });
+        await communicator.ConnectAsync();
+        daemon.Signal(DaemonProcess.Terminate);
+        var code = await daemon.WaitForExitUnreadAsync();
+        var (_, log, _) = await daemon.WaitForExitAsync();
+        Assert.That(log, Has.Length.AtLeast(PipeBytes - 4096), "the pipe was not full, so this test shows nothing");
+        Assert.That(code, Is.Zero);
+    }
+
+    [Test]
     public async Task A_text_from_a_peer_cannot_forge_a_line()
     {
         await using var daemon = DaemonProcess.Start("--listen", "127.0.0.1:0");
