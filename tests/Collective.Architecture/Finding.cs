@@ -11,12 +11,16 @@ internal readonly record struct Finding(string File, int Line, string Text)
 /// <summary>A rule and the places that break it.</summary>
 internal static class Guide
 {
+    private const int LinesShown = 30;
+
     public static void IsObeyed(string rule, IEnumerable<Finding> findings)
     {
         var lines = findings.Distinct().OrderBy(finding => finding.File, StringComparer.Ordinal).ThenBy(finding => finding.Line).ToList();
         if (lines.Count > 0)
         {
-            Assert.Fail($"{rule} Broken in {lines.Count} places:\n  {string.Join("\n  ", lines)}");
+            var shown = string.Join("\n  ", lines.Take(LinesShown));
+            var more = lines.Count > LinesShown ? $"\n  and {lines.Count - LinesShown} more" : "";
+            Assert.Fail($"{rule} Broken {lines.Count} times:\n  {shown}{more}");
         }
     }
 }
