@@ -30,11 +30,14 @@ internal sealed class AllReduceTests<T> : EndToEndTest
         foreach (var count in Counts)
         {
             var inputs = Inputs(worldSize, count);
-            foreach (var operation in Enum.GetValues<ReduceOperation>())
+            foreach (var operation in count < Counts[^1] ? Enum.GetValues<ReduceOperation>() : [ReduceOperation.Sum, ReduceOperation.Average])
             {
                 var expected = Reference.Bytes(Reference.AllReduce(inputs, operation));
                 await Check(peers, inputs, operation, expected, inPlace: true);
-                await Check(peers, inputs, operation, expected, inPlace: false);
+                if (count < Counts[^1] || operation == ReduceOperation.Sum)
+                {
+                    await Check(peers, inputs, operation, expected, inPlace: false);
+                }
             }
         }
     }
