@@ -9,7 +9,7 @@ internal sealed class SimulatedMaster(Simulator simulator)
     private readonly Dictionary<ConnectionId, SimulatedPeer> _connections = [];
     private readonly HashSet<ConnectionId> _closed = [];
     private readonly Dictionary<ConnectionId, long> _lastDeliveryUs = [];
-    private readonly byte[] _buffer = new byte[FrameHeader.Bytes + Limits.ControlBytesMax];
+    private readonly byte[] _buffer = new byte[64 * 1024];
     private long _nextConnection;
 
     public MasterStateMachine Machine { get; } = new(new MasterConfiguration(

@@ -5,7 +5,7 @@ using Collective.Protocol;
 namespace Collective.Simulation;
 
 /// <summary>The real state machine and the real rings of one peer; only sockets, threads and the clock are simulated.</summary>
-internal sealed class SimulatedPeer
+internal sealed class SimulatedPeer : IDisposable
 {
     private readonly Simulator _simulator;
     private readonly PeerStateMachine _machine = new();
@@ -17,6 +17,7 @@ internal sealed class SimulatedPeer
     private readonly WorkBuffers _workBuffers = new();
     private ConnectionId? _connection;
     private long _lastSendUs;
+    private long _cutUs;
     private long _lastOperation;
     private ulong _lastRequest;
     private Membership? _membership;
@@ -82,6 +83,8 @@ internal sealed class SimulatedPeer
     }
 
     public void Finish() => Leave();
+
+    public void Dispose() => _workBuffers.Dispose();
 
     public void BreakNextLink()
     {
@@ -229,8 +232,6 @@ internal sealed class SimulatedPeer
             }
         });
     }
-
-    private long _cutUs;
 
     private void Wire(PeerOutput.Wire wire)
     {

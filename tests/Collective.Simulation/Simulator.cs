@@ -46,6 +46,34 @@ internal sealed class Simulator
     /// <summary>Runs until nothing is left to happen, checks safety after every event and liveness at the end.</summary>
     public void Run()
     {
+        // With a context set (a test runner may), continuations would leave this thread.
+        var context = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(null);
+        try
+        {
+            RunEvents();
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(context);
+            Peers.ForEach(p => p.Dispose());
+        }
+
+        Ledger.CheckAtEnd();
+    }
+
+    public void At(long delayUs, Action action) => _events.Enqueue(action, (NowUs + delayUs, _order++));
+
+    /// <summary>A delay of the network: mostly short, sometimes long.</summary>
+    public long DelayUs() => Random.Next(10) == 0 ? Random.NextInt64(4L * Scenario.DelayUsMax) : Random.NextInt64(10, 10L + Scenario.DelayUsMax);
+
+    /// <summary>A delay of a thread on its way to a loop.</summary>
+    public long HopUs() => Random.Next(1, 100);
+
+    public void Trace(string who, Func<string> what) => _trace?.WriteLine($"{NowUs / 1000.0,12:0.000} ms  {who,-8} {what()}");
+
+    private void RunEvents()
+    {
         Trace("scenario", () => Scenario.ToString());
         Master.Start();
         for (var i = 0; i < Peers.Count; i++)
@@ -76,19 +104,7 @@ internal sealed class Simulator
         {
             throw new SimulationException($"liveness: nothing is left to happen, but {stuck} has not finished");
         }
-
-        Ledger.CheckAtEnd();
     }
-
-    public void At(long delayUs, Action action) => _events.Enqueue(action, (NowUs + delayUs, _order++));
-
-    /// <summary>A delay of the network: mostly short, sometimes long.</summary>
-    public long DelayUs() => Random.Next(10) == 0 ? Random.NextInt64(4L * Scenario.DelayUsMax) : Random.NextInt64(10, 10L + Scenario.DelayUsMax);
-
-    /// <summary>A delay of a thread on its way to a loop.</summary>
-    public long HopUs() => Random.Next(1, 100);
-
-    public void Trace(string who, Func<string> what) => _trace?.WriteLine($"{NowUs / 1000.0,12:0.000} ms  {who,-8} {what()}");
 
     private void PlanFaults()
     {

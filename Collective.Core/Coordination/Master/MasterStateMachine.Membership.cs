@@ -90,7 +90,7 @@ internal sealed partial class MasterStateMachine
         }
 
         _update = null;
-        var sizes = Sizes();
+        var sizes = update.Voters.Count > 0 ? Sizes() : default;
         foreach (var voter in update.Voters)
         {
             Move(voter, MasterPeerEvent.VoteDecided);

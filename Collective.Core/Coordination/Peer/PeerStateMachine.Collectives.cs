@@ -61,6 +61,12 @@ internal sealed partial class PeerStateMachine
     private void OnLoneAnswer()
     {
         _question = null;
+        if (_heldVote is { } vote)
+        {
+            _heldVote = null;
+            Send(vote);
+        }
+
         if (State != PeerState.Ready || _membership!.Members.Count > 1)
         {
             return; // A newer epoch decides what becomes of what is held.

@@ -23,6 +23,7 @@ internal sealed partial class PeerStateMachine
     private EpochOpened? _opened;
     private Membership? _membership;
     private RequestNumber? _vote;
+    private TopologyVote? _heldVote;
     private RequestNumber? _query;
 
     public PeerState State { get; private set; }
@@ -187,7 +188,15 @@ internal sealed partial class PeerStateMachine
         }
 
         _vote = input.Request;
-        Send(new TopologyVote(input.Request, (ushort)input.MinimumWorldSize));
+        var vote = new TopologyVote(input.Request, (ushort)input.MinimumWorldSize);
+        if (_question is null)
+        {
+            Send(vote);
+        }
+        else
+        {
+            _heldVote = vote; // A reduce that was cancelled has left its question open: the master takes one at a time.
+        }
     }
 
     private void OnTopologyUpdated(TopologyUpdated updated)
@@ -306,6 +315,7 @@ internal sealed partial class PeerStateMachine
         }
 
         _vote = _query = _question = null;
+        _heldVote = null;
     }
 
     private int RankIn(EpochOpened opened)
