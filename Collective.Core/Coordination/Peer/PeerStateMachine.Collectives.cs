@@ -59,6 +59,12 @@ internal sealed partial class PeerStateMachine
     private void OnLoneAnswer()
     {
         _question = null;
+        if (_vote is not null)
+        {
+            Send(_vote); // The operation that asked was cancelled, and the application has gone on to vote.
+            return;
+        }
+
         if (State != PeerState.Ready || _membership!.Members.Count > 1)
         {
             return; // A newer epoch decides what becomes of what is held.

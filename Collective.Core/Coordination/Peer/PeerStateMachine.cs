@@ -22,7 +22,7 @@ internal sealed partial class PeerStateMachine
     private long _leaveAtMs;
     private EpochOpened? _opened;
     private Membership? _membership;
-    private RequestNumber? _vote;
+    private TopologyVote? _vote;
     private RequestNumber? _query;
 
     public PeerState State { get; private set; }
@@ -185,8 +185,11 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
-        _vote = input.Request;
-        Send(new TopologyVote(input.Request, (ushort)input.MinimumWorldSize));
+        _vote = new TopologyVote(input.Request, (ushort)input.MinimumWorldSize);
+        if (_question is null)
+        {
+            Send(_vote); // Else after its answer: the master takes one question of a peer at a time.
+        }
     }
 
     private void OnTopologyUpdated(TopologyUpdated updated)
@@ -195,7 +198,7 @@ internal sealed partial class PeerStateMachine
         {
             OnLoneAnswer();
         }
-        else if (updated.Request == _vote)
+        else if (updated.Request == _vote?.Request)
         {
             _vote = null;
             if (updated.Error == default)
@@ -300,12 +303,13 @@ internal sealed partial class PeerStateMachine
     private void FinishEverything(Outcome outcome)
     {
         FinishAllAttempts(outcome);
-        foreach (var request in new[] { _vote, _query }.OfType<RequestNumber>())
+        foreach (var request in new[] { _vote?.Request, _query }.OfType<RequestNumber>())
         {
             Emit(new PeerOutput.FinishRequest(request, outcome, false));
         }
 
-        _vote = _query = _question = null;
+        _vote = null;
+        _query = _question = null;
     }
 
     private int RankIn(EpochOpened opened)
