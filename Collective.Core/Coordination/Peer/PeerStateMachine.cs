@@ -130,7 +130,7 @@ internal sealed partial class PeerStateMachine
         _run = input.Run;
         _term = input.Term;
         _heartbeatTimeoutMs = (int)Math.Clamp(welcome.HeartbeatTimeoutMs, Limits.HeartbeatTimeoutMsMin, Limits.HeartbeatTimeoutMsMax);
-        Emit(new PeerOutput.Registered(_self, welcome.SegmentBytes));
+        Emit(new PeerOutput.Welcomed(_self, welcome.SegmentBytes));
         Emit(new PeerOutput.WakeAt(_nowMs + HeartbeatIntervalMs));
     }
 
