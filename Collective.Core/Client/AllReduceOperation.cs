@@ -12,9 +12,6 @@ namespace Collective;
 /// </summary>
 internal sealed class AllReduceOperation : IRingEvents
 {
-    /// <summary>Up to this size a restore is done where it is noticed; a larger one on the thread pool, so that no loop stands still.</summary>
-    private const long RestoreInlineBytesMax = 1024 * 1024;
-
     private readonly TaskCompletionSource<AllReduceResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Action<PeerInput> _post;
     private readonly WorkBuffers _workBuffers;
@@ -145,7 +142,7 @@ internal sealed class AllReduceOperation : IRingEvents
 
     private void End(Outcome outcome)
     {
-        if (!outcome.Succeeded && _work.Bytes > RestoreInlineBytesMax)
+        if (!outcome.Succeeded && _work.Bytes > Limits.RestoreInlineBytesMax)
         {
             ThreadPool.UnsafeQueueUserWorkItem(static x => x.Operation.RestoreAndTell(x.Outcome), (Operation: this, Outcome: outcome), preferLocal: false);
         }

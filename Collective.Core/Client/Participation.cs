@@ -22,6 +22,7 @@ internal sealed class Participation : IPeerHandler
     private int _segmentBytes;
     private volatile World? _world;
     private volatile CollectiveException? _failure;
+    private Outcome _cause;
 
     public Participation(CommunicatorOptions options, HostPort master, ILogger logger)
     {
@@ -58,15 +59,15 @@ internal sealed class Participation : IPeerHandler
     {
         _operations[operation.Id] = operation;
         _host.Post(new PeerInput.Launch(operation.Id, operation.Tag, operation.Descriptor));
-        if (_failure is { } failure)
+        if (_failure is not null)
         {
-            FinishOperation(operation.Id, new Outcome(failure.Code, failure.Message)); // It came after the last output.
+            FinishOperation(operation.Id, _cause); // It came after the last output.
         }
     }
 
     public void Cancel(AllReduceOperation operation) => _host.Post(new PeerInput.Cancel(operation.Id));
 
-    public void Registered(PeerId id, uint segmentBytes)
+    public void Welcomed(PeerId id, uint segmentBytes)
     {
         Id = id;
         _segmentBytes = (int)Math.Clamp(segmentBytes, Limits.SegmentBytesMin, Limits.SegmentBytesMax);
@@ -136,16 +137,16 @@ internal sealed class Participation : IPeerHandler
 
     public void Died(Outcome outcome)
     {
-        var cause = outcome.Succeeded ? new Outcome(ErrorCode.NotConnected, "this communicator has left the run") : outcome;
-        _failure = Failures.Of(cause);
+        _cause = outcome.Succeeded ? new Outcome(ErrorCode.NotConnected, "this communicator has left the run") : outcome;
+        _failure = Failures.Of(_cause);
         foreach (var operation in _operations.Keys)
         {
-            FinishOperation(operation, cause);
+            FinishOperation(operation, _cause);
         }
 
         foreach (var request in _requests.Keys)
         {
-            FinishRequest(request, cause, pending: false);
+            FinishRequest(request, _cause, pending: false);
         }
 
         _workBuffers.Dispose();
@@ -160,9 +161,9 @@ internal sealed class Participation : IPeerHandler
         var completion = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         _requests[number] = completion;
         _host.Post(input(number));
-        if (_failure is { } failure)
+        if (_failure is not null)
         {
-            FinishRequest(number, new Outcome(failure.Code, failure.Message), pending: false);
+            FinishRequest(number, _cause, pending: false);
         }
 
         return completion.Task;

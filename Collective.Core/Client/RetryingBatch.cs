@@ -35,7 +35,8 @@ internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<All
         var notCommitted = new List<AllReduceRequest>();
         var inFlight = new Queue<(AllReduceRequest Request, Task<AllReduceResult> Task)>();
         CollectiveException? failure = null;
-        for (var next = 0; next < left.Count || inFlight.Count > 0;)
+        var next = 0;
+        while (next < left.Count || inFlight.Count > 0)
         {
             if (next < left.Count && inFlight.Count < maxInFlight && notCommitted.Count == 0 && failure is null)
             {
@@ -50,11 +51,14 @@ internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<All
                 continue;
             }
 
-            notCommitted.AddRange(left.Skip(next));
             break;
         }
 
-        return failure is null ? notCommitted : throw new CollectiveException(failure.Code, failure.Message, failure);
+        notCommitted.AddRange(left.Skip(next));
+
+        // Alone for a moment only: the company that has come since enters all operations of the list.
+        var repeat = failure is null || (failure.Code == ErrorCode.TooFewPeers && communicator.World.WorldSize > 1);
+        return repeat ? notCommitted : throw new CollectiveException(failure!.Code, failure.Message, failure);
     }
 
     private async Task<CollectiveException?> Await(AllReduceRequest request, Task<AllReduceResult> task, List<AllReduceRequest> notCommitted)

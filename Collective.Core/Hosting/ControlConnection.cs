@@ -47,7 +47,11 @@ internal sealed class ControlConnection(
                 return;
             }
 
-            connected(((IPEndPoint)socket.LocalEndPoint!).Address);
+            if (!Announce(socket))
+            {
+                return;
+            }
+
             if (ReadFrames(socket) is { } violation)
             {
                 lost = violation;
@@ -63,6 +67,21 @@ internal sealed class ControlConnection(
         }
 
         post(lost);
+    }
+
+    /// <summary>Lets the data listener open next to this connection; false (and an input) when it cannot.</summary>
+    private bool Announce(Socket socket)
+    {
+        try
+        {
+            connected(((IPEndPoint)socket.LocalEndPoint!).Address);
+            return true;
+        }
+        catch (SocketException e)
+        {
+            post(new PeerInput.Lost(ErrorCode.AddressInUse, $"this peer cannot listen for data: {e.Message}; choose another listen port, or none to take the first free one"));
+            return false;
+        }
     }
 
     /// <summary>Tries every address of the master; null (and an input) when none answers.</summary>

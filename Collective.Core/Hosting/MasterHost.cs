@@ -217,7 +217,7 @@ internal sealed class MasterHost : IDisposable
     {
         var level = @event.Kind switch
         {
-            MasterEventKind.PeerRegistered or MasterEventKind.PeerAdmitted or MasterEventKind.PeerLeft => LogLevel.Information,
+            MasterEventKind.PeerPending or MasterEventKind.PeerAdmitted or MasterEventKind.PeerLeft => LogLevel.Information,
             MasterEventKind.EpochOpened or MasterEventKind.EpochStands => LogLevel.Information,
             MasterEventKind.AttemptAborted => LogLevel.Debug,
             _ => LogLevel.Warning,

@@ -11,7 +11,7 @@ namespace Collective.Hosting;
 /// <summary>What the peer's loop tells the façade. Called on the loop's thread: return soon, never block.</summary>
 internal interface IPeerHandler
 {
-    void Registered(PeerId id, uint segmentBytes);
+    void Welcomed(PeerId id, uint segmentBytes);
 
     void WorldStands(Membership membership);
 
@@ -172,7 +172,7 @@ internal sealed class PeerHost : ITransportEvents
         {
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
-            case PeerOutput.Registered m: _handler.Registered(m.Id, m.SegmentBytes); break;
+            case PeerOutput.Welcomed m: _handler.Welcomed(m.Id, m.SegmentBytes); break;
             case PeerOutput.WorldStands m: _handler.WorldStands(m.Membership); break;
             case PeerOutput.StartRing m: _handler.StartRing(m.Operation, m.Attempt, m.Membership); break;
             case PeerOutput.ReleaseRing m: _handler.ReleaseRing(m.Operation); break;

@@ -29,10 +29,6 @@ internal static class GoldenFile
             $"{path} says otherwise; if the new behaviour is right, accept it with COLLECTIVE_ACCEPT=1 and read the diff");
     }
 
-    /// <summary>Names of the golden files with an ending in a folder beside the calling test.</summary>
-    public static IEnumerable<string> NamesIn(string relativeFolder, [CallerFilePath] string test = "")
-        => Directory.EnumerateFiles(Path.Combine(FolderOf(test), relativeFolder), "*.txt").Select(Path.GetFileName)!;
-
     private static string FolderOf(string test)
     {
         if (Path.GetDirectoryName(test) is { } folder && Directory.Exists(folder))

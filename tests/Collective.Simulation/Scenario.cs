@@ -37,6 +37,7 @@ internal sealed class Scenario
         DelayUsMax = random.Next(3) switch { 0 => 200, 1 => 5_000, _ => 60_000 };
         Crashes = random.Next(0, Math.Max(1, InitialPeers + Joiners));
         Leaves = random.Next(4) == 0 ? 1 : 0;
+        Cancels = random.Next(3) == 0;
         LinkBreaks = random.Next(3) == 0 ? random.Next(1, 3) : 0;
     }
 
@@ -71,6 +72,9 @@ internal sealed class Scenario
 
     public int LinkBreaks { get; }
 
+    /// <summary>Whether callers cancel collectives now and then.</summary>
+    public bool Cancels { get; }
+
     public override string ToString()
-        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, {Crashes} crashes, {Leaves} leaves, {LinkBreaks} link breaks";
+        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, {Crashes} crashes, {Leaves} leaves, {LinkBreaks} link breaks{(Cancels ? ", cancellations" : "")}";
 }

@@ -113,6 +113,8 @@ internal sealed class SimulatedPeer : IDisposable
         return pending;
     }
 
+    public void Cancel(PendingReduce pending) => Post(new PeerInput.Cancel(pending.Operation.Id));
+
     /// <summary>What a peer contributes: known to all who check.</summary>
     public static int[] Contribution(int peer, ulong tag, int count)
     {

@@ -29,25 +29,37 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
         }
     }
 
+    /// <summary>All tags at once, in any launch order. Who was alone for a moment repeats what that cost, if it has company again.</summary>
     private async Task Reduce()
     {
-        var left = Enumerable.Range(1, simulator.Scenario.Tags).Select(t => (ulong)t).ToList();
-        while (left.Count > 0 && peer.WorldSize > 1)
+        var left = Enumerable.Range(1, simulator.Scenario.Tags).Select(tag => (ulong)tag).ToArray();
+        while (left.Length > 0 && peer.WorldSize > 1)
         {
-            // Any launch order on any peer.
-            var launched = left.OrderBy(_ => simulator.Random.Next()).Select(tag => (tag, peer.Launch(tag, CountOf(tag), simulator.Random.Next(2) == 0))).ToList();
-            left.Clear();
-            foreach (var (tag, pending) in launched)
+            var lonely = await Task.WhenAll([.. left.OrderBy(_ => simulator.Random.Next()).Select(WasAlone)]).ConfigureAwait(false);
+            left = [.. lonely.OfType<ulong>()];
+        }
+    }
+
+    /// <summary>Repeats one collective until it commits; gives its tag when this peer was alone instead.</summary>
+    private async Task<ulong?> WasAlone(ulong tag)
+    {
+        while (true)
+        {
+            var pending = peer.Launch(tag, CountOf(tag), inPlace: simulator.Random.Next(2) == 0);
+            if (simulator.Scenario.Cancels && simulator.Random.Next(8) == 0)
             {
-                var outcome = await pending.Completion.ConfigureAwait(false);
-                if (outcome.Code == ErrorCode.OperationAborted)
-                {
-                    left.Add(tag);
-                }
-                else if (!outcome.Succeeded && outcome.Code != ErrorCode.TooFewPeers)
-                {
-                    throw Failures.Of(outcome);
-                }
+                simulator.At(simulator.DelayUs(), () => peer.Cancel(pending));
+            }
+
+            var outcome = await pending.Completion.ConfigureAwait(false);
+            if (outcome.Succeeded || outcome.Code == ErrorCode.TooFewPeers)
+            {
+                return outcome.Succeeded ? null : tag;
+            }
+
+            if (outcome.Code != ErrorCode.OperationAborted)
+            {
+                throw Failures.Of(outcome);
             }
         }
     }

@@ -76,17 +76,19 @@ internal sealed partial class MasterStateMachine
             return;
         }
 
+        if (attempt.HasPromised(peer))
+        {
+            Evict(peer, $"spoke about {done.Attempt} again after its promise");
+            return;
+        }
+
         if (!done.Ok)
         {
             OpenEpoch(group, $"peer {peer.Id.ToShortString()} gave up {done.Attempt.Tag}: {done.Detail}");
             return;
         }
 
-        if (!attempt.Promise(peer))
-        {
-            Evict(peer, $"promised {done.Attempt} twice");
-            return;
-        }
+        attempt.Promise(peer);
 
         // Commit needs the promise of every member of the epoch: never around a missing one.
         if (attempt.AllPromised)

@@ -61,10 +61,10 @@ internal sealed partial class PeerStateMachine
     private void OnLoneAnswer()
     {
         _question = null;
-        if (_heldVote is { } vote)
+        if (_vote is not null)
         {
-            _heldVote = null;
-            Send(vote);
+            Send(_vote); // The operation that asked was cancelled, and the application has gone on to vote.
+            return;
         }
 
         if (State != PeerState.Ready || _membership!.Members.Count > 1)

@@ -22,8 +22,7 @@ internal sealed partial class PeerStateMachine
     private long _leaveAtMs;
     private EpochOpened? _opened;
     private Membership? _membership;
-    private RequestNumber? _vote;
-    private TopologyVote? _heldVote;
+    private TopologyVote? _vote;
     private RequestNumber? _query;
 
     public PeerState State { get; private set; }
@@ -131,7 +130,7 @@ internal sealed partial class PeerStateMachine
         _run = input.Run;
         _term = input.Term;
         _heartbeatTimeoutMs = (int)Math.Clamp(welcome.HeartbeatTimeoutMs, Limits.HeartbeatTimeoutMsMin, Limits.HeartbeatTimeoutMsMax);
-        Emit(new PeerOutput.Registered(_self, welcome.SegmentBytes));
+        Emit(new PeerOutput.Welcomed(_self, welcome.SegmentBytes));
         Emit(new PeerOutput.WakeAt(_nowMs + HeartbeatIntervalMs));
     }
 
@@ -187,15 +186,10 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
-        _vote = input.Request;
-        var vote = new TopologyVote(input.Request, (ushort)input.MinimumWorldSize);
+        _vote = new TopologyVote(input.Request, (ushort)input.MinimumWorldSize);
         if (_question is null)
         {
-            Send(vote);
-        }
-        else
-        {
-            _heldVote = vote; // A reduce that was cancelled has left its question open: the master takes one at a time.
+            Send(_vote); // Else after its answer: the master takes one question of a peer at a time.
         }
     }
 
@@ -205,7 +199,7 @@ internal sealed partial class PeerStateMachine
         {
             OnLoneAnswer();
         }
-        else if (updated.Request == _vote)
+        else if (updated.Request == _vote?.Request)
         {
             _vote = null;
             if (updated.Error == default)
@@ -309,13 +303,13 @@ internal sealed partial class PeerStateMachine
     private void FinishEverything(Outcome outcome)
     {
         FinishAllAttempts(outcome);
-        foreach (var request in new[] { _vote, _query }.OfType<RequestNumber>())
+        foreach (var request in new[] { _vote?.Request, _query }.OfType<RequestNumber>())
         {
             Emit(new PeerOutput.FinishRequest(request, outcome, false));
         }
 
-        _vote = _query = _question = null;
-        _heldVote = null;
+        _vote = null;
+        _query = _question = null;
     }
 
     private int RankIn(EpochOpened opened)

@@ -23,8 +23,6 @@ internal sealed class TcpInboundStripe(Socket socket)
 /// <summary>Accepts stripes, answers their hellos and receives their segments: one thread a connection.</summary>
 internal sealed class TcpInbound : IDisposable
 {
-    private const int StrangersMax = 2 * Limits.StripesMax;
-
     private readonly Socket _listener;
     private readonly SegmentRouter _router;
     private readonly ITransportEvents _events;
@@ -130,7 +128,7 @@ internal sealed class TcpInbound : IDisposable
             }
 
             var strangers = _stripes.Where(s => s.From is null).ToList();
-            if (strangers.Count >= StrangersMax)
+            if (strangers.Count >= Limits.StrangersMax)
             {
                 strangers.MinBy(s => s.AcceptedMs)!.Socket.Dispose();
             }

@@ -9,9 +9,6 @@ namespace Collective.Transport.Tcp;
 /// </summary>
 internal sealed class TcpOutgoingLink : ILink, IDisposable
 {
-    /// <summary>Payloads up to this size leave in one write with their header.</summary>
-    private const int JoinedBytesMax = 16 * 1024;
-
     // Guards the queue and the states below between the stripes' threads, the operations that post and the peer's loop.
     private readonly object _gate = new();
     private readonly SegmentQueue _queue = new();
@@ -90,7 +87,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
     private void Run(byte stripe)
     {
         Socket? socket = null;
-        var buffer = GC.AllocateUninitializedArray<byte>(SegmentHeader.Bytes + JoinedBytesMax, pinned: true);
+        var buffer = GC.AllocateUninitializedArray<byte>(SegmentHeader.Bytes + Limits.JoinedBytesMax, pinned: true);
         var wired = Epoch.None;
         try
         {
@@ -149,7 +146,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         try
         {
             item.Header.Write(buffer);
-            if (payload.Length <= JoinedBytesMax)
+            if (payload.Length <= Limits.JoinedBytesMax)
             {
                 payload.CopyTo(buffer.AsSpan(SegmentHeader.Bytes));
                 socket.SendAll(buffer.AsSpan(0, SegmentHeader.Bytes + payload.Length));

@@ -75,7 +75,7 @@ internal static class Describe
     {
         PeerOutput.Send m => $"send {Text(m.Message)}",
         PeerOutput.Wire m => $"wire {m.Epoch} as rank {m.Rank} of [{Names(m.Members)}]",
-        PeerOutput.Registered m => $"registered as {Name(m.Id)}, segments of {m.SegmentBytes} bytes",
+        PeerOutput.Welcomed m => $"registered as {Name(m.Id)}, segments of {m.SegmentBytes} bytes",
         PeerOutput.WorldStands m => $"world stands: {m.Membership.Epoch}, rank {m.Membership.Rank} of [{Names(m.Membership.Members)}], {Text(m.Membership.Sizes)}",
         PeerOutput.StartRing m => $"start ring of operation {m.Operation.Value}: {m.Attempt} with [{Names(m.Membership.Members)}]",
         PeerOutput.ReleaseRing m => $"release ring of operation {m.Operation.Value}",

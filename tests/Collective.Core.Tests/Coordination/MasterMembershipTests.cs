@@ -259,7 +259,7 @@ internal sealed class MasterMembershipTests
         .LinkFails('B', 'A', outgoing: false)
         .LinkFails('A', 'B', outgoing: true)
         .Ready("ABCD")
-        .Note("When C is lost there is no order without the pair: the one who sits alone goes.")
+        .Note("When C is lost there is no order without the pair: one of the two goes.")
         .Lose('C')
         .Check();
 
