@@ -54,7 +54,15 @@ internal sealed class AllReduceOperation : IRingEvents
     {
         _sourcePin = source.Pin();
         _destinationPin = destination.Pin();
-        UseMemory((nint)_sourcePin.Pointer, (nint)_destinationPin.Pointer);
+        try
+        {
+            UseMemory((nint)_sourcePin.Pointer, (nint)_destinationPin.Pointer);
+        }
+        catch
+        {
+            Unpin();
+            throw;
+        }
     }
 
     /// <summary>Memory that the caller keeps in place until the operation ends.</summary>
@@ -65,19 +73,18 @@ internal sealed class AllReduceOperation : IRingEvents
         var bytes = (long)Descriptor.Bytes;
         if (source != destination && source < destination + bytes && destination < source + bytes)
         {
-            Unpin();
             throw new CollectiveException(ErrorCode.InvalidArgument, "source and destination overlap: pass the same memory for an in-place operation, or memory apart");
+        }
+
+        if (source == destination)
+        {
+            _work = _workBuffers.Rent(bytes); // Here, where the caller hears of it if there is no memory.
         }
     }
 
     public void StartRing(ITransport transport, AttemptKey attempt, Membership membership, World world, int segmentBytes)
     {
         var layout = new RingLayout(Descriptor, membership.Members.Count, membership.Rank, segmentBytes);
-        if (_source == _destination && _work.Bytes == 0)
-        {
-            _work = _workBuffers.Rent((long)Descriptor.Bytes);
-        }
-
         _transport = transport;
         _world = world;
         _quiet = false;
@@ -139,7 +146,7 @@ internal sealed class AllReduceOperation : IRingEvents
     {
         if (!outcome.Succeeded && _work.Bytes > RestoreInlineBytesMax)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(_ => RestoreAndTell(outcome), null);
+            ThreadPool.UnsafeQueueUserWorkItem(static x => x.Operation.RestoreAndTell(x.Outcome), (Operation: this, Outcome: outcome), preferLocal: false);
         }
         else
         {

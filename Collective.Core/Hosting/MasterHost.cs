@@ -111,6 +111,13 @@ internal sealed class MasterHost : IDisposable
                 using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(Limits.AcceptPauseMs));
                 await pause.WaitForNextTickAsync(CancellationToken.None).ConfigureAwait(false);
             }
+            catch (Exception e)
+            {
+                _logger.LogCritical(e, "The master cannot accept connections any more");
+                _completion.TrySetException(e);
+                Dispose();
+                return;
+            }
         }
     }
 

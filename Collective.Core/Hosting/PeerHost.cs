@@ -40,10 +40,12 @@ internal sealed class PeerHost : ITransportEvents
     private readonly ILogger _logger;
     private readonly PeerStateMachine _machine = new();
     private readonly BlockingCollection<PeerInput> _inputs = new(Limits.InputsMax);
+    private readonly Queue<PeerInput> _ownInputs = new();
     private readonly byte[] _sendBuffer = GC.AllocateUninitializedArray<byte>(4096);
     private readonly ControlConnection _connection;
     private readonly DataListener _listener;
     private volatile ITransport? _transport;
+    private Thread? _loop;
     private long _wakeAtMs = long.MaxValue;
     private RunId _run;
     private ushort _term;
@@ -64,13 +66,20 @@ internal sealed class PeerHost : ITransportEvents
     public void Start()
     {
         Post(new PeerInput.Connect(_options.Group));
-        new Thread(Loop) { IsBackground = true, Name = "collective-peer" }.Start();
+        _loop = new Thread(Loop) { IsBackground = true, Name = "collective-peer" };
+        _loop.Start();
         _connection.Start();
     }
 
-    /// <summary>Hands an input to the loop. After death inputs are ignored.</summary>
+    /// <summary>Hands an input to the loop, waiting while it is behind. After death inputs are ignored.</summary>
     public void Post(PeerInput input)
     {
+        if (Thread.CurrentThread == _loop)
+        {
+            _ownInputs.Enqueue(input); // An operation that completed as it was entered: the loop cannot wait for itself.
+            return;
+        }
+
         try
         {
             _inputs.Add(input);
@@ -87,6 +96,12 @@ internal sealed class PeerHost : ITransportEvents
     {
         _logger.LogWarning("Link {Direction} peer {Neighbour} lost in epoch {Epoch}: {Detail}", outgoing ? "to" : "from", neighbour.ToShortString(), epoch, detail);
         Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
+    }
+
+    public void Failed(Exception exception)
+    {
+        _logger.LogCritical(exception, "A data link failed");
+        Post(new PeerInput.Lost(ErrorCode.InternalError, exception.Message));
     }
 
     public void SegmentMoved(bool sent) => _options.Probe?.Invoke(sent ? "segment-sent" : "segment-received");
@@ -110,8 +125,11 @@ internal sealed class PeerHost : ITransportEvents
             while (!_dead)
             {
                 var waitMs = (int)Math.Clamp(_wakeAtMs - Environment.TickCount64, 0, int.MaxValue);
-                var input = _inputs.TryTake(out var taken, _wakeAtMs == long.MaxValue ? Timeout.Infinite : waitMs) ? taken : new PeerInput.Tick();
-                Step(input);
+                if (_ownInputs.TryDequeue(out var input) || _inputs.TryTake(out input, waitMs))
+                {
+                    Step(input);
+                }
+
                 if (Environment.TickCount64 >= _wakeAtMs && !_dead)
                 {
                     Step(new PeerInput.Tick());
@@ -120,12 +138,24 @@ internal sealed class PeerHost : ITransportEvents
         }
         catch (Exception e)
         {
-            // A defect of ours must end this communicator, never the host process.
-            _logger.LogCritical(e, "The communicator's loop failed");
-            Perform(new PeerOutput.Die(new Outcome(ErrorCode.InternalError, e.Message)));
+            DieOf(e);
         }
 
         _inputs.CompleteAdding();
+    }
+
+    /// <summary>A defect of ours must end this communicator, never the host process.</summary>
+    private void DieOf(Exception exception)
+    {
+        try
+        {
+            _logger.LogCritical(exception, "The communicator's loop failed");
+            Perform(new PeerOutput.Die(new Outcome(ErrorCode.InternalError, exception.Message)));
+        }
+        catch (Exception)
+        {
+            _handler.Died(new Outcome(ErrorCode.InternalError, exception.Message));
+        }
     }
 
     private void Step(PeerInput input)

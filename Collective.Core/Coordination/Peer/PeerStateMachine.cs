@@ -145,6 +145,7 @@ internal sealed partial class PeerStateMachine
 
         _opened = opened;
         _ordinals.Clear();
+        _firstOrdinal = _nextOrdinal = 0;
         EndAttempts(opened);
         Emit(new PeerOutput.Wire(_run, _self, opened.Epoch, opened.Members, rank));
     }
@@ -203,8 +204,7 @@ internal sealed partial class PeerStateMachine
             _vote = null;
             if (updated.Error == default)
             {
-                // Nobody has anything in flight now: a point at which all peers may forget their tags.
-                _ordinals.Clear();
+                ForgetTags();
                 _membership = _membership! with { Sizes = updated.Sizes };
                 Emit(new PeerOutput.WorldStands(_membership));
             }

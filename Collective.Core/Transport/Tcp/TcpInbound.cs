@@ -170,6 +170,10 @@ internal sealed class TcpInbound : IDisposable
         {
             detail = "closed";
         }
+        catch (Exception e)
+        {
+            _events.Failed(e);
+        }
         finally
         {
             Forget(stripe, detail);

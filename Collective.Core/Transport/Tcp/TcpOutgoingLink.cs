@@ -112,6 +112,10 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         {
             Close($"{Describe(e)} (to {_neighbour.Address}, stripe {stripe})");
         }
+        catch (Exception e)
+        {
+            _events.Failed(e);
+        }
         finally
         {
             Forget(socket);
