@@ -59,7 +59,7 @@ internal sealed class InMemoryLink : ILink
         }
         else if (first)
         {
-            new Thread(Run) { IsBackground = true, Name = "collective-memory-link" }.Start();
+            new Thread(RunGuarded) { IsBackground = true, Name = "collective-memory-link" }.Start();
         }
     }
 
@@ -98,6 +98,18 @@ internal sealed class InMemoryLink : ILink
         if (failure is not null)
         {
             _owner.OutgoingBroke(this, epoch, failure);
+        }
+    }
+
+    private void RunGuarded()
+    {
+        try
+        {
+            Run();
+        }
+        catch (Exception e)
+        {
+            _owner.Failed(e);
         }
     }
 

@@ -152,6 +152,8 @@ internal sealed class InMemoryTransport : ITransport
         _events.LinkLost(epoch, from, outgoing: false, detail);
     }
 
+    public void Failed(Exception exception) => _events.Failed(exception);
+
     public void SegmentMoved(bool sent) => _events.SegmentMoved(sent);
 
     private bool HasArrived(PeerId from, Epoch epoch) => _inbound.TryGetValue(from, out var known) && known.Epoch == epoch;
