@@ -48,18 +48,28 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         }
     }
 
-    /// <summary>Moves all stripes to an epoch; what is still queued belongs to an older one and is dropped.</summary>
+    /// <summary>
+    /// Moves all stripes to an epoch; what is still queued belongs to an older one and is dropped. A link that broke a moment ago, for the epoch
+    /// before, says so again: else this epoch would never be wired and nobody would know.
+    /// </summary>
     public void Wire(RunId run, Epoch epoch)
     {
-        bool first;
+        bool first, closed;
         lock (_gate)
         {
+            closed = _closed;
             first = _epoch == Epoch.None;
             _run = run;
             _epoch = epoch;
             _stripesReady = 0;
             _queue.Clear();
             Monitor.PulseAll(_gate);
+        }
+
+        if (closed)
+        {
+            _events.LinkLost(epoch, _neighbour.Id, outgoing: true, $"broken before it could move to the epoch (to {_neighbour.Address})");
+            return;
         }
 
         for (var i = 0; first && i < _stripeCount; i++)
