@@ -321,5 +321,5 @@ internal sealed partial class MasterStateMachine
 
     private GroupRecord GroupOf(PeerRecord peer) => _groups[peer.Group.Value];
 
-    private WorldSizes Sizes() => new(_admitted, _groups.Count, _groups.Values.Max(g => g.Ring.Count));
+    private WorldSizes Sizes() => new(_admitted, _groups.Count, _groups.Values.Select(g => g.Ring.Count).DefaultIfEmpty().Max());
 }
