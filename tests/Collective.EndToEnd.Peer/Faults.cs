@@ -13,6 +13,7 @@ internal sealed partial class Faults(Settings settings, int masterPort)
 
     private int _untilDeath = settings.DieAt?.Occurrence ?? 0;
     private int _untilBreak = settings.BreakLinksAt?.Occurrence ?? 0;
+    private volatile bool _reportsFirst;
 
     /// <summary>Called by the library, on any of its threads, at each point.</summary>
     public void Pass(string point)
@@ -26,7 +27,14 @@ internal sealed partial class Faults(Settings settings, int masterPort)
 
         if (point == settings.BreakLinksAt?.Point && Interlocked.Decrement(ref _untilBreak) == 0)
         {
+            // Else the others' reports could bring a new epoch before this peer has said anything.
+            _reportsFirst = settings.DieAt?.Point.EndsWith("LinkFailed", StringComparison.Ordinal) == true;
             BreakLinks();
+        }
+
+        if (_reportsFirst && point == "receive:EpochOpened")
+        {
+            Thread.Sleep(Timeout.Infinite);
         }
     }
 
