@@ -42,7 +42,6 @@ internal sealed class DisagreementTests : EndToEndTest
         var buffer = new[] { 1, 2, 3 };
         points.Clear();
 
-        // The first call is at the master when the second is made: only then it has been sent.
         var vote = () => FailureOf(() => peers[0].UpdateTopologyAsync());
         var reduce = () => FailureOf(() => peers[1].AllReduceAsync<int>(buffer, tag: 4));
         var calls = voteFirst ? new[] { vote(), reduce() } : [reduce(), vote()];
