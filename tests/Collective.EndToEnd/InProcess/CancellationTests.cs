@@ -133,14 +133,26 @@ internal sealed class CancellationTests : EndToEndTest
     [Test]
     public async Task ACancelledBatchIsWhollyOverWhenItEnds()
     {
-        var peers = await ConnectGroup(StartMaster(), 2);
+        var master = StartMaster();
+        var finished = 0;
+        var slow = NewCommunicator(master, 2, probe: point =>
+        {
+            if (point == "finish-operation")
+            {
+                Thread.Sleep(20); // Waits for nothing: gives a batch that ends too early the time to be caught.
+                Interlocked.Increment(ref finished);
+            }
+        });
+        var peers = new[] { slow, NewCommunicator(master, 2) };
+        await All(peers, p => p.ConnectAsync());
         var buffers = Enumerable.Range(0, 8).Select(tag => Enumerable.Range(tag, 100_000).ToArray()).ToArray();
         using var cancellation = new CancellationTokenSource();
         AllReduceRequest[] requests = [.. buffers.Select((b, tag) => AllReduceRequest.InPlace<int>(b, (ulong)tag))];
         var running = peers[0].AllReduceMultipleWithRetryAsync(requests, 8, cancellation.Token);
         await cancellation.CancelAsync();
         await AssertCancelled(running);
-        var update = peers[0].UpdateTopologyAsync(); // Refused if anything were still in flight.
+        Assert.That(Volatile.Read(ref finished), Is.EqualTo(8), "the caller may use the buffers now: nothing may be in flight");
+        var update = peers[0].UpdateTopologyAsync();
         Assert.That(buffers.Select((b, tag) => b.AsSpan().SequenceEqual(Enumerable.Range(tag, 100_000).ToArray())), Is.All.True);
         await peers[1].UpdateTopologyAsync().WaitAsync(Deadline);
         await update.WaitAsync(Deadline);
