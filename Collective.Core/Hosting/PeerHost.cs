@@ -106,10 +106,20 @@ internal sealed class PeerHost : ITransportEvents
 
     public void SegmentMoved(bool sent) => _options.Probe?.Invoke(sent ? "segment-sent" : "segment-received");
 
-    private void OnControlConnected(IPAddress local)
+    private PeerInput.Lost? OnControlConnected(IPAddress local)
     {
-        _transport = _listener.Listen(local, _options.ConnectTimeout, this);
-        Post(new PeerInput.Connected(_transport.Port));
+        try
+        {
+            _transport = _listener.Listen(local, _options.ConnectTimeout, this);
+            Post(new PeerInput.Connected(_transport.Port));
+            return null;
+        }
+        catch (SocketException e)
+        {
+            return new PeerInput.Lost(
+                e.SocketErrorCode == SocketError.AddressAlreadyInUse ? ErrorCode.AddressInUse : ErrorCode.InvalidArgument,
+                $"cannot listen for data on port {_listener.Port ?? _listener.FirstPort}: {e.Message}: choose another port, or 0 to let the system choose");
+        }
     }
 
     private void OnControlMessage(FrameHeader header, Message message)
