@@ -180,7 +180,10 @@ internal sealed partial class MasterStateMachine
         OpenEpoch(group, reason, new AttemptEnd(attempt, ErrorCode.CrossedCalls, reason));
 
         // After the epoch: what the voter calls next must not be taken for the attempt that just ended.
-        Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, ErrorCode.CrossedCalls, reason, Sizes())));
+        if (_peers.ContainsKey(voter.Connection))
+        {
+            Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, ErrorCode.CrossedCalls, reason, Sizes())));
+        }
     }
 
     private void SendToAll(GroupRecord group, Message message)

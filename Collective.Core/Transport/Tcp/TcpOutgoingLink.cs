@@ -192,7 +192,8 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             }
         }
 
-        socket = EndPoints.Connect(_neighbour.Address.ToEndPoint(), _connectTimeout, () => Closed);
+        var endPoint = _neighbour.Address.ToEndPoint();
+        socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         lock (_gate)
         {
             if (_closed)
@@ -201,9 +202,10 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
                 throw new ObjectDisposedException(nameof(TcpOutgoingLink));
             }
 
-            _sockets.Add(socket);
+            _sockets.Add(socket); // So that closing ends the attempt to connect, too.
         }
 
+        EndPoints.Connect(socket, endPoint, _connectTimeout);
         Greet(socket, stripe, epoch, buffer);
         return socket;
     }
