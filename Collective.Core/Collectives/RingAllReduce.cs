@@ -112,10 +112,11 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
         lock (_gate)
         {
             _released = true;
-            while (!_stopped && _held.TryDequeue(out var header))
-            {
-                next.Send(this, header);
-            }
+        }
+
+        while (NextHeld() is { } header)
+        {
+            next.Send(this, header);
         }
     }
 
@@ -283,6 +284,14 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
         }
 
         next.Send(this, header);
+    }
+
+    private SegmentHeader? NextHeld()
+    {
+        lock (_gate)
+        {
+            return !_stopped && _held.TryDequeue(out var header) ? header : null;
+        }
     }
 
     private void EndMove(int sent, int received)
