@@ -17,6 +17,7 @@ internal sealed class FakeRing : IDisposable
         Descriptor = descriptor;
         _inputs = inputs;
         var size = inputs.Length;
+        BytesSent = new long[size];
         _links = [.. Enumerable.Range(0, size).Select(rank => new Link(this, (rank + 1) % size))];
         Ranks = [.. Enumerable.Range(0, size).Select(rank => new Rank(_links[rank]))];
         Sources = [.. inputs.Select(input => new Memory(input))];
@@ -66,6 +67,9 @@ internal sealed class FakeRing : IDisposable
     public long WaitingBytes => _waiting.Sum(w => (long)w.Header.PayloadBytes);
 
     public long SegmentsDelivered { get; private set; }
+
+    /// <summary>Bytes that have left each rank.</summary>
+    public long[] BytesSent { get; }
 
     public void Start() => Array.ForEach(Ranks, rank => rank.Ring.Start());
 
@@ -152,6 +156,7 @@ internal sealed class FakeRing : IDisposable
         wire.CopyTo(target);
         receiver.EndReceive(header, received: true);
         SegmentsDelivered++;
+        BytesSent[(to + Ranks.Length - 1) % Ranks.Length] += header.PayloadBytes;
     }
 
     private sealed class Link(FakeRing ring, int to) : ILink
