@@ -15,6 +15,7 @@ internal sealed class AllReduceOperation : IRingEvents
     private readonly TaskCompletionSource<AllReduceResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Action<PeerInput> _post;
     private readonly WorkBuffers _workBuffers;
+    private readonly RingPool _rings;
     private MemoryHandle _sourcePin;
     private MemoryHandle _destinationPin;
     private nint _source;
@@ -29,12 +30,13 @@ internal sealed class AllReduceOperation : IRingEvents
     private Outcome? _outcome;
     private bool _quiet = true;
 
-    public AllReduceOperation(OperationId id, Tag tag, CollectiveDescriptor descriptor, WorkBuffers workBuffers, Action<PeerInput> post)
+    public AllReduceOperation(OperationId id, Tag tag, CollectiveDescriptor descriptor, WorkBuffers workBuffers, RingPool rings, Action<PeerInput> post)
     {
         Id = id;
         Tag = tag;
         Descriptor = descriptor;
         _workBuffers = workBuffers;
+        _rings = rings;
         _post = post;
     }
 
@@ -85,8 +87,8 @@ internal sealed class AllReduceOperation : IRingEvents
         _transport = transport;
         _world = world;
         _quiet = false;
-        _ring = new RingAllReduce(transport, this);
-        _ring.Prepare(attempt, Descriptor, layout, new RingBuffers(_source, _destination, _work.Address), Reducers.For(Descriptor.DataType, Descriptor.Operation));
+        _ring = _rings.Rent(transport);
+        _ring.Prepare(attempt, Descriptor, layout, new RingBuffers(_source, _destination, _work.Address), Reducers.For(Descriptor.DataType, Descriptor.Operation), this);
         transport.Router.Register(_ring);
         _ring.Start();
     }
@@ -164,9 +166,16 @@ internal sealed class AllReduceOperation : IRingEvents
             _workBuffers.Return(_work);
         }
 
+        var (sent, received) = (_ring?.BytesSent ?? 0, _ring?.BytesReceived ?? 0);
+        if (_ring is { } ring)
+        {
+            _ring = null;
+            _rings.Return(ring);
+        }
+
         if (outcome.Succeeded)
         {
-            _completion.TrySetResult(new AllReduceResult(_world!, _ring!.BytesSent, _ring.BytesReceived));
+            _completion.TrySetResult(new AllReduceResult(_world!, sent, received));
         }
         else
         {

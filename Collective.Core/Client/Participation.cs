@@ -15,6 +15,7 @@ internal sealed class Participation : IPeerHandler
     private readonly TaskCompletionSource _admitted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly WorkBuffers _workBuffers = new();
+    private readonly RingPool _rings = new();
     private readonly PeerHost _host;
     private readonly Action<string>? _probe;
     private long _lastOperation;
@@ -53,7 +54,7 @@ internal sealed class Participation : IPeerHandler
     public Task<bool> QueryPending() => Ask(number => new PeerInput.QueryPending(number));
 
     public AllReduceOperation NewOperation(Tag tag, CollectiveDescriptor descriptor)
-        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _workBuffers, _host.Post);
+        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _workBuffers, _rings, _host.Post);
 
     public void Launch(AllReduceOperation operation)
     {

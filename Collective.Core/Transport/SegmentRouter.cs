@@ -98,7 +98,8 @@ internal sealed class SegmentRouter
             }
 
             var known = _early.TryGetValue(header.Attempt, out var early);
-            var acceptable = (known || _early.Count < 2 * Limits.OperationsInFlightMax) && (early?.Bytes ?? 0) + header.PayloadBytes <= Limits.EarlyBytesPerOperationMax;
+            var acceptable = (known || _early.Count < 2 * Limits.OperationsInFlightMax) && (early?.Bytes ?? 0) + header.PayloadBytes <= Limits.EarlyBytesPerOperationMax
+                && (early?.Items.Count ?? 0) < Limits.EarlySegmentsPerOperationMax;
             return acceptable ? SegmentRoute.Early : SegmentRoute.Violation;
         }
     }

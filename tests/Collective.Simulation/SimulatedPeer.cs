@@ -15,6 +15,7 @@ internal sealed class SimulatedPeer : IDisposable
     private readonly TaskCompletionSource _admitted = new();
     private readonly byte[] _buffer = new byte[4096];
     private readonly WorkBuffers _workBuffers = new();
+    private readonly RingPool _rings = new();
     private ConnectionId? _connection;
     private long _lastSendUs;
     private long _cutUs;
@@ -106,7 +107,7 @@ internal sealed class SimulatedPeer : IDisposable
     {
         var id = new OperationId(++_lastOperation);
         var descriptor = new CollectiveDescriptor((ulong)count, DataType.Int32, ReduceOperation.Sum, 0);
-        var operation = new AllReduceOperation(id, new Tag(tag), descriptor, _workBuffers, Post);
+        var operation = new AllReduceOperation(id, new Tag(tag), descriptor, _workBuffers, _rings, Post);
         var pending = new PendingReduce(operation, Contribution(Index, tag, count), inPlace);
         _operations.Add(id, pending);
         Post(new PeerInput.Launch(id, new Tag(tag), descriptor));

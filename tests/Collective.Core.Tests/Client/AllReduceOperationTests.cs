@@ -1,3 +1,4 @@
+using Collective.Collectives;
 using Collective.Coordination;
 using Collective.Core.Tests.Collectives;
 using Collective.Protocol;
@@ -49,7 +50,7 @@ internal sealed class AllReduceOperationTests
 
     private static AllReduceOperation Start(Memory buffer, Collective.Collectives.WorkBuffers buffers, Transport transport)
     {
-        var operation = new AllReduceOperation(new OperationId(1), Attempt.Tag, Bulk, buffers, _ => { });
+        var operation = new AllReduceOperation(new OperationId(1), Attempt.Tag, Bulk, buffers, new RingPool(), _ => { });
         operation.UseMemory(buffer.Address, buffer.Address);
         var members = new[] { new Member(new PeerId(new Guid(1, 0, 0, new byte[8])), default), new Member(new PeerId(new Guid(2, 0, 0, new byte[8])), default) };
         var membership = new Membership(Attempt.Epoch, members, 0, new WorldSizes(2, 1, 2));

@@ -27,14 +27,14 @@ internal sealed class FakeRing : IDisposable
         for (var rank = 0; rank < size; rank++)
         {
             var buffers = new RingBuffers(Sources[rank].Address, (Destinations[rank] ?? Sources[rank]).Address, Works[rank]?.Address ?? 0);
-            Ranks[rank].Ring.Prepare(Attempt, descriptor, Layouts[rank], buffers, Reducers.For(descriptor.DataType, descriptor.Operation));
+            Ranks[rank].Ring.Prepare(Attempt, descriptor, Layouts[rank], buffers, Reducers.For(descriptor.DataType, descriptor.Operation), Ranks[rank]);
         }
     }
 
     /// <summary>One rank's ring and what it has told.</summary>
     internal sealed class Rank : IRingEvents
     {
-        public Rank(ILink next) => Ring = new RingAllReduce(next, this);
+        public Rank(ILink next) => Ring = new RingAllReduce(next);
 
         public RingAllReduce Ring { get; }
 

@@ -21,7 +21,7 @@ internal sealed class SteadyWorld : IRingEvents, IDisposable
         _descriptor = descriptor;
         _reducer = Reducers.For(descriptor.DataType, descriptor.Operation);
         _queues = [.. Enumerable.Range(0, size).Select(_ => new SegmentQueue())];
-        _rings = [.. _queues.Select(queue => new RingAllReduce(new Link(queue), this))];
+        _rings = [.. _queues.Select(queue => new RingAllReduce(new Link(queue)))];
         _layouts = [.. Enumerable.Range(0, size).Select(rank => new RingLayout(descriptor, size, rank, segmentBytes))];
         _buffers = [.. _rings.Select(_ => new Memory((int)descriptor.Bytes))];
         _works = [.. _rings.Select(_ => new Memory((int)descriptor.Bytes))];
@@ -35,7 +35,7 @@ internal sealed class SteadyWorld : IRingEvents, IDisposable
         for (var rank = 0; rank < _rings.Length; rank++)
         {
             var buffers = new RingBuffers(_buffers[rank].Address, _buffers[rank].Address, _works[rank].Address);
-            _rings[rank].Prepare(new AttemptKey(Epoch.First(1), new Tag(1), _ordinal), _descriptor, _layouts[rank], buffers, _reducer);
+            _rings[rank].Prepare(new AttemptKey(Epoch.First(1), new Tag(1), _ordinal), _descriptor, _layouts[rank], buffers, _reducer, this);
         }
 
         foreach (var ring in _rings)
