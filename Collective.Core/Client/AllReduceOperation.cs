@@ -93,19 +93,18 @@ internal sealed class AllReduceOperation : IRingEvents
 
     public void ReleaseRing() => _ring?.Release();
 
-    public void StopRing()
-    {
-        if (_ring is { } ring)
-        {
-            _transport!.Router.Unregister(ring.Attempt);
-            ring.Stop();
-        }
-    }
+    /// <summary>The stopped ring stays where segments find it: the others may send until the next epoch, and it drops what comes.</summary>
+    public void StopRing() => _ring?.Stop();
 
     /// <summary>The verdict. The caller hears it as soon as the buffers are at rest.</summary>
     public void Finish(Outcome outcome)
     {
         StopRing();
+        if (outcome.Succeeded)
+        {
+            _transport!.Router.Unregister(_ring!.Attempt); // Everything has come.
+        }
+
         lock (_gate)
         {
             if (_outcome is not null)

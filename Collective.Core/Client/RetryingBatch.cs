@@ -34,13 +34,13 @@ internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<All
     {
         var notCommitted = new List<AllReduceRequest>();
         var inFlight = new Queue<(AllReduceRequest Request, Task<AllReduceResult> Task)>();
-        CollectiveException? failure = null;
+        Exception? failure = null;
         var next = 0;
         while (next < left.Count || inFlight.Count > 0)
         {
             if (next < left.Count && inFlight.Count < maxInFlight && notCommitted.Count == 0 && failure is null)
             {
-                inFlight.Enqueue((left[next], communicator.AllReduceAsync(left[next], cancellationToken)));
+                inFlight.Enqueue((left[next], Launch(left[next], cancellationToken)));
                 next++;
                 continue;
             }
@@ -55,13 +55,23 @@ internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<All
         }
 
         notCommitted.AddRange(left.Skip(next));
+        return failure switch
+        {
+            null => notCommitted,
 
-        // Alone for a moment only: the company that has come since enters all operations of the list.
-        var repeat = failure is null || (failure.Code == ErrorCode.TooFewPeers && communicator.World.WorldSize > 1);
-        return repeat ? notCommitted : throw new CollectiveException(failure!.Code, failure.Message, failure);
+            // Alone for a moment only: the company that has come since enters all operations of the list.
+            CollectiveException { Code: ErrorCode.TooFewPeers } when communicator.World.WorldSize > 1 => notCommitted,
+            CollectiveException e => throw new CollectiveException(e.Code, e.Message, e),
+            _ => throw failure,
+        };
     }
 
-    private async Task<CollectiveException?> Await(AllReduceRequest request, Task<AllReduceResult> task, List<AllReduceRequest> notCommitted)
+    /// <summary>A call that is refused at once ends like one that fails later: after what is in flight.</summary>
+    private async Task<AllReduceResult> Launch(AllReduceRequest request, CancellationToken cancellationToken)
+        => await communicator.AllReduceAsync(request, cancellationToken).ConfigureAwait(false);
+
+    /// <summary>What ends the whole batch, once nothing of it is in flight; null when the operation committed or was aborted.</summary>
+    private async Task<Exception?> Await(AllReduceRequest request, Task<AllReduceResult> task, List<AllReduceRequest> notCommitted)
     {
         try
         {
@@ -75,6 +85,10 @@ internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<All
         {
             notCommitted.Add(request);
             return e.Code == ErrorCode.OperationAborted ? null : e;
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            return e;
         }
     }
 }

@@ -34,6 +34,7 @@ internal readonly record struct RingBuffers(nint Source, nint Destination, nint 
 /// </remarks>
 internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISegmentHandler
 {
+    /// <summary>Tested with &amp;: HasFlag boxes until the method is compiled for the second time.</summary>
     [Flags]
     private enum Progress : byte
     {
@@ -111,10 +112,11 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
         lock (_gate)
         {
             _released = true;
-            while (!_stopped && _held.TryDequeue(out var header))
-            {
-                next.Send(this, header);
-            }
+        }
+
+        while (NextHeld() is { } header)
+        {
+            next.Send(this, header);
         }
     }
 
@@ -148,7 +150,7 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
         {
             for (var segment = 0; segment < _layout.SegmentsOf(chunk); segment++)
             {
-                if (_progress[Index(chunk, segment)].HasFlag(Progress.FinalDone))
+                if ((_progress[Index(chunk, segment)] & Progress.FinalDone) != 0)
                 {
                     var (offset, bytes) = _layout.Segment(chunk, segment);
                     At(_buffers.Work, offset, bytes).CopyTo(At(_buffers.Destination, offset, bytes));
@@ -204,8 +206,8 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
             ref var progress = ref _progress[Index(chunk, (int)header.Segment)];
             var scattering = header.Step < _layout.ScatterSteps;
             var mark = scattering ? Progress.PartialArriving : Progress.FinalArriving;
-            var outOfOrder = !scattering && chunk != _layout.ChunkSent(0) && !progress.HasFlag(Progress.PartialDone);
-            if (header.PayloadBytes != bytes || progress.HasFlag(mark) || outOfOrder)
+            var outOfOrder = !scattering && chunk != _layout.ChunkSent(0) && (progress & Progress.PartialDone) == 0;
+            if (header.PayloadBytes != bytes || (progress & mark) != 0 || outOfOrder)
             {
                 return SegmentVerdict.Violation;
             }
@@ -282,6 +284,14 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
         }
 
         next.Send(this, header);
+    }
+
+    private SegmentHeader? NextHeld()
+    {
+        lock (_gate)
+        {
+            return !_stopped && _held.TryDequeue(out var header) ? header : null;
+        }
     }
 
     private void EndMove(int sent, int received)

@@ -9,7 +9,7 @@ namespace Collective.Hosting;
 /// <summary>A peer's connection to its master: a thread that connects and then reads frames; the peer's loop writes.</summary>
 internal sealed class ControlConnection(
     PeerHostOptions options,
-    Action<IPAddress> connected,
+    Func<IPAddress, PeerInput.Lost?> connected,
     Action<FrameHeader, Message> received,
     Action<PeerInput> post) : IDisposable
 {
@@ -17,6 +17,7 @@ internal sealed class ControlConnection(
     private readonly Lock _gate = new();
     private Socket? _socket;
     private volatile bool _disposed;
+    private bool _answered;
 
     public void Start() => new Thread(Run) { IsBackground = true, Name = "collective-control" }.Start();
 
@@ -47,19 +48,11 @@ internal sealed class ControlConnection(
                 return;
             }
 
-            if (!Announce(socket))
-            {
-                return;
-            }
-
-            if (ReadFrames(socket) is { } violation)
-            {
-                lost = violation;
-            }
+            lost = connected(((IPEndPoint)socket.LocalEndPoint!).Address) ?? ReadFrames(socket) ?? lost;
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            lost = new PeerInput.Lost(ErrorCode.MasterLost, $"the connection to the master was lost: {e.Message}");
+            lost = _answered ? new PeerInput.Lost(ErrorCode.MasterLost, $"the connection to the master was lost: {e.Message}") : NotAMaster();
         }
         catch (Exception e)
         {
@@ -67,21 +60,6 @@ internal sealed class ControlConnection(
         }
 
         post(lost);
-    }
-
-    /// <summary>Lets the data listener open next to this connection; false (and an input) when it cannot.</summary>
-    private bool Announce(Socket socket)
-    {
-        try
-        {
-            connected(((IPEndPoint)socket.LocalEndPoint!).Address);
-            return true;
-        }
-        catch (SocketException e)
-        {
-            post(new PeerInput.Lost(ErrorCode.AddressInUse, $"this peer cannot listen for data: {e.Message}; choose another listen port, or none to take the first free one"));
-            return false;
-        }
     }
 
     /// <summary>Tries every address of the master; null (and an input) when none answers.</summary>
@@ -94,17 +72,7 @@ internal sealed class ControlConnection(
             {
                 try
                 {
-                    var socket = EndPoints.Connect(new IPEndPoint(address, options.MasterPort), options.ConnectTimeout, () => _disposed);
-                    lock (_gate)
-                    {
-                        _socket = socket;
-                        if (_disposed)
-                        {
-                            socket.Dispose();
-                        }
-                    }
-
-                    return socket;
+                    return Connect(new IPEndPoint(address, options.MasterPort));
                 }
                 catch (SocketException e)
                 {
@@ -123,6 +91,27 @@ internal sealed class ControlConnection(
         return null;
     }
 
+    private Socket Connect(IPEndPoint endPoint)
+    {
+        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _socket = socket; // So that disposing ends the attempt, too.
+        }
+
+        try
+        {
+            EndPoints.Connect(socket, endPoint, options.ConnectTimeout);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Reads until the connection ends; an input when the other side is no master.</summary>
     private PeerInput.Lost? ReadFrames(Socket socket)
     {
@@ -130,12 +119,11 @@ internal sealed class ControlConnection(
         var payload = new byte[4096];
         socket.SendTimeout = (int)options.ConnectTimeout.TotalMilliseconds;
         socket.ReceiveTimeout = (int)options.ConnectTimeout.TotalMilliseconds;
-        var first = true;
-        while (ReceiveFirst(socket, header, first))
+        while (socket.ReceiveAll(header))
         {
             if (FrameHeader.Parse(header) is not { } frame)
             {
-                return NotAMaster(first);
+                return NotAMaster();
             }
 
             if (payload.Length < frame.PayloadBytes)
@@ -146,34 +134,22 @@ internal sealed class ControlConnection(
             if ((frame.PayloadBytes > 0 && !socket.ReceiveAll(payload.AsSpan(0, frame.PayloadBytes)))
                 || MessageCodec.Decode(frame.Kind, payload.AsSpan(0, frame.PayloadBytes)) is not { } message)
             {
-                return NotAMaster(first);
+                return NotAMaster();
             }
 
-            if (first)
+            if (!_answered)
             {
-                first = false;
+                _answered = true;
                 socket.ReceiveTimeout = 0; // From here on heartbeats tell.
             }
 
             received(frame, message);
         }
 
-        return first ? NotAMaster(first) : null;
+        return _answered ? null : NotAMaster();
     }
 
-    private static bool ReceiveFirst(Socket socket, byte[] header, bool first)
-    {
-        try
-        {
-            return socket.ReceiveAll(header);
-        }
-        catch (SocketException) when (first)
-        {
-            return false;
-        }
-    }
-
-    private PeerInput.Lost NotAMaster(bool first) => first
-        ? new PeerInput.Lost(ErrorCode.MasterUnreachable, $"what listens at {options.MasterHost}:{options.MasterPort} does not answer as a Collective master of this version: check the address")
-        : new PeerInput.Lost(ErrorCode.MasterLost, "the master sent bytes that are no message of the protocol");
+    private PeerInput.Lost NotAMaster() => _answered
+        ? new PeerInput.Lost(ErrorCode.MasterLost, "the master sent bytes that are no message of the protocol")
+        : new PeerInput.Lost(ErrorCode.MasterUnreachable, $"what listens at {options.MasterHost}:{options.MasterPort} does not answer as a Collective master of this version: check the address");
 }

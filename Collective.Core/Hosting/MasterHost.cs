@@ -16,7 +16,7 @@ internal sealed class MasterHost : IDisposable
     private readonly MasterStateMachine _machine;
     private readonly ILogger _logger;
     private readonly Socket _listener;
-    private readonly BlockingCollection<MasterInput> _inputs = new(Limits.InputsMax);
+    private readonly Mailbox<MasterInput> _inputs = new(Limits.InputsMax);
     private readonly ConcurrentDictionary<ConnectionId, MasterConnection> _connections = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -60,30 +60,13 @@ internal sealed class MasterHost : IDisposable
 
     public void Dispose()
     {
-        try
-        {
-            _stopping.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
-            // Disposed twice.
-        }
-
+        _stopping.Cancel();
+        _inputs.Close();
         _listener.Dispose();
     }
 
     /// <summary>Hands an input to the loop, waiting while it is behind.</summary>
-    public void Post(MasterInput input)
-    {
-        try
-        {
-            _inputs.Add(input, _stopping.Token);
-        }
-        catch (Exception e) when (e is OperationCanceledException or InvalidOperationException)
-        {
-            // The master has stopped.
-        }
-    }
+    public void Post(MasterInput input) => _inputs.Post(input);
 
     private async Task AcceptAsync()
     {
@@ -127,8 +110,7 @@ internal sealed class MasterHost : IDisposable
         {
             while (!_stopping.IsCancellationRequested)
             {
-                var waitMs = (int)Math.Clamp(_wakeAtMs - Environment.TickCount64, 0, int.MaxValue);
-                if (_inputs.TryTake(out var input, waitMs, _stopping.Token))
+                if (_inputs.TryTake(out var input, _wakeAtMs - Environment.TickCount64))
                 {
                     Step(input);
                 }
@@ -140,10 +122,6 @@ internal sealed class MasterHost : IDisposable
                 }
             }
 
-            _completion.TrySetResult();
-        }
-        catch (OperationCanceledException)
-        {
             _completion.TrySetResult();
         }
         catch (Exception e)

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Collective.Coordination;
@@ -39,7 +38,7 @@ internal sealed class PeerHost : ITransportEvents
     private readonly IPeerHandler _handler;
     private readonly ILogger _logger;
     private readonly PeerStateMachine _machine = new();
-    private readonly BlockingCollection<PeerInput> _inputs = new(Limits.InputsMax);
+    private readonly Mailbox<PeerInput> _inputs = new(Limits.InputsMax);
     private readonly Queue<PeerInput> _ownInputs = new();
     private readonly byte[] _sendBuffer = GC.AllocateUninitializedArray<byte>(4096);
     private readonly ControlConnection _connection;
@@ -80,14 +79,7 @@ internal sealed class PeerHost : ITransportEvents
             return;
         }
 
-        try
-        {
-            _inputs.Add(input);
-        }
-        catch (InvalidOperationException)
-        {
-            // The peer is dead: what it did not take it does not need.
-        }
+        _inputs.Post(input);
     }
 
     public void Wired(Epoch epoch) => Post(new PeerInput.Wired(epoch));
@@ -106,10 +98,20 @@ internal sealed class PeerHost : ITransportEvents
 
     public void SegmentMoved(bool sent) => _options.Probe?.Invoke(sent ? "segment-sent" : "segment-received");
 
-    private void OnControlConnected(IPAddress local)
+    private PeerInput.Lost? OnControlConnected(IPAddress local)
     {
-        _transport = _listener.Listen(local, _options.ConnectTimeout, this);
-        Post(new PeerInput.Connected(_transport.Port));
+        try
+        {
+            _transport = _listener.Listen(local, _options.ConnectTimeout, this);
+            Post(new PeerInput.Connected(_transport.Port));
+            return null;
+        }
+        catch (SocketException e)
+        {
+            return new PeerInput.Lost(
+                e.SocketErrorCode == SocketError.AddressAlreadyInUse ? ErrorCode.AddressInUse : ErrorCode.InvalidArgument,
+                $"cannot listen for data on port {_listener.Port ?? _listener.FirstPort}: {e.Message}: choose another port, or 0 to let the system choose");
+        }
     }
 
     private void OnControlMessage(FrameHeader header, Message message)
@@ -124,8 +126,7 @@ internal sealed class PeerHost : ITransportEvents
         {
             while (!_dead)
             {
-                var waitMs = (int)Math.Clamp(_wakeAtMs - Environment.TickCount64, 0, int.MaxValue);
-                if (_ownInputs.TryDequeue(out var input) || _inputs.TryTake(out input, waitMs))
+                if (_ownInputs.TryDequeue(out var input) || _inputs.TryTake(out input, _wakeAtMs - Environment.TickCount64))
                 {
                     Step(input);
                 }
@@ -141,7 +142,7 @@ internal sealed class PeerHost : ITransportEvents
             DieOf(e);
         }
 
-        _inputs.CompleteAdding();
+        _inputs.Close();
     }
 
     /// <summary>A defect of ours must end this communicator, never the host process.</summary>

@@ -51,6 +51,9 @@ internal static class Limits
     /// <summary>Payloads up to this size leave in one write with their header.</summary>
     public const int JoinedBytesMax = 16 * 1024;
 
+    /// <summary>Payloads up to this size may leave on the thread that posts them. A socket that reports room has more than this, whatever its buffer.</summary>
+    public const int InlineBytesMax = 4 * 1024;
+
     /// <summary>Work buffers of in-place operations that a communicator keeps for the next ones.</summary>
     public const long KeptWorkBytesMax = 1L << 30;
 

@@ -177,8 +177,13 @@ internal sealed partial class MasterStateMachine
         Report(MasterEventKind.CallsCrossed, voter, reason, group);
         Move(voter, MasterPeerEvent.VoteDecided);
         _votes.Remove(voter);
-        Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, ErrorCode.CrossedCalls, reason, Sizes())));
         OpenEpoch(group, reason, new AttemptEnd(attempt, ErrorCode.CrossedCalls, reason));
+
+        // After the epoch: what the voter calls next must not be taken for the attempt that just ended.
+        if (_peers.ContainsKey(voter.Connection))
+        {
+            Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, ErrorCode.CrossedCalls, reason, Sizes())));
+        }
     }
 
     private void SendToAll(GroupRecord group, Message message)

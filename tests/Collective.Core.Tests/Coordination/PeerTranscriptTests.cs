@@ -161,7 +161,7 @@ internal sealed class PeerTranscriptTests
         .Check();
 
     [Test]
-    public void Topology_vote() => new PeerScript("The answer forgets the tags' ordinals.")
+    public void Topology_vote() => new PeerScript("Ordinals go on within the epoch: an attempt's name is never used twice.")
         .Given("AB").Launch(1).Completed(1).Hear(new Verdict(PeerScript.Attempt(1)))
         .Vote(9, atLeast: 2).Answer(9).Launch(2)
         .Check();

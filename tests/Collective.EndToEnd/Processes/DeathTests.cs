@@ -1,0 +1,139 @@
+using NUnit.Framework;
+
+namespace Collective.EndToEnd.Processes;
+
+/// <summary>
+/// One of three peers kills itself exactly at a point of the protocol. Each peer checks its own results and restored inputs at every step (see
+/// <c>Collective.EndToEnd.Peer</c>); here both survivors must have seen the same commits, go on, and leave in peace.
+/// </summary>
+internal sealed class DeathTests : ProcessTest
+{
+    [TestCase("before-send:Hello")]
+    [TestCase("after-send:Hello")]
+    [TestCase("receive:Welcome")]
+    [TestCase("receive:EpochOpened")]
+    [TestCase("before-send:EpochReady")]
+    [TestCase("after-send:EpochReady")]
+    [TestCase("receive:EpochStands")]
+    public async Task WhileJoining(string point)
+    {
+        var master = StartMaster(heartbeat: Heartbeat);
+        var survivors = new[] { Start("A", master, "--minimum-world-size 2"), Start("B", master, "--minimum-world-size 2") };
+        var victim = Start("victim", master, $"--die-at {point}");
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        await GoOnAndLeave(survivors);
+    }
+
+    /// <summary>The run is empty again; who comes next begins it anew.</summary>
+    [TestCase("receive:EpochOpened")]
+    [TestCase("after-send:EpochReady")]
+    public async Task WhileBeginningTheRun(string point)
+    {
+        var master = StartMaster(heartbeat: Heartbeat);
+        var victim = Start("victim", master, $"--die-at {point}");
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        await GoOnAndLeave(Start("A", master, "--minimum-world-size 2"), Start("B", master, "--minimum-world-size 2"));
+    }
+
+    [TestCase("before-send:CollectiveStart")]
+    [TestCase("after-send:CollectiveStart")]
+    [TestCase("before-send:CollectiveStart#3")]
+    [TestCase("after-send:CollectiveStart#3")]
+    [TestCase("receive:CollectiveGo")]
+    [TestCase("segment-sent")]
+    [TestCase("segment-received")]
+    [TestCase("segment-sent#20")]
+    [TestCase("segment-received#20")]
+    [TestCase("before-send:CollectiveDone")]
+    [TestCase("after-send:CollectiveDone")]
+    [TestCase("before-send:CollectiveDone#3")]
+    [TestCase("after-send:CollectiveDone#3")]
+    [TestCase("receive:Verdict")]
+    [TestCase("receive:Verdict#3")]
+    [TestCase("finish-operation")]
+    [TestCase("finish-operation#3")]
+    [TestCase("before-send:TopologyVote#2")] // The first may be that of connect, when the others are not in yet.
+    [TestCase("after-send:TopologyVote#2")]
+    [TestCase("receive:TopologyUpdated#2")]
+    [TestCase("before-send:PendingQuery")]
+    [TestCase("after-send:PendingQuery")]
+    [TestCase("receive:PendingReply")]
+    [TestCase("before-send:Heartbeat#2")] // The first may come before the others are in.
+    [TestCase("after-send:Heartbeat#2")]
+    [TestCase("receive:Heartbeat#2")]
+    public async Task InTheMiddleOfTheRun(string point)
+    {
+        var master = StartMaster(heartbeat: Heartbeat);
+        const string Arguments = $"--minimum-world-size 3 --ask-pending true {Bulk}";
+        var survivors = new[] { Start("A", master, Arguments), Start("B", master, Arguments) };
+        var victim = Start("victim", master, $"{Arguments} --die-at {point}");
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        await GoOnAndLeave(survivors);
+    }
+
+    [TestCase("before-send:Leave")]
+    [TestCase("after-send:Leave")]
+    public async Task WhileLeaving(string point)
+    {
+        var master = StartMaster(heartbeat: Heartbeat);
+        var survivors = new[] { Start("A", master, "--minimum-world-size 3"), Start("B", master, "--minimum-world-size 3") };
+        var victim = Start("victim", master, $"--minimum-world-size 3 --rounds 2 --die-at {point}");
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(victim.Committed.Count(l => IsRoundOf(l, 3)), Is.EqualTo(2));
+        await GoOnAndLeave(survivors);
+    }
+
+    /// <summary>A peer alone wants to reduce; the others are at the door.</summary>
+    [TestCase("before-send:AdmitWhenAlone")]
+    [TestCase("after-send:AdmitWhenAlone")]
+    [TestCase("receive:TopologyUpdated")]
+    [TestCase("receive:EpochOpened#2")]
+    public async Task WhileLettingTheOthersIn(string point)
+    {
+        var master = StartMaster(heartbeat: Heartbeat);
+        var victim = Start("victim", master, $"--wait-for-go true --die-at {point}");
+        await victim.Said("connected", lines => lines.Any(l => l.StartsWith("connected", StringComparison.Ordinal)), Deadline);
+        var survivors = new[] { Start("A", master, "--minimum-world-size 2"), Start("B", master, "--minimum-world-size 2") };
+        foreach (var survivor in survivors)
+        {
+            await survivor.Said("registered", lines => lines.Contains("registered"), Deadline);
+        }
+
+        victim.Tell("go");
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        await GoOnAndLeave(survivors);
+    }
+
+    /// <summary>The victim's own links break in the middle of a bulk operation, and it dies when it reports that.</summary>
+    [TestCase("before-send:LinkFailed")]
+    [TestCase("after-send:LinkFailed")]
+    public async Task WhileReportingABrokenLink(string point)
+    {
+        var master = StartMaster(heartbeat: Heartbeat);
+        const string Arguments = $"--minimum-world-size 3 {Bulk}";
+        var survivors = new[] { Start("A", master, Arguments), Start("B", master, Arguments) };
+        var victim = Start("victim", master, $"{Arguments} --break-links-at segment-sent#20 --die-at {point}");
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        await GoOnAndLeave(survivors);
+    }
+
+    [TestCase("segment-received#20")]
+    [TestCase("after-send:CollectiveDone#3")]
+    [TestCase("receive:Verdict")]
+    [TestCase("before-send:TopologyVote#2")]
+    public async Task TwoAtTheSamePoint(string point)
+    {
+        var master = StartMaster(heartbeat: Heartbeat);
+        const string Arguments = $"--minimum-world-size 4 {Bulk}";
+        var survivors = new[] { Start("A", master, Arguments), Start("B", master, Arguments) };
+        var victims = new[] { Start("victim 1", master, $"{Arguments} --die-at {point}"), Start("victim 2", master, $"{Arguments} --die-at {point}") };
+
+        // When the first dies, an aborted operation begins anew and the second may pass the point later: it must all the same.
+        foreach (var victim in victims)
+        {
+            Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed), victim.Name);
+        }
+
+        await GoOnAndLeave(survivors);
+    }
+}
