@@ -6,7 +6,7 @@ internal sealed record DemoPlan
     public const int PeersDefault = 4;
     public const int PeersMin = 2;
     public const int PeersMax = 16;
-    public const int StepsDefault = 120;
+    public const int StepsDefault = 100;
     public const int StepsMin = 10;
     public const int StepsMax = 10_000;
     public const int SeedDefault = 1;
