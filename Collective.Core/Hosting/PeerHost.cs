@@ -45,8 +45,6 @@ internal sealed class PeerHost : ITransportEvents
     private readonly DataListener _listener;
     private volatile ITransport? _transport;
     private long _wakeAtMs = long.MaxValue;
-    private RunId _run;
-    private ushort _term;
     private bool _dead;
 
     public PeerHost(PeerHostOptions options, DataListener listener, IPeerHandler handler, ILogger logger)
@@ -172,8 +170,7 @@ internal sealed class PeerHost : ITransportEvents
 
     private void Wire(PeerOutput.Wire wire)
     {
-        (_run, var count) = (wire.Run, wire.Members.Count);
-        _term = wire.Epoch.Term;
+        var count = wire.Members.Count;
         Member? next = count > 1 ? wire.Members[(wire.Rank + 1) % count] : null;
         Member? previous = count > 1 ? wire.Members[(wire.Rank + count - 1) % count] : null;
         _logger.LogDebug("Epoch {Epoch}: rank {Rank} of {WorldSize}", wire.Epoch, wire.Rank, count);
@@ -183,7 +180,8 @@ internal sealed class PeerHost : ITransportEvents
     private void Send(Message message)
     {
         _options.Probe?.Invoke($"before-send:{message.Kind}");
-        var length = MessageCodec.Encode(message, _term, _run, _sendBuffer);
+        var (run, term) = _machine.Master;
+        var length = MessageCodec.Encode(message, term, run, _sendBuffer);
         try
         {
             _connection.Send(_sendBuffer.AsSpan(0, length));

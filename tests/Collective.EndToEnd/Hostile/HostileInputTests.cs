@@ -90,10 +90,11 @@ internal sealed class HostileInputTests : EndToEndTest
     {
         using var socket = await Connect(master);
         await Send(socket, Frame(Hello));
-        Assert.That((await Receive(socket)).Message, Is.TypeOf<Welcome>());
-        await Send(socket, Frame(new Heartbeat(), new RunId(Guid.NewGuid())));
+        var (header, welcome) = await Receive(socket);
+        Assert.That(welcome, Is.TypeOf<Welcome>());
+        await Send(socket, [.. Frame(new Heartbeat(), header.Run), .. Frame(new Heartbeat(), new RunId(Guid.NewGuid()))]);
         var (_, answer) = await UntilMessage<Evicted>(socket);
-        Assert.That(answer.Reason, Does.Contain("run"));
+        Assert.That(answer.Reason, Does.Contain("Heartbeat of run"));
         await UntilClosed(socket);
     });
 
