@@ -134,9 +134,11 @@ internal sealed class Participation : IPeerHandler
         }
     }
 
+    public void Dying(Outcome outcome) => _failure = Failures.Of(Cause(outcome));
+
     public void Died(Outcome outcome)
     {
-        var cause = outcome.Succeeded ? new Outcome(ErrorCode.NotConnected, "this communicator has left the run") : outcome;
+        var cause = Cause(outcome);
         _failure = Failures.Of(cause);
         foreach (var operation in _operations.Keys)
         {
@@ -153,6 +155,8 @@ internal sealed class Participation : IPeerHandler
         _ = _admitted.Task.Exception; // Observed: nobody may be waiting.
         _ended.TrySetResult();
     }
+
+    private static Outcome Cause(Outcome outcome) => outcome.Succeeded ? new Outcome(ErrorCode.NotConnected, "this communicator has left the run") : outcome;
 
     private Task<bool> Ask(Func<RequestNumber, PeerInput> input)
     {

@@ -25,6 +25,9 @@ internal interface IPeerHandler
 
     void FinishRequest(RequestNumber request, Outcome outcome, bool pending);
 
+    /// <summary>Comes before the calls that tell of the end of what is pending: who hears of one may connect anew at once.</summary>
+    void Dying(Outcome outcome);
+
     /// <summary>The last call: everything is closed.</summary>
     void Died(Outcome outcome);
 }
@@ -138,7 +141,13 @@ internal sealed class PeerHost : ITransportEvents
 
     private void Step(PeerInput input)
     {
-        foreach (var output in _machine.Step(Environment.TickCount64, input))
+        var outputs = _machine.Step(Environment.TickCount64, input);
+        if (outputs is [.., PeerOutput.Die death])
+        {
+            _handler.Dying(death.Outcome);
+        }
+
+        foreach (var output in outputs)
         {
             Perform(output);
         }
