@@ -99,6 +99,11 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
                 if (target != wired)
                 {
                     socket = Handshake(socket, stripe, target, buffer);
+                    if (socket is null)
+                    {
+                        continue; // A newer epoch has come meanwhile: that one counts.
+                    }
+
                     wired = target;
                     OnStripeReady(target);
                 }
@@ -166,7 +171,8 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         _events.SegmentMoved(sent: true);
     }
 
-    private Socket Handshake(Socket? socket, byte stripe, Epoch epoch, byte[] buffer)
+    /// <summary>Moves a stripe to an epoch, on the connection it has or on a new one; null when it failed but the link has moved on to a newer epoch.</summary>
+    private Socket? Handshake(Socket? socket, byte stripe, Epoch epoch, byte[] buffer)
     {
         if (socket is not null)
         {
@@ -178,10 +184,31 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             catch (SocketException)
             {
                 Forget(socket); // Closed by the other side between two epochs: dial again.
+                socket = null;
             }
         }
 
-        socket = EndPoints.Connect(_neighbour.Address.ToEndPoint(), _connectTimeout, () => Closed);
+        try
+        {
+            socket = Dial();
+            Greet(socket, stripe, epoch, buffer);
+            return socket;
+        }
+        catch (SocketException) when (IsOutdated(epoch))
+        {
+            Forget(socket);
+            return null;
+        }
+        catch
+        {
+            Forget(socket);
+            throw;
+        }
+    }
+
+    private Socket Dial()
+    {
+        var socket = EndPoints.Connect(_neighbour.Address.ToEndPoint(), _connectTimeout, () => Closed);
         lock (_gate)
         {
             if (_closed)
@@ -193,8 +220,15 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             _sockets.Add(socket);
         }
 
-        Greet(socket, stripe, epoch, buffer);
         return socket;
+    }
+
+    private bool IsOutdated(Epoch epoch)
+    {
+        lock (_gate)
+        {
+            return !_closed && _epoch != epoch;
+        }
     }
 
     private void Greet(Socket socket, byte stripe, Epoch epoch, byte[] buffer)
@@ -208,9 +242,10 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             throw new SocketException((int)SocketError.ConnectionReset);
         }
 
-        if (LinkReplyCodec.Parse(reply) is not LinkReply.Accepted)
+        var answer = LinkReplyCodec.Parse(reply);
+        if (answer is not LinkReply.Accepted)
         {
-            throw new SocketException((int)SocketError.ConnectionRefused);
+            throw new SocketException((int)SocketError.ConnectionRefused, $"hello refused: {(answer is null ? "no reply of the protocol" : answer)}");
         }
     }
 
