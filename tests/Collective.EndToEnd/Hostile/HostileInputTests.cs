@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using Collective.EndToEnd.Support;
 using Collective.Protocol;
@@ -108,6 +109,30 @@ internal sealed class HostileInputTests : EndToEndTest
         Assert.That(answer.Reason, Does.Contain($"version {MessageCodec.Version}").And.Contain($"peer {version}"));
         await UntilClosed(socket);
     });
+
+    /// <summary>A newcomer that keeps the protocol but cannot be reached by its neighbour: it has to go, not the peer that was there before.</summary>
+    [Test]
+    [Repeat(5)]
+    public async Task AnUnreachableNewcomerIsTheOneThatGoes()
+    {
+        var master = StartMaster();
+        var peer = await ConnectAlone(master);
+        using var closed = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        closed.Bind(new IPEndPoint(IPAddress.Loopback, 0)); // Bound, so that nobody else listens there; not listening.
+        using var socket = await Connect(master);
+        await Send(socket, Frame(new Hello(MessageCodec.Version, default, (ushort)((IPEndPoint)closed.LocalEndPoint!).Port)));
+        Assert.That((await Receive(socket)).Message, Is.TypeOf<Welcome>());
+        var world = await peer.UpdateTopologyAsync().WaitAsync(Deadline);
+        Assert.That(world.WorldSize, Is.EqualTo(1));
+        while ((await Receive(socket)).Message is var message)
+        {
+            if (message is Evicted evicted)
+            {
+                Assert.That(evicted.Reason, Does.Contain("data"));
+                break;
+            }
+        }
+    }
 
     [Test]
     public Task IdleConnectionsAreClosed() => Undisturbed(async master =>
