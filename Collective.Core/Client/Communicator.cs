@@ -99,8 +99,9 @@ public sealed class Communicator : IAsyncDisposable
                 await participation.UpdateTopology(_options.MinimumWorldSize).WaitAsync(cancellationToken).ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException)
+        catch
         {
+            // Cancelled, or it cannot get the peers it asked for: not half connected, so that it can be called again.
             participation.Leave();
             await participation.Ended.ConfigureAwait(false);
             throw;

@@ -136,10 +136,15 @@ internal sealed class Participation : IPeerHandler
         }
     }
 
-    public void Died(Outcome outcome)
+    public void Dying(Outcome outcome)
     {
         _cause = outcome.Succeeded ? new Outcome(ErrorCode.NotConnected, "this communicator has left the run") : outcome;
         _failure = Failures.Of(_cause);
+    }
+
+    public void Died(Outcome outcome)
+    {
+        Dying(outcome);
         foreach (var operation in _operations.Keys)
         {
             FinishOperation(operation, _cause);
@@ -151,7 +156,7 @@ internal sealed class Participation : IPeerHandler
         }
 
         _workBuffers.Dispose();
-        _admitted.TrySetException(_failure);
+        _admitted.TrySetException(_failure!);
         _ = _admitted.Task.Exception; // Observed: nobody may be waiting.
         _ended.TrySetResult();
     }

@@ -205,7 +205,7 @@ internal sealed class MasterConnection
         buffer = buffer.Slice(payload.End);
         input = message is null
             ? new MasterInput.Violated(_id, $"sent a frame of kind {(int)header.Kind} that is no message of the protocol")
-            : new MasterInput.Received(_id, message);
+            : new MasterInput.Received(_id, message, header.Run);
         return true;
     }
 }

@@ -24,6 +24,9 @@ internal interface IPeerHandler
 
     void FinishRequest(RequestNumber request, Outcome outcome, bool pending);
 
+    /// <summary>Comes before the calls that tell of the end of what is pending: who hears of one may connect anew at once.</summary>
+    void Dying(Outcome outcome);
+
     /// <summary>The last call: everything is closed.</summary>
     void Died(Outcome outcome);
 }
@@ -46,8 +49,6 @@ internal sealed class PeerHost : ITransportEvents
     private volatile ITransport? _transport;
     private Thread? _loop;
     private long _wakeAtMs = long.MaxValue;
-    private RunId _run;
-    private ushort _term;
     private bool _dead;
 
     public PeerHost(PeerHostOptions options, DataListener listener, IPeerHandler handler, ILogger logger)
@@ -161,7 +162,13 @@ internal sealed class PeerHost : ITransportEvents
 
     private void Step(PeerInput input)
     {
-        foreach (var output in _machine.Step(Environment.TickCount64, input))
+        var outputs = _machine.Step(Environment.TickCount64, input);
+        if (outputs is [.., PeerOutput.Die death])
+        {
+            _handler.Dying(death.Outcome);
+        }
+
+        foreach (var output in outputs)
         {
             Perform(output);
         }
@@ -193,8 +200,7 @@ internal sealed class PeerHost : ITransportEvents
 
     private void Wire(PeerOutput.Wire wire)
     {
-        (_run, var count) = (wire.Run, wire.Members.Count);
-        _term = wire.Epoch.Term;
+        var count = wire.Members.Count;
         Member? next = count > 1 ? wire.Members[(wire.Rank + 1) % count] : null;
         Member? previous = count > 1 ? wire.Members[(wire.Rank + count - 1) % count] : null;
         _logger.LogDebug("Epoch {Epoch}: rank {Rank} of {WorldSize}", wire.Epoch, wire.Rank, count);
@@ -204,7 +210,8 @@ internal sealed class PeerHost : ITransportEvents
     private void Send(Message message)
     {
         _options.Probe?.Invoke($"before-send:{message.Kind}");
-        var length = MessageCodec.Encode(message, _term, _run, _sendBuffer);
+        var (run, term) = _machine.Master;
+        var length = MessageCodec.Encode(message, term, run, _sendBuffer);
         try
         {
             _connection.Send(_sendBuffer.AsSpan(0, length));

@@ -13,12 +13,25 @@ internal sealed partial class Faults(Settings settings, int masterPort)
 
     private int _untilDeath = settings.DieAt?.Occurrence ?? 0;
     private int _untilBreak = settings.BreakLinksAt?.Occurrence ?? 0;
+    private volatile bool _armed = !settings.WaitForGo;
     private volatile bool _reportsFirst;
+
+    /// <summary>From now on points count.</summary>
+    public void Arm() => _armed = true;
+
+    private bool DiesReportingALink => settings.DieAt?.Point.EndsWith("LinkFailed", StringComparison.Ordinal) == true;
 
     /// <summary>Called by the library, on any of its threads, at each point.</summary>
     public void Pass(string point)
     {
-        if (point == settings.DieAt?.Point && Interlocked.Decrement(ref _untilDeath) == 0)
+        if (!_armed)
+        {
+            return;
+        }
+
+        // A link that fails before this process has broken any, on a very busy machine, is not the one that is meant.
+        var meant = _reportsFirst || !DiesReportingALink;
+        if (meant && point == settings.DieAt?.Point && Interlocked.Decrement(ref _untilDeath) == 0)
         {
             // Not an orderly end: nothing is flushed, no handler runs, the kernel closes the sockets.
             _ = Kill(Environment.ProcessId, Sigkill);
@@ -28,7 +41,7 @@ internal sealed partial class Faults(Settings settings, int masterPort)
         if (point == settings.BreakLinksAt?.Point && Interlocked.Decrement(ref _untilBreak) == 0)
         {
             // Else the others' reports could bring a new epoch before this peer has said anything.
-            _reportsFirst = settings.DieAt?.Point.EndsWith("LinkFailed", StringComparison.Ordinal) == true;
+            _reportsFirst = DiesReportingALink;
             BreakLinks();
         }
 

@@ -40,7 +40,7 @@ internal static class Program
                 rounds.Leave();
                 _ = communicator.DisposeAsync().AsTask();
             });
-            var input = ReadInput(rounds);
+            var input = ReadInput(rounds, faults);
             try
             {
                 await communicator.ConnectAsync();
@@ -69,7 +69,7 @@ internal static class Program
         return 0;
     }
 
-    private static Task ReadInput(Rounds rounds) => Task.Run(() =>
+    private static Task ReadInput(Rounds rounds, Faults faults) => Task.Run(() =>
     {
         while (Console.In.ReadLine() is { } line)
         {
@@ -79,6 +79,7 @@ internal static class Program
             }
             else if (line == "go")
             {
+                faults.Arm();
                 rounds.Go();
             }
         }

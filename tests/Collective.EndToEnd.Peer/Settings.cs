@@ -24,7 +24,7 @@ internal sealed record Settings
     /// <summary>Ask whether peers are pending in each round.</summary>
     public bool AskPending { get; init; }
 
-    /// <summary>Reduce right after connecting only when a line arrives on standard input.</summary>
+    /// <summary>Begin the first round, and count protocol points, only when "go" arrives on standard input.</summary>
     public bool WaitForGo { get; init; }
 
     public static Settings Parse(string[] arguments)

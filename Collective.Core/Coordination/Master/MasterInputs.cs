@@ -11,7 +11,8 @@ internal abstract record MasterInput
     /// <summary>A connection was accepted. <paramref name="FreshId"/> becomes the peer's id if it registers.</summary>
     internal sealed record Connected(ConnectionId Connection, PeerAddress Remote, PeerId FreshId) : MasterInput;
 
-    internal sealed record Received(ConnectionId Connection, Message Message) : MasterInput;
+    /// <summary>A message, and the run its frame names; null when there was no frame (the simulator's messages).</summary>
+    internal sealed record Received(ConnectionId Connection, Message Message, RunId? Run = null) : MasterInput;
 
     /// <summary>Bytes that are no message of the protocol arrived.</summary>
     internal sealed record Violated(ConnectionId Connection, string Reason) : MasterInput;

@@ -239,7 +239,7 @@ internal sealed partial class MasterStateMachine
         }
 
         int Broken(PeerRecord peer) => group.Ring.Count(other => _brokenPairs.Contains(PeerPair.Of(peer.Id, other.Id)));
-        var worst = group.Ring.OrderByDescending(Broken).ThenByDescending(p => p.Id).First();
+        var worst = group.Ring.OrderByDescending(Broken).ThenByDescending(p => p.Connection.Value).First(); // The newcomer, when in doubt.
         var unreachable = string.Join(", ", group.Ring.Where(p => _brokenPairs.Contains(PeerPair.Of(worst.Id, p.Id))).Select(p => p.ToString()));
         Evict(worst, $"data cannot flow between it and {unreachable} (tried {Limits.LinkFailuresMax} times), and no ring order avoids that: check that its data port {worst.Address} is reachable from there and theirs from here");
         return false;

@@ -63,6 +63,12 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             return; // Evicted or gone: what it had under way no longer counts.
         }
 
+        if (input.Run is { } run && run != Configuration.Run && input.Message is not Hello)
+        {
+            Evict(peer, $"sent {input.Message.Kind} of run {run}; this is run {Configuration.Run}");
+            return;
+        }
+
         peer.LastHeardMs = _nowMs;
         switch (input.Message)
         {

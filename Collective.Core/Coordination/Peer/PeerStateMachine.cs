@@ -29,6 +29,9 @@ internal sealed partial class PeerStateMachine
 
     public PeerId Self => _self;
 
+    /// <summary>Run and term of the master that has welcomed this peer; every frame to it carries them.</summary>
+    public (RunId Run, ushort Term) Master => (_run, _term);
+
     /// <summary>The epoch this peer knows, standing or not.</summary>
     public Epoch Epoch => _opened?.Epoch ?? Epoch.None;
 

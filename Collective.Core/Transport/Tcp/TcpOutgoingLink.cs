@@ -172,8 +172,11 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             {
                 if (target != stripe.Wired)
                 {
-                    Handshake(stripe, target);
-                    OnStripeReady(stripe, target);
+                    // If it failed and a newer epoch has come meanwhile, that one counts.
+                    if (Handshake(stripe, target))
+                    {
+                        OnStripeReady(stripe, target);
+                    }
                 }
                 else
                 {
@@ -246,14 +249,15 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         _events.SegmentMoved(sent: true);
     }
 
-    private void Handshake(Stripe stripe, Epoch epoch)
+    /// <summary>Moves a stripe to an epoch, on the connection it has or on a new one; false when it failed but the link has moved on to a newer epoch.</summary>
+    private bool Handshake(Stripe stripe, Epoch epoch)
     {
         if (stripe.Socket is { } kept)
         {
             try
             {
                 Greet(stripe, epoch);
-                return;
+                return true;
             }
             catch (SocketException)
             {
@@ -261,6 +265,22 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             }
         }
 
+        try
+        {
+            Dial(stripe);
+            Greet(stripe, epoch);
+            return true;
+        }
+        catch (SocketException) when (IsOutdated(epoch))
+        {
+            Forget(stripe.Socket);
+            stripe.Socket = null;
+            return false;
+        }
+    }
+
+    private void Dial(Stripe stripe)
+    {
         var endPoint = _neighbour.Address.ToEndPoint();
         var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         lock (_gate)
@@ -276,7 +296,14 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         }
 
         EndPoints.Connect(socket, endPoint, _connectTimeout);
-        Greet(stripe, epoch);
+    }
+
+    private bool IsOutdated(Epoch epoch)
+    {
+        lock (_gate)
+        {
+            return !_closed && _epoch != epoch;
+        }
     }
 
     private void Greet(Stripe stripe, Epoch epoch)
@@ -292,9 +319,10 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             throw new SocketException((int)SocketError.ConnectionReset);
         }
 
-        if (LinkReplyCodec.Parse(reply) is not LinkReply.Accepted)
+        var answer = LinkReplyCodec.Parse(reply);
+        if (answer is not LinkReply.Accepted)
         {
-            throw new SocketException((int)SocketError.ConnectionRefused);
+            throw new SocketException((int)SocketError.ConnectionRefused, $"hello refused: {(answer is null ? "no reply of the protocol" : answer)}");
         }
     }
 

@@ -196,6 +196,35 @@ internal sealed class MembershipTests : EndToEndTest
         Assert.That(first.World.WorldSize, Is.EqualTo(2));
     }
 
+    /// <summary>Two peers that ask for different minimum sizes: the one that is still connecting waits in update topology, the other reduces.</summary>
+    [Test]
+    public async Task AConnectThatFailsLeavesNothingBehind()
+    {
+        var master = StartMaster();
+        var first = await ConnectAlone(master);
+        var second = NewCommunicator(master, minimumWorldSize: 3);
+        var connecting = second.ConnectAsync();
+        while (first.World.WorldSize < 2)
+        {
+            await first.UpdateTopologyAsync().WaitAsync(Deadline);
+        }
+
+        var reducing = FailureOf(() => first.AllReduceAsync<int>(new int[3]));
+        AssertFailure(await FailureOf(() => connecting), ErrorCode.CrossedCalls, "update topology");
+        AssertFailure(await reducing, ErrorCode.CrossedCalls);
+        Assert.That(second.IsConnected, Is.False);
+        AssertFailure(await FailureOf(() => ReduceUntilNotAborted(first)), ErrorCode.TooFewPeers);
+
+        var again = second.ConnectAsync();
+        var third = NewCommunicator(master, minimumWorldSize: 3).ConnectAsync();
+        while (first.World.WorldSize < 3)
+        {
+            await first.UpdateTopologyAsync().WaitAsync(Deadline);
+        }
+
+        await Task.WhenAll(again, third).WaitAsync(Deadline);
+    }
+
     private static async Task ReduceUntilNotAborted(Communicator peer)
     {
         while (true)

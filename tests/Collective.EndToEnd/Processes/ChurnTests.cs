@@ -39,9 +39,10 @@ internal sealed class ChurnTests : ProcessTest
         var survivor = Start("survivor", master, $"--minimum-world-size 3 {Bulk}");
         var victims = new[]
         {
-            Start("victim 1", master, $"--minimum-world-size 3 {Bulk} --die-at segment-received#30"),
-            Start("victim 2", master, $"--minimum-world-size 3 {Bulk} --die-at before-send:CollectiveDone#5"),
+            Start("victim 1", master, $"--minimum-world-size 3 {Bulk} --wait-for-go true --die-at segment-received#30"),
+            Start("victim 2", master, $"--minimum-world-size 3 {Bulk} --wait-for-go true --die-at before-send:CollectiveDone#5"),
         };
+        await Begin(victims, survivor);
         foreach (var victim in victims)
         {
             Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed), victim.Name);

@@ -15,6 +15,22 @@ internal abstract class ProcessTest : EndToEndTest
 
     protected PeerProcess Start(string name, CollectiveMaster master, string arguments) => Own(PeerProcess.Start(name, Log, master, arguments));
 
+    /// <summary>
+    /// Once all are connected, lets those begin who wait for it. A peer that died before would leave the others waiting for their minimum, as they should.
+    /// </summary>
+    protected static async Task Begin(PeerProcess[] waiting, params PeerProcess[] others)
+    {
+        foreach (var peer in others.Concat(waiting))
+        {
+            await peer.Said("connected", lines => lines.Any(l => l.StartsWith("connected", StringComparison.Ordinal)), Deadline);
+        }
+
+        foreach (var peer in waiting)
+        {
+            peer.Tell("go");
+        }
+    }
+
     /// <summary>The peers go on together, in a world of just them, and leave in peace; all saw the same collectives commit.</summary>
     protected static async Task GoOnAndLeave(params PeerProcess[] survivors)
     {
