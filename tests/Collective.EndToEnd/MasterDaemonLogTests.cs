@@ -9,6 +9,8 @@ namespace Collective.EndToEnd;
 [TestFixture]
 internal sealed class MasterDaemonLogTests
 {
+    private RunId _run;
+
     [Test]
     public async Task A_peer_that_comes_and_goes_is_logged()
     {
@@ -94,15 +96,15 @@ internal sealed class MasterDaemonLogTests
         Assert.That(log, Does.Not.Contain("\n2000-"));
     }
 
-    private static async Task SendAsync(TcpClient peer, Message message)
+    private async Task SendAsync(TcpClient peer, Message message)
     {
         var frame = new byte[FrameHeader.Bytes + 1024];
-        var length = MessageCodec.Encode(message, term: 0, default, frame);
+        var length = MessageCodec.Encode(message, term: 0, _run, frame);
         await peer.GetStream().WriteAsync(frame.AsMemory(0, length));
     }
 
     /// <summary>Reads on until a message of this kind comes.</summary>
-    private static async Task<T> ReceiveAsync<T>(TcpClient peer)
+    private async Task<T> ReceiveAsync<T>(TcpClient peer)
         where T : Message
     {
         using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
@@ -111,6 +113,7 @@ internal sealed class MasterDaemonLogTests
             var header = new byte[FrameHeader.Bytes];
             await peer.GetStream().ReadExactlyAsync(header, deadline.Token);
             var frame = FrameHeader.Parse(header)!.Value;
+            _run = frame.Run;
             var payload = new byte[frame.PayloadBytes];
             await peer.GetStream().ReadExactlyAsync(payload, deadline.Token);
             if (MessageCodec.Decode(frame.Kind, payload) is T message)
