@@ -318,10 +318,10 @@ internal sealed partial class MasterStateMachine
     {
         foreach (var group in _groups.Values.Where(g => !g.Standing && _nowMs - g.OpenedMs > Configuration.WiringTimeoutMs).ToArray())
         {
-            if (group.Ring.Find(p => p.Acknowledged != group.Epoch) is { } peer)
-            {
-                Evict(peer, $"did not acknowledge epoch {group.Epoch} within {Configuration.WiringTimeoutMs / 1000} s");
-            }
+            // Who waits for a previous peer that is late itself is not to blame; who has been reached and still is not ready, is.
+            var late = group.Ring.Where(p => p.Acknowledged != group.Epoch).ToList();
+            var guilty = late.Find(p => !late.Contains(group.Ring[(p.Rank + group.Ring.Count - 1) % group.Ring.Count])) ?? late[0];
+            Evict(guilty, $"did not acknowledge epoch {group.Epoch} within {Configuration.WiringTimeoutMs / 1000} s");
         }
     }
 

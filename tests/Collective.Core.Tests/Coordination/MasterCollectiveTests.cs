@@ -281,4 +281,14 @@ internal sealed class MasterCollectiveTests
         .WhileBeating("AB", 30)
         .Tick(1)
         .Check();
+
+    [Test]
+    public void Peer_that_waits_for_one_that_does_not_wire_is_not_evicted() => new MasterScript("C does nothing, so that A, whose previous peer it is, cannot be ready: C goes.")
+        .Given("ABCD")
+        .Tick(0)
+        .Lose('D')
+        .Ready("B")
+        .WhileBeating("ABC", 30)
+        .Tick(1)
+        .Check();
 }
