@@ -12,12 +12,10 @@ namespace Collective;
 /// </summary>
 internal sealed class AllReduceOperation : IRingEvents
 {
-    /// <summary>Up to this size a restore is done where it is noticed; a larger one on the thread pool, so that no loop stands still.</summary>
-    private const long RestoreInlineBytesMax = 1024 * 1024;
-
     private readonly TaskCompletionSource<AllReduceResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Action<PeerInput> _post;
     private readonly WorkBuffers _workBuffers;
+    private readonly RingPool _rings;
     private MemoryHandle _sourcePin;
     private MemoryHandle _destinationPin;
     private nint _source;
@@ -32,12 +30,13 @@ internal sealed class AllReduceOperation : IRingEvents
     private Outcome? _outcome;
     private bool _quiet = true;
 
-    public AllReduceOperation(OperationId id, Tag tag, CollectiveDescriptor descriptor, WorkBuffers workBuffers, Action<PeerInput> post)
+    public AllReduceOperation(OperationId id, Tag tag, CollectiveDescriptor descriptor, WorkBuffers workBuffers, RingPool rings, Action<PeerInput> post)
     {
         Id = id;
         Tag = tag;
         Descriptor = descriptor;
         _workBuffers = workBuffers;
+        _rings = rings;
         _post = post;
     }
 
@@ -54,7 +53,15 @@ internal sealed class AllReduceOperation : IRingEvents
     {
         _sourcePin = source.Pin();
         _destinationPin = destination.Pin();
-        UseMemory((nint)_sourcePin.Pointer, (nint)_destinationPin.Pointer);
+        try
+        {
+            UseMemory((nint)_sourcePin.Pointer, (nint)_destinationPin.Pointer);
+        }
+        catch
+        {
+            Unpin();
+            throw;
+        }
     }
 
     /// <summary>Memory that the caller keeps in place until the operation ends.</summary>
@@ -65,31 +72,30 @@ internal sealed class AllReduceOperation : IRingEvents
         var bytes = (long)Descriptor.Bytes;
         if (source != destination && source < destination + bytes && destination < source + bytes)
         {
-            Unpin();
             throw new CollectiveException(ErrorCode.InvalidArgument, "source and destination overlap: pass the same memory for an in-place operation, or memory apart");
+        }
+
+        if (source == destination)
+        {
+            _work = _workBuffers.Rent(bytes); // Here, where the caller hears of it if there is no memory.
         }
     }
 
     public void StartRing(ITransport transport, AttemptKey attempt, Membership membership, World world, int segmentBytes)
     {
         var layout = new RingLayout(Descriptor, membership.Members.Count, membership.Rank, segmentBytes);
-        if (_source == _destination && _work.Bytes == 0)
-        {
-            _work = _workBuffers.Rent((long)Descriptor.Bytes);
-        }
-
         _transport = transport;
         _world = world;
         _quiet = false;
-        _ring = new RingAllReduce(transport, this);
-        _ring.Prepare(attempt, Descriptor, layout, new RingBuffers(_source, _destination, _work.Address), Reducers.For(Descriptor.DataType, Descriptor.Operation));
+        _ring = _rings.Rent(transport);
+        _ring.Prepare(attempt, Descriptor, layout, new RingBuffers(_source, _destination, _work.Address), Reducers.For(Descriptor.DataType, Descriptor.Operation), this);
         transport.Router.Register(_ring);
         _ring.Start();
     }
 
     public void ReleaseRing() => _ring?.Release();
 
-    /// <summary>The ring stays known to the links until the epoch ends: what the others still send to it is dropped there.</summary>
+    /// <summary>The stopped ring stays where segments find it: the others may send until the next epoch, and it drops what comes.</summary>
     public void StopRing() => _ring?.Stop();
 
     /// <summary>The verdict. The caller hears it as soon as the buffers are at rest.</summary>
@@ -98,7 +104,7 @@ internal sealed class AllReduceOperation : IRingEvents
         StopRing();
         if (outcome.Succeeded)
         {
-            _transport!.Router.Unregister(_ring!.Attempt); // Everything has arrived.
+            _transport!.Router.Unregister(_ring!.Attempt); // Everything has come.
         }
 
         lock (_gate)
@@ -137,9 +143,9 @@ internal sealed class AllReduceOperation : IRingEvents
 
     private void End(Outcome outcome)
     {
-        if (!outcome.Succeeded && _work.Bytes > RestoreInlineBytesMax)
+        if (!outcome.Succeeded && _work.Bytes > Limits.RestoreInlineBytesMax)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(_ => RestoreAndTell(outcome), null);
+            ThreadPool.UnsafeQueueUserWorkItem(static x => x.Operation.RestoreAndTell(x.Outcome), (Operation: this, Outcome: outcome), preferLocal: false);
         }
         else
         {
@@ -160,9 +166,16 @@ internal sealed class AllReduceOperation : IRingEvents
             _workBuffers.Return(_work);
         }
 
+        var (sent, received) = (_ring?.BytesSent ?? 0, _ring?.BytesReceived ?? 0);
+        if (_ring is { } ring)
+        {
+            _ring = null;
+            _rings.Return(ring);
+        }
+
         if (outcome.Succeeded)
         {
-            _completion.TrySetResult(new AllReduceResult(_world!, _ring!.BytesSent, _ring.BytesReceived));
+            _completion.TrySetResult(new AllReduceResult(_world!, sent, received));
         }
         else
         {

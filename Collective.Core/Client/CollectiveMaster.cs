@@ -81,7 +81,8 @@ public sealed class CollectiveMaster : IAsyncDisposable
     {
         try
         {
-            return new IPEndPoint(Dns.GetHostAddresses(listen.Host)[0], listen.Port);
+            var address = IPAddress.TryParse(listen.Host, out var literal) ? literal : Dns.GetHostAddresses(listen.Host)[0];
+            return new IPEndPoint(address, listen.Port);
         }
         catch (Exception e) when (e is SocketException or ArgumentException or IndexOutOfRangeException)
         {

@@ -170,7 +170,7 @@ public sealed class Communicator : IAsyncDisposable
     /// All-reduce: when it succeeds, every peer of the group holds the same bits, and the result is the reduction over exactly the
     /// <see cref="AllReduceResult.Contributors"/>. When it fails, it failed for every peer, and the buffers are what they were.
     /// </summary>
-    /// <remarks>The buffers belong to the library until the task ends. Cancelling aborts the operation for all peers, unless this peer has already finished its part: then the verdict decides.</remarks>
+    /// <remarks>The buffers belong to the library until the task ends. Cancelling aborts the operation for all peers; but if this peer has finished its part the verdict decides, and if it has not entered yet (a ring is being made) the others go on waiting for it.</remarks>
     /// <exception cref="CollectiveException">
     /// <see cref="ErrorCode.OperationAborted"/>: a peer or link was lost; call again. <see cref="ErrorCode.TooFewPeers"/>: this peer is alone in its group.
     /// <see cref="ErrorCode.Mismatch"/>: the peers' arguments differ. <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update topology.

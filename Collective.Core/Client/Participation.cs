@@ -15,6 +15,7 @@ internal sealed class Participation : IPeerHandler
     private readonly TaskCompletionSource _admitted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly WorkBuffers _workBuffers = new();
+    private readonly RingPool _rings = new();
     private readonly PeerHost _host;
     private readonly Action<string>? _probe;
     private long _lastOperation;
@@ -22,6 +23,7 @@ internal sealed class Participation : IPeerHandler
     private int _segmentBytes;
     private volatile World? _world;
     private volatile CollectiveException? _failure;
+    private Outcome _cause;
 
     public Participation(CommunicatorOptions options, HostPort master, ILogger logger)
     {
@@ -52,21 +54,21 @@ internal sealed class Participation : IPeerHandler
     public Task<bool> QueryPending() => Ask(number => new PeerInput.QueryPending(number));
 
     public AllReduceOperation NewOperation(Tag tag, CollectiveDescriptor descriptor)
-        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _workBuffers, _host.Post);
+        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _workBuffers, _rings, _host.Post);
 
     public void Launch(AllReduceOperation operation)
     {
         _operations[operation.Id] = operation;
         _host.Post(new PeerInput.Launch(operation.Id, operation.Tag, operation.Descriptor));
-        if (_failure is { } failure)
+        if (_failure is not null)
         {
-            FinishOperation(operation.Id, new Outcome(failure.Code, failure.Message)); // It came after the last output.
+            FinishOperation(operation.Id, _cause); // It came after the last output.
         }
     }
 
     public void Cancel(AllReduceOperation operation) => _host.Post(new PeerInput.Cancel(operation.Id));
 
-    public void Registered(PeerId id, uint segmentBytes)
+    public void Welcomed(PeerId id, uint segmentBytes)
     {
         Id = id;
         _segmentBytes = (int)Math.Clamp(segmentBytes, Limits.SegmentBytesMin, Limits.SegmentBytesMax);
@@ -134,29 +136,30 @@ internal sealed class Participation : IPeerHandler
         }
     }
 
-    public void Dying(Outcome outcome) => _failure = Failures.Of(Cause(outcome));
+    public void Dying(Outcome outcome)
+    {
+        _cause = outcome.Succeeded ? new Outcome(ErrorCode.NotConnected, "this communicator has left the run") : outcome;
+        _failure = Failures.Of(_cause);
+    }
 
     public void Died(Outcome outcome)
     {
-        var cause = Cause(outcome);
-        _failure = Failures.Of(cause);
+        Dying(outcome);
         foreach (var operation in _operations.Keys)
         {
-            FinishOperation(operation, cause);
+            FinishOperation(operation, _cause);
         }
 
         foreach (var request in _requests.Keys)
         {
-            FinishRequest(request, cause, pending: false);
+            FinishRequest(request, _cause, pending: false);
         }
 
         _workBuffers.Dispose();
-        _admitted.TrySetException(_failure);
+        _admitted.TrySetException(_failure!);
         _ = _admitted.Task.Exception; // Observed: nobody may be waiting.
         _ended.TrySetResult();
     }
-
-    private static Outcome Cause(Outcome outcome) => outcome.Succeeded ? new Outcome(ErrorCode.NotConnected, "this communicator has left the run") : outcome;
 
     private Task<bool> Ask(Func<RequestNumber, PeerInput> input)
     {
@@ -164,9 +167,9 @@ internal sealed class Participation : IPeerHandler
         var completion = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
         _requests[number] = completion;
         _host.Post(input(number));
-        if (_failure is { } failure)
+        if (_failure is not null)
         {
-            FinishRequest(number, new Outcome(failure.Code, failure.Message), pending: false);
+            FinishRequest(number, _cause, pending: false);
         }
 
         return completion.Task;

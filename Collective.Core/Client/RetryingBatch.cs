@@ -35,7 +35,8 @@ internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<All
         var notCommitted = new List<AllReduceRequest>();
         var inFlight = new Queue<(AllReduceRequest Request, Task<AllReduceResult> Task)>();
         Exception? failure = null;
-        for (var next = 0; next < left.Count || inFlight.Count > 0;)
+        var next = 0;
+        while (next < left.Count || inFlight.Count > 0)
         {
             if (next < left.Count && inFlight.Count < maxInFlight && notCommitted.Count == 0 && failure is null)
             {
@@ -50,13 +51,16 @@ internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<All
                 continue;
             }
 
-            notCommitted.AddRange(left.Skip(next));
             break;
         }
 
+        notCommitted.AddRange(left.Skip(next));
         return failure switch
         {
             null => notCommitted,
+
+            // Alone for a moment only: the company that has come since enters all operations of the list.
+            CollectiveException { Code: ErrorCode.TooFewPeers } when communicator.World.WorldSize > 1 => notCommitted,
             CollectiveException e => throw new CollectiveException(e.Code, e.Message, e),
             _ => throw failure,
         };

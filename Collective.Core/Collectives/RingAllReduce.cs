@@ -1,4 +1,3 @@
-using System.Buffers;
 using Collective.Kernels;
 using Collective.Protocol;
 using Collective.Transport;
@@ -32,8 +31,9 @@ internal readonly record struct RingBuffers(nint Source, nint Destination, nint 
 /// An in-place operation reduces in a work buffer and exchanges each segment with the caller's memory when it is final, so the caller's data survives
 /// in the work buffer until the verdict (guarantee G3). A segment can only become final after this rank's own contribution to it has left.
 /// </remarks>
-internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISegmentHandler
+internal sealed unsafe class RingAllReduce(ILink next) : ISegmentHandler
 {
+    /// <summary>Tested with &amp;: HasFlag boxes until the method is compiled for the second time.</summary>
     [Flags]
     private enum Progress : byte
     {
@@ -50,6 +50,7 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
     private RingLayout _layout;
     private RingBuffers _buffers;
     private IReducer _reducer = null!;
+    private IRingEvents _events = null!;
     private uint _digest;
     private Progress[] _progress = [];
     private long _receivesLeft;
@@ -66,8 +67,8 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
 
     public long BytesReceived { get; private set; }
 
-    /// <summary>Sets the ring up for an attempt; nothing moves before <see cref="Start"/>.</summary>
-    public void Prepare(AttemptKey attempt, CollectiveDescriptor descriptor, RingLayout layout, RingBuffers buffers, IReducer reducer)
+    /// <summary>Sets a new or quiet ring up for an attempt; nothing moves before <see cref="Start"/>. The memory of earlier attempts is used again.</summary>
+    public void Prepare(AttemptKey attempt, CollectiveDescriptor descriptor, RingLayout layout, RingBuffers buffers, IReducer reducer, IRingEvents events)
     {
         lock (_gate)
         {
@@ -77,6 +78,7 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
             _layout = layout;
             _buffers = buffers;
             _reducer = reducer;
+            _events = events;
             (_sendsLeft, BytesSent) = layout.TotalSent();
             (_receivesLeft, BytesReceived) = layout.TotalReceived();
             _eagerBytesLeft = Limits.EagerBytesMax;
@@ -86,8 +88,7 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
             var entries = layout.WorldSize * layout.SegmentsPerChunkMax;
             if (_progress.Length < entries)
             {
-                Return(_progress);
-                _progress = ArrayPool<Progress>.Shared.Rent(entries);
+                _progress = new Progress[entries];
             }
 
             Array.Clear(_progress, 0, entries);
@@ -111,10 +112,11 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
         lock (_gate)
         {
             _released = true;
-            while (!_stopped && _held.TryDequeue(out var header))
-            {
-                next.Send(this, header);
-            }
+        }
+
+        while (NextHeld() is { } header)
+        {
+            next.Send(this, header);
         }
     }
 
@@ -122,11 +124,13 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
     public void Stop()
     {
         bool quiet;
+        IRingEvents events;
         lock (_gate)
         {
             _stopped = true;
             _held.Clear();
             quiet = BecomesQuiet();
+            events = _events;
         }
 
         if (quiet)
@@ -148,7 +152,7 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
         {
             for (var segment = 0; segment < _layout.SegmentsOf(chunk); segment++)
             {
-                if (_progress[Index(chunk, segment)].HasFlag(Progress.FinalDone))
+                if ((_progress[Index(chunk, segment)] & Progress.FinalDone) != 0)
                 {
                     var (offset, bytes) = _layout.Segment(chunk, segment);
                     At(_buffers.Work, offset, bytes).CopyTo(At(_buffers.Destination, offset, bytes));
@@ -204,8 +208,8 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
             ref var progress = ref _progress[Index(chunk, (int)header.Segment)];
             var scattering = header.Step < _layout.ScatterSteps;
             var mark = scattering ? Progress.PartialArriving : Progress.FinalArriving;
-            var outOfOrder = !scattering && chunk != _layout.ChunkSent(0) && !progress.HasFlag(Progress.PartialDone);
-            if (header.PayloadBytes != bytes || progress.HasFlag(mark) || outOfOrder)
+            var outOfOrder = !scattering && chunk != _layout.ChunkSent(0) && (progress & Progress.PartialDone) == 0;
+            if (header.PayloadBytes != bytes || (progress & mark) != 0 || outOfOrder)
             {
                 return SegmentVerdict.Violation;
             }
@@ -284,11 +288,21 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
         next.Send(this, header);
     }
 
+    private SegmentHeader? NextHeld()
+    {
+        lock (_gate)
+        {
+            return !_stopped && _held.TryDequeue(out var header) ? header : null;
+        }
+    }
+
     private void EndMove(int sent, int received)
     {
         bool completed, quiet;
+        IRingEvents events;
         lock (_gate)
         {
+            events = _events; // Here: outside, the ring may already serve another operation.
             _moving--;
             _sendsLeft -= sent;
             _receivesLeft -= received;
@@ -321,12 +335,4 @@ internal sealed unsafe class RingAllReduce(ILink next, IRingEvents events) : ISe
     private int Index(int chunk, int segment) => (chunk * _layout.SegmentsPerChunkMax) + segment;
 
     private static Span<byte> At(nint buffer, long offset, int bytes) => new((byte*)buffer + offset, bytes);
-
-    private static void Return(Progress[] progress)
-    {
-        if (progress.Length > 0)
-        {
-            ArrayPool<Progress>.Shared.Return(progress);
-        }
-    }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Collective.Protocol;
 
 namespace Collective.Collectives;
 
@@ -6,7 +7,6 @@ namespace Collective.Collectives;
 internal sealed unsafe class WorkBuffers : IDisposable
 {
     private const int Alignment = 4096;
-    private const long KeptBytesMax = 1L << 30;
 
     // Guards the list: operations are launched and finished on different threads.
     private readonly Lock _gate = new();
@@ -45,7 +45,7 @@ internal sealed unsafe class WorkBuffers : IDisposable
     {
         lock (_gate)
         {
-            if (!_disposed && _freeBytes + buffer.Bytes <= KeptBytesMax)
+            if (!_disposed && _freeBytes + buffer.Bytes <= Limits.KeptWorkBytesMax)
             {
                 _free.Add(buffer);
                 _freeBytes += buffer.Bytes;

@@ -72,17 +72,7 @@ internal sealed class ControlConnection(
             {
                 try
                 {
-                    var socket = EndPoints.Connect(new IPEndPoint(address, options.MasterPort), options.ConnectTimeout, () => _disposed);
-                    lock (_gate)
-                    {
-                        _socket = socket;
-                        if (_disposed)
-                        {
-                            socket.Dispose();
-                        }
-                    }
-
-                    return socket;
+                    return Connect(new IPEndPoint(address, options.MasterPort));
                 }
                 catch (SocketException e)
                 {
@@ -99,6 +89,27 @@ internal sealed class ControlConnection(
             ErrorCode.MasterUnreachable,
             $"no master answers at {options.MasterHost}:{options.MasterPort} ({failure}): check that it runs, its address and port, and the firewall"));
         return null;
+    }
+
+    private Socket Connect(IPEndPoint endPoint)
+    {
+        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _socket = socket; // So that disposing ends the attempt, too.
+        }
+
+        try
+        {
+            EndPoints.Connect(socket, endPoint, options.ConnectTimeout);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Reads until the connection ends; an input when the other side is no master.</summary>

@@ -16,7 +16,7 @@ internal sealed class MasterHost : IDisposable
     private readonly MasterStateMachine _machine;
     private readonly ILogger _logger;
     private readonly Socket _listener;
-    private readonly BlockingCollection<MasterInput> _inputs = new(Limits.InputsMax);
+    private readonly Mailbox<MasterInput> _inputs = new(Limits.InputsMax);
     private readonly ConcurrentDictionary<ConnectionId, MasterConnection> _connections = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -60,30 +60,13 @@ internal sealed class MasterHost : IDisposable
 
     public void Dispose()
     {
-        try
-        {
-            _stopping.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
-            // Disposed twice.
-        }
-
+        _stopping.Cancel();
+        _inputs.Close();
         _listener.Dispose();
     }
 
     /// <summary>Hands an input to the loop, waiting while it is behind.</summary>
-    public void Post(MasterInput input)
-    {
-        try
-        {
-            _inputs.Add(input, _stopping.Token);
-        }
-        catch (Exception e) when (e is OperationCanceledException or InvalidOperationException)
-        {
-            // The master has stopped.
-        }
-    }
+    public void Post(MasterInput input) => _inputs.Post(input);
 
     private async Task AcceptAsync()
     {
@@ -111,6 +94,13 @@ internal sealed class MasterHost : IDisposable
                 using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(Limits.AcceptPauseMs));
                 await pause.WaitForNextTickAsync(CancellationToken.None).ConfigureAwait(false);
             }
+            catch (Exception e)
+            {
+                _logger.LogCritical(e, "The master cannot accept connections any more");
+                _completion.TrySetException(e);
+                Dispose();
+                return;
+            }
         }
     }
 
@@ -120,8 +110,7 @@ internal sealed class MasterHost : IDisposable
         {
             while (!_stopping.IsCancellationRequested)
             {
-                var waitMs = (int)Math.Clamp(_wakeAtMs - Environment.TickCount64, 0, int.MaxValue);
-                if (_inputs.TryTake(out var input, waitMs, _stopping.Token))
+                if (_inputs.TryTake(out var input, _wakeAtMs - Environment.TickCount64))
                 {
                     Step(input);
                 }
@@ -133,10 +122,6 @@ internal sealed class MasterHost : IDisposable
                 }
             }
 
-            _completion.TrySetResult();
-        }
-        catch (OperationCanceledException)
-        {
             _completion.TrySetResult();
         }
         catch (Exception e)
@@ -210,7 +195,7 @@ internal sealed class MasterHost : IDisposable
     {
         var level = @event.Kind switch
         {
-            MasterEventKind.PeerRegistered or MasterEventKind.PeerAdmitted or MasterEventKind.PeerLeft => LogLevel.Information,
+            MasterEventKind.PeerPending or MasterEventKind.PeerAdmitted or MasterEventKind.PeerLeft => LogLevel.Information,
             MasterEventKind.EpochOpened or MasterEventKind.EpochStands => LogLevel.Information,
             MasterEventKind.AttemptAborted => LogLevel.Debug,
             _ => LogLevel.Warning,

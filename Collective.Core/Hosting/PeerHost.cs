@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Collective.Coordination;
@@ -11,7 +10,7 @@ namespace Collective.Hosting;
 /// <summary>What the peer's loop tells the façade. Called on the loop's thread: return soon, never block.</summary>
 internal interface IPeerHandler
 {
-    void Registered(PeerId id, uint segmentBytes);
+    void Welcomed(PeerId id, uint segmentBytes);
 
     void WorldStands(Membership membership);
 
@@ -42,11 +41,13 @@ internal sealed class PeerHost : ITransportEvents
     private readonly IPeerHandler _handler;
     private readonly ILogger _logger;
     private readonly PeerStateMachine _machine = new();
-    private readonly BlockingCollection<PeerInput> _inputs = new(Limits.InputsMax);
+    private readonly Mailbox<PeerInput> _inputs = new(Limits.InputsMax);
+    private readonly Queue<PeerInput> _ownInputs = new();
     private readonly byte[] _sendBuffer = GC.AllocateUninitializedArray<byte>(4096);
     private readonly ControlConnection _connection;
     private readonly DataListener _listener;
     private volatile ITransport? _transport;
+    private Thread? _loop;
     private long _wakeAtMs = long.MaxValue;
     private bool _dead;
 
@@ -65,21 +66,21 @@ internal sealed class PeerHost : ITransportEvents
     public void Start()
     {
         Post(new PeerInput.Connect(_options.Group));
-        new Thread(Loop) { IsBackground = true, Name = "collective-peer" }.Start();
+        _loop = new Thread(Loop) { IsBackground = true, Name = "collective-peer" };
+        _loop.Start();
         _connection.Start();
     }
 
-    /// <summary>Hands an input to the loop. After death inputs are ignored.</summary>
+    /// <summary>Hands an input to the loop, waiting while it is behind. After death inputs are ignored.</summary>
     public void Post(PeerInput input)
     {
-        try
+        if (Thread.CurrentThread == _loop)
         {
-            _inputs.Add(input);
+            _ownInputs.Enqueue(input); // An operation that completed as it was entered: the loop cannot wait for itself.
+            return;
         }
-        catch (InvalidOperationException)
-        {
-            // The peer is dead: what it did not take it does not need.
-        }
+
+        _inputs.Post(input);
     }
 
     public void Wired(Epoch epoch) => Post(new PeerInput.Wired(epoch));
@@ -88,6 +89,12 @@ internal sealed class PeerHost : ITransportEvents
     {
         _logger.LogWarning("Link {Direction} peer {Neighbour} lost in epoch {Epoch}: {Detail}", outgoing ? "to" : "from", neighbour.ToShortString(), epoch, detail);
         Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
+    }
+
+    public void Failed(Exception exception)
+    {
+        _logger.LogCritical(exception, "A data link failed");
+        Post(new PeerInput.Lost(ErrorCode.InternalError, exception.Message));
     }
 
     public void SegmentMoved(bool sent) => _options.Probe?.Invoke(sent ? "segment-sent" : "segment-received");
@@ -120,9 +127,11 @@ internal sealed class PeerHost : ITransportEvents
         {
             while (!_dead)
             {
-                var waitMs = (int)Math.Clamp(_wakeAtMs - Environment.TickCount64, 0, int.MaxValue);
-                var input = _inputs.TryTake(out var taken, _wakeAtMs == long.MaxValue ? Timeout.Infinite : waitMs) ? taken : new PeerInput.Tick();
-                Step(input);
+                if (_ownInputs.TryDequeue(out var input) || _inputs.TryTake(out input, _wakeAtMs - Environment.TickCount64))
+                {
+                    Step(input);
+                }
+
                 if (Environment.TickCount64 >= _wakeAtMs && !_dead)
                 {
                     Step(new PeerInput.Tick());
@@ -131,12 +140,24 @@ internal sealed class PeerHost : ITransportEvents
         }
         catch (Exception e)
         {
-            // A defect of ours must end this communicator, never the host process.
-            _logger.LogCritical(e, "The communicator's loop failed");
-            Perform(new PeerOutput.Die(new Outcome(ErrorCode.InternalError, e.Message)));
+            DieOf(e);
         }
 
-        _inputs.CompleteAdding();
+        _inputs.Close();
+    }
+
+    /// <summary>A defect of ours must end this communicator, never the host process.</summary>
+    private void DieOf(Exception exception)
+    {
+        try
+        {
+            _logger.LogCritical(exception, "The communicator's loop failed");
+            Perform(new PeerOutput.Die(new Outcome(ErrorCode.InternalError, exception.Message)));
+        }
+        catch (Exception)
+        {
+            _handler.Died(new Outcome(ErrorCode.InternalError, exception.Message));
+        }
     }
 
     private void Step(PeerInput input)
@@ -159,7 +180,7 @@ internal sealed class PeerHost : ITransportEvents
         {
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
-            case PeerOutput.Registered m: _handler.Registered(m.Id, m.SegmentBytes); break;
+            case PeerOutput.Welcomed m: _handler.Welcomed(m.Id, m.SegmentBytes); break;
             case PeerOutput.WorldStands m: _handler.WorldStands(m.Membership); break;
             case PeerOutput.StartRing m: _handler.StartRing(m.Operation, m.Attempt, m.Membership); break;
             case PeerOutput.ReleaseRing m: _handler.ReleaseRing(m.Operation); break;

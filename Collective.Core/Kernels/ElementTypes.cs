@@ -42,7 +42,7 @@ internal static class ElementTypes
         where T : unmanaged
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(divisor, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(divisor, ReduceKernels.DivisorMax);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(divisor, ReduceKernels.LargestDivisor);
         if (typeof(T) == typeof(byte)) { As<byte, IntegerArithmetic<byte>>(values, divisor); }
         else if (typeof(T) == typeof(sbyte)) { As<sbyte, IntegerArithmetic<sbyte>>(values, divisor); }
         else if (typeof(T) == typeof(short)) { As<short, IntegerArithmetic<short>>(values, divisor); }

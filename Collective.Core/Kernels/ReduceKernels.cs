@@ -21,7 +21,7 @@ namespace Collective.Kernels;
 internal static class ReduceKernels
 {
     /// <summary>Largest divisor of an average: far above any world size, and exact in float32.</summary>
-    public const int DivisorMax = 1_000_000;
+    public const int LargestDivisor = 1_000_000;
 
     /// <summary>accumulator[i] = accumulator[i] + operand[i]</summary>
     public static void Sum<T>(Span<T> accumulator, ReadOnlySpan<T> operand)
@@ -43,7 +43,7 @@ internal static class ReduceKernels
         where T : unmanaged
         => Combine<T, MaxOperation>(accumulator, operand);
 
-    /// <summary>values[i] = values[i] / divisor, for a divisor from 1 to <see cref="DivisorMax"/>: the last step of an average.</summary>
+    /// <summary>values[i] = values[i] / divisor, for a divisor from 1 to <see cref="LargestDivisor"/>: the last step of an average.</summary>
     public static void Divide<T>(Span<T> values, int divisor)
         where T : unmanaged
     {

@@ -29,10 +29,8 @@ public enum ErrorCode
     CrossedCalls = 12,
     /// <summary>A documented limit was reached.</summary>
     LimitExceeded = 13,
-    /// <summary>The caller gave up after this peer had promised its part: the others may have committed the operation.</summary>
-    OutcomeInDoubt = 14,
-    /// <summary>The address to listen on is in use.</summary>
-    AddressInUse = 15,
+    /// <summary>The address to listen on (of a master, or of a peer's data) is in use.</summary>
+    AddressInUse = 14,
     /// <summary>A defect of Collective: please report it with the message. The communicator is dead, the process is not.</summary>
-    InternalError = 16,
+    InternalError = 15,
 }

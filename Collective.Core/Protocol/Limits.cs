@@ -21,6 +21,9 @@ internal static class Limits
     /// <summary>Bytes of one operation kept by a peer that has not entered it yet: an eager operation sends twice its size at most.</summary>
     public const int EarlyBytesPerOperationMax = 2 * EagerBytesMax;
 
+    /// <summary>Pieces these bytes may come in.</summary>
+    public const int EarlySegmentsPerOperationMax = EarlyBytesPerOperationMax / SegmentBytesMin;
+
     /// <summary>Payload of one segment.</summary>
     public const int SegmentBytesMax = 4 * 1024 * 1024;
 
@@ -44,6 +47,21 @@ internal static class Limits
 
     /// <summary>Inbound data connections of one peer: two whole links (the old and the new neighbour's) and as many strangers.</summary>
     public const int InboundConnectionsMax = 4 * StripesMax;
+
+    /// <summary>Of these, connections that have not said hello yet; one more closes the oldest.</summary>
+    public const int StrangersMax = 2 * StripesMax;
+
+    /// <summary>Payloads up to this size leave in one write with their header.</summary>
+    public const int JoinedBytesMax = 16 * 1024;
+
+    /// <summary>Payloads up to this size may leave on the thread that posts them. A socket that reports room has more than this, whatever its buffer.</summary>
+    public const int InlineBytesMax = 4 * 1024;
+
+    /// <summary>Work buffers of in-place operations that a communicator keeps for the next ones.</summary>
+    public const long KeptWorkBytesMax = 1L << 30;
+
+    /// <summary>Up to this size a buffer is restored where the abort is noticed; a larger one on the thread pool, so that no loop stands still.</summary>
+    public const long RestoreInlineBytesMax = 1024 * 1024;
 
     /// <summary>Inputs waiting for one state machine.</summary>
     public const int InputsMax = 8192;

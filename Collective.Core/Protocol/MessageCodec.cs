@@ -155,7 +155,7 @@ internal static class MessageCodec
 
         // Of another version only the version is known: what follows is that version's business.
         var version = reader.UInt16();
-        if (version != Version)
+        if (version != Version && !reader.Failed)
         {
             reader = default;
             return new Hello(version, default, 0);

@@ -1,13 +1,12 @@
 using System.Buffers.Binary;
 using System.Text;
+using System.Text.Unicode;
 
 namespace Collective.Protocol;
 
 /// <summary>Reads little-endian fields. Total: for any bytes it gives values or sets <see cref="Failed"/>; it never throws and never reads past the end.</summary>
 internal ref struct WireReader(ReadOnlySpan<byte> bytes)
 {
-    private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: false);
-
     private ReadOnlySpan<byte> _rest = bytes;
 
     public bool Failed { get; private set; }
@@ -39,13 +38,10 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
     public string Text()
     {
         var length = UInt16();
-        if (length > Limits.ReasonBytesMax)
-        {
-            Failed = true;
-            return "";
-        }
-
-        return StrictUtf8.GetString(Take(length));
+        Failed |= length > Limits.ReasonBytesMax;
+        var bytes = Take(length);
+        Failed |= !Utf8.IsValid(bytes);
+        return Failed ? "" : Encoding.UTF8.GetString(bytes);
     }
 
     public PeerAddress Address()
@@ -61,7 +57,7 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
     public int Count(int max, int itemBytesMin)
     {
         var count = UInt16();
-        if (count > max || count * itemBytesMin > _rest.Length)
+        if (count > max || (long)count * itemBytesMin > _rest.Length)
         {
             Failed = true;
             return 0;

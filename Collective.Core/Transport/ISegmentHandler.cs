@@ -50,6 +50,9 @@ internal interface ITransportEvents
     /// <summary>A link of the epoch could not be made, or broke.</summary>
     void LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail);
 
+    /// <summary>A defect of ours on one of the transport's threads: the communicator must end, the host process must not.</summary>
+    void Failed(Exception exception);
+
     /// <summary>A segment has left or arrived (for tests that end a process exactly there).</summary>
     void SegmentMoved(bool sent);
 }

@@ -97,8 +97,9 @@ internal sealed class SegmentRouter
                 return SegmentRoute.Handler;
             }
 
-            var keptBytes = _early.TryGetValue(header.Attempt, out var early) ? early.Bytes : 0;
-            var acceptable = _early.Count < 2 * Limits.OperationsInFlightMax && keptBytes + header.PayloadBytes <= Limits.EarlyBytesPerOperationMax;
+            var known = _early.TryGetValue(header.Attempt, out var early);
+            var acceptable = (known || _early.Count < 2 * Limits.OperationsInFlightMax) && (early?.Bytes ?? 0) + header.PayloadBytes <= Limits.EarlyBytesPerOperationMax
+                && (early?.Items.Count ?? 0) < Limits.EarlySegmentsPerOperationMax;
             return acceptable ? SegmentRoute.Early : SegmentRoute.Violation;
         }
     }

@@ -15,6 +15,7 @@ internal sealed partial class Faults(Settings settings, int masterPort)
     private int _untilBreak = settings.BreakLinksAt?.Occurrence ?? 0;
     private volatile bool _armed = !settings.WaitForGo;
     private volatile bool _reportsFirst;
+    private readonly ManualResetEvent _never = new(false);
 
     /// <summary>From now on points count.</summary>
     public void Arm() => _armed = true;
@@ -35,7 +36,7 @@ internal sealed partial class Faults(Settings settings, int masterPort)
         {
             // Not an orderly end: nothing is flushed, no handler runs, the kernel closes the sockets.
             _ = Kill(Environment.ProcessId, Sigkill);
-            Thread.Sleep(Timeout.Infinite);
+            _never.WaitOne();
         }
 
         if (point == settings.BreakLinksAt?.Point && Interlocked.Decrement(ref _untilBreak) == 0)
@@ -47,7 +48,7 @@ internal sealed partial class Faults(Settings settings, int masterPort)
 
         if (_reportsFirst && point == "receive:EpochOpened")
         {
-            Thread.Sleep(Timeout.Infinite);
+            _never.WaitOne();
         }
     }
 

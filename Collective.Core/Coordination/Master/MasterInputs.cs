@@ -39,7 +39,7 @@ internal abstract record MasterOutput
 /// <summary>Stable ids of what the master reports; the log carries them.</summary>
 internal enum MasterEventKind
 {
-    PeerRegistered = 2101,
+    PeerPending = 2101,
     PeerRefused = 2102,
     PeerAdmitted = 2103,
     EpochOpened = 2104,

@@ -99,16 +99,12 @@ internal sealed class AttemptRecord(AttemptKey key, CollectiveDescriptor descrip
         return true;
     }
 
-    /// <summary>False when the peer has not entered or has promised before.</summary>
-    public bool Promise(PeerRecord peer)
-    {
-        if (!_entered[peer.Rank] || _promised[peer.Rank])
-        {
-            return false;
-        }
+    public bool HasPromised(PeerRecord peer) => _promised[peer.Rank];
 
+    public void Promise(PeerRecord peer)
+    {
+        Invariant.Holds(_entered[peer.Rank] && !_promised[peer.Rank]);
         _promised[peer.Rank] = true;
         Promised++;
-        return true;
     }
 }

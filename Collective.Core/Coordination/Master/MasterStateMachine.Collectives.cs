@@ -76,17 +76,19 @@ internal sealed partial class MasterStateMachine
             return;
         }
 
+        if (attempt.HasPromised(peer))
+        {
+            Evict(peer, $"spoke about {done.Attempt} again after its promise");
+            return;
+        }
+
         if (!done.Ok)
         {
             OpenEpoch(group, $"peer {peer.Id.ToShortString()} gave up {done.Attempt.Tag}: {done.Detail}");
             return;
         }
 
-        if (!attempt.Promise(peer))
-        {
-            Evict(peer, $"promised {done.Attempt} twice");
-            return;
-        }
+        attempt.Promise(peer);
 
         // Commit needs the promise of every member of the epoch: never around a missing one.
         if (attempt.AllPromised)
@@ -178,7 +180,10 @@ internal sealed partial class MasterStateMachine
         OpenEpoch(group, reason, new AttemptEnd(attempt, ErrorCode.CrossedCalls, reason));
 
         // After the epoch: what the voter calls next must not be taken for the attempt that just ended.
-        Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, ErrorCode.CrossedCalls, reason, Sizes())));
+        if (_peers.ContainsKey(voter.Connection))
+        {
+            Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, ErrorCode.CrossedCalls, reason, Sizes())));
+        }
     }
 
     private void SendToAll(GroupRecord group, Message message)

@@ -89,8 +89,14 @@ internal sealed partial class MasterStateMachine
             return;
         }
 
+        // A voter whose own ring is being rewired hears the answer in the world that it can use.
+        if (!update.Voters.TrueForAll(v => GroupOf(v).Standing))
+        {
+            return;
+        }
+
         _update = null;
-        var sizes = Sizes();
+        var sizes = update.Voters.Count > 0 ? Sizes() : default;
         foreach (var voter in update.Voters)
         {
             Move(voter, MasterPeerEvent.VoteDecided);
@@ -196,12 +202,12 @@ internal sealed partial class MasterStateMachine
     /// <summary>Ends every open attempt, fixes the ring and tells the members. The epoch stands when all have acknowledged it.</summary>
     private void OpenEpoch(GroupRecord group, string reason, AttemptEnd end = default)
     {
+        var decisions = EndAttempts(group, reason, end); // First: attempts know their members by the ranks of the old ring.
         if (!ArrangeRing(group))
         {
             return; // Somebody had to be evicted; that opened a later epoch.
         }
 
-        var decisions = EndAttempts(group, reason, end);
         group.Epoch = _lastEpoch = _lastEpoch == Epoch.None ? Epoch.First(Configuration.Term) : _lastEpoch.Next();
         group.Standing = false;
         group.OpenedMs = _nowMs;

@@ -127,7 +127,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
 
         _pending.Add(peer);
         Emit(new MasterOutput.Send(peer.Connection, new Welcome(peer.Id, (uint)Configuration.HeartbeatTimeoutMs, (uint)Configuration.SegmentBytes)));
-        Report(MasterEventKind.PeerRegistered, peer, $"{peer} of {peer.Group} registered and waits to be admitted");
+        Report(MasterEventKind.PeerPending, peer, $"{peer} of {peer.Group} registered and waits to be admitted");
         TryUpdateTopology();
     }
 

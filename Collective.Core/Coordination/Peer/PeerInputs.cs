@@ -60,7 +60,7 @@ internal abstract record PeerOutput
     internal sealed record Wire(RunId Run, PeerId Self, Epoch Epoch, IReadOnlyList<Member> Members, int Rank) : PeerOutput;
 
     /// <summary>This peer is registered.</summary>
-    internal sealed record Registered(PeerId Id, uint SegmentBytes) : PeerOutput;
+    internal sealed record Welcomed(PeerId Id, uint SegmentBytes) : PeerOutput;
 
     /// <summary>A new membership stands. The first one ends connect.</summary>
     internal sealed record WorldStands(Membership Membership) : PeerOutput;

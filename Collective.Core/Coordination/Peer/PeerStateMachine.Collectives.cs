@@ -7,6 +7,8 @@ internal sealed partial class PeerStateMachine
 {
     private readonly Dictionary<Tag, LocalAttempt> _attempts = [];
     private readonly Dictionary<Tag, uint> _ordinals = [];
+    private uint _firstOrdinal;
+    private uint _nextOrdinal;
     private RequestNumber? _question;
     private RequestNumber _lastQuestion = new(1UL << 63); // Apart from the application's request numbers.
 
@@ -59,10 +61,10 @@ internal sealed partial class PeerStateMachine
     private void OnLoneAnswer()
     {
         _question = null;
-        if (_heldVote is { } vote)
+        if (_vote is not null)
         {
-            _heldVote = null;
-            Send(vote);
+            Send(_vote); // The operation that asked was cancelled, and the application has gone on to vote.
+            return;
         }
 
         if (State != PeerState.Ready || _membership!.Members.Count > 1)
@@ -78,13 +80,24 @@ internal sealed partial class PeerStateMachine
 
     private void Enter(LocalAttempt attempt)
     {
-        var ordinal = _ordinals.GetValueOrDefault(attempt.Tag);
+        var ordinal = _ordinals.GetValueOrDefault(attempt.Tag, _firstOrdinal);
         _ordinals[attempt.Tag] = ordinal + 1;
+        _nextOrdinal = Math.Max(_nextOrdinal, ordinal + 1);
         attempt.Enter(new AttemptKey(_membership!.Epoch, attempt.Tag, ordinal));
 
         // In this order: once the others know that this peer has entered, bulk data may come.
         Emit(new PeerOutput.StartRing(attempt.Operation, attempt.Key, _membership));
         Send(new CollectiveStart(attempt.Key, attempt.Descriptor));
+    }
+
+    /// <summary>
+    /// A topology update in which all have voted: nobody has anything in flight, and all have entered the same attempts of this epoch. So all may forget
+    /// their tags at this point, and agree on ordinals that no attempt of this epoch has had.
+    /// </summary>
+    private void ForgetTags()
+    {
+        _ordinals.Clear();
+        _firstOrdinal = _nextOrdinal;
     }
 
     private void OnRingCompleted(PeerInput.RingCompleted input)

@@ -22,8 +22,7 @@ internal sealed partial class PeerStateMachine
     private long _leaveAtMs;
     private EpochOpened? _opened;
     private Membership? _membership;
-    private RequestNumber? _vote;
-    private TopologyVote? _heldVote;
+    private TopologyVote? _vote;
     private RequestNumber? _query;
 
     public PeerState State { get; private set; }
@@ -134,7 +133,7 @@ internal sealed partial class PeerStateMachine
         _run = input.Run;
         _term = input.Term;
         _heartbeatTimeoutMs = (int)Math.Clamp(welcome.HeartbeatTimeoutMs, Limits.HeartbeatTimeoutMsMin, Limits.HeartbeatTimeoutMsMax);
-        Emit(new PeerOutput.Registered(_self, welcome.SegmentBytes));
+        Emit(new PeerOutput.Welcomed(_self, welcome.SegmentBytes));
         Emit(new PeerOutput.WakeAt(_nowMs + HeartbeatIntervalMs));
     }
 
@@ -149,6 +148,7 @@ internal sealed partial class PeerStateMachine
 
         _opened = opened;
         _ordinals.Clear();
+        _firstOrdinal = _nextOrdinal = 0;
         EndAttempts(opened);
         Emit(new PeerOutput.Wire(_run, _self, opened.Epoch, opened.Members, rank));
     }
@@ -189,15 +189,10 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
-        _vote = input.Request;
-        var vote = new TopologyVote(input.Request, (ushort)input.MinimumWorldSize);
+        _vote = new TopologyVote(input.Request, (ushort)input.MinimumWorldSize);
         if (_question is null)
         {
-            Send(vote);
-        }
-        else
-        {
-            _heldVote = vote; // A reduce that was cancelled has left its question open: the master takes one at a time.
+            Send(_vote); // Else after its answer: the master takes one question of a peer at a time.
         }
     }
 
@@ -207,13 +202,12 @@ internal sealed partial class PeerStateMachine
         {
             OnLoneAnswer();
         }
-        else if (updated.Request == _vote)
+        else if (updated.Request == _vote?.Request)
         {
             _vote = null;
             if (updated.Error == default)
             {
-                // Nobody has anything in flight now: a point at which all peers may forget their tags.
-                _ordinals.Clear();
+                ForgetTags();
                 _membership = _membership! with { Sizes = updated.Sizes };
                 Emit(new PeerOutput.WorldStands(_membership));
             }
@@ -312,13 +306,13 @@ internal sealed partial class PeerStateMachine
     private void FinishEverything(Outcome outcome)
     {
         FinishAllAttempts(outcome);
-        foreach (var request in new[] { _vote, _query }.OfType<RequestNumber>())
+        foreach (var request in new[] { _vote?.Request, _query }.OfType<RequestNumber>())
         {
             Emit(new PeerOutput.FinishRequest(request, outcome, false));
         }
 
-        _vote = _query = _question = null;
-        _heldVote = null;
+        _vote = null;
+        _query = _question = null;
     }
 
     private int RankIn(EpochOpened opened)

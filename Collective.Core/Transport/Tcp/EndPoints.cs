@@ -31,45 +31,16 @@ internal static class EndPoints
             : new PeerAddress(BinaryPrimitives.ReadUInt128BigEndian(bytes), IsIPv6: true, (ushort)endPoint.Port);
     }
 
-    /// <summary>Connects within a time, without the thread pool; gives up early when <paramref name="abandoned"/> says so.</summary>
-    public static Socket Connect(IPEndPoint endPoint, TimeSpan timeout, Func<bool> abandoned)
+    /// <summary>
+    /// Connects within a time, without the thread pool. The socket stays a blocking one: .NET moves a socket that was ever non-blocking to its epoll
+    /// thread and the thread pool for good. Linux bounds connect by the send timeout. Another thread gives up by disposing the socket.
+    /// </summary>
+    public static void Connect(Socket socket, IPEndPoint endPoint, TimeSpan timeout)
     {
-        const int SliceMs = 50;
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, Blocking = false };
-        try
-        {
-            try
-            {
-                socket.Connect(endPoint);
-            }
-            catch (SocketException e) when (e.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
-            {
-                // The kernel goes on; wait for it below.
-            }
-
-            var deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
-            while (!socket.Poll(TimeSpan.FromMilliseconds(SliceMs), SelectMode.SelectWrite) && !socket.Poll(TimeSpan.Zero, SelectMode.SelectError))
-            {
-                if (Environment.TickCount64 > deadline || abandoned())
-                {
-                    throw new SocketException((int)SocketError.TimedOut);
-                }
-            }
-
-            var error = (int)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)!;
-            if (error != 0)
-            {
-                throw new SocketException(error);
-            }
-
-            socket.Blocking = true;
-            return socket;
-        }
-        catch
-        {
-            socket.Dispose();
-            throw;
-        }
+        socket.NoDelay = true;
+        socket.SendTimeout = (int)timeout.TotalMilliseconds;
+        socket.Connect(endPoint);
+        socket.SendTimeout = 0;
     }
 
     public static void SendAll(this Socket socket, ReadOnlySpan<byte> bytes)

@@ -23,8 +23,6 @@ internal sealed class TcpInboundStripe(Socket socket)
 /// <summary>Accepts stripes, answers their hellos and receives their segments: one thread a connection.</summary>
 internal sealed class TcpInbound : IDisposable
 {
-    private const int StrangersMax = 2 * Limits.StripesMax;
-
     private readonly Socket _listener;
     private readonly SegmentRouter _router;
     private readonly ITransportEvents _events;
@@ -54,7 +52,7 @@ internal sealed class TcpInbound : IDisposable
         {
             _plan = plan;
             _broken = false;
-            foreach (var stripe in _stripes.Where(s => s.From is { } from && from != plan.Previous?.Id && s.Epoch < plan.Epoch))
+            foreach (var stripe in _stripes.Where(s => s.From is { } from && from != plan.Previous?.Id && s.Epoch <= plan.Epoch))
             {
                 stripe.Socket.Dispose();
             }
@@ -123,16 +121,18 @@ internal sealed class TcpInbound : IDisposable
     {
         lock (_gate)
         {
+            var strangers = _stripes.Where(s => s.From is null).ToList();
+            if (strangers.Count >= Limits.StrangersMax)
+            {
+                var oldest = strangers.MinBy(s => s.AcceptedMs)!;
+                _stripes.Remove(oldest); // Now, not when its thread ends: in a burst it would be the oldest again.
+                oldest.Socket.Dispose();
+            }
+
             if (_closed || _stripes.Count >= Limits.InboundConnectionsMax)
             {
                 socket.Dispose();
                 return null;
-            }
-
-            var strangers = _stripes.Where(s => s.From is null).ToList();
-            if (strangers.Count >= StrangersMax)
-            {
-                strangers.MinBy(s => s.AcceptedMs)!.Socket.Dispose();
             }
 
             var stripe = new TcpInboundStripe(socket);
@@ -169,6 +169,10 @@ internal sealed class TcpInbound : IDisposable
         catch (ObjectDisposedException)
         {
             detail = "closed";
+        }
+        catch (Exception e)
+        {
+            _events.Failed(e);
         }
         finally
         {
@@ -301,6 +305,11 @@ internal sealed class TcpInbound : IDisposable
             if (hello.Epoch < plan.Epoch || hello.Epoch < stripe.Epoch)
             {
                 return LinkReply.StaleEpoch;
+            }
+
+            if (hello.Epoch == plan.Epoch && hello.From != plan.Previous?.Id)
+            {
+                return LinkReply.WrongPeer; // Of a newer epoch this peer cannot know: Wire closes who turns out to be wrong.
             }
 
             if (hello.StripeCount is 0 or > Limits.StripesMax || hello.Stripe >= hello.StripeCount)

@@ -9,8 +9,21 @@ namespace Collective.Transport.Tcp;
 /// </summary>
 internal sealed class TcpOutgoingLink : ILink, IDisposable
 {
-    /// <summary>Payloads up to this size leave in one write with their header.</summary>
-    private const int JoinedBytesMax = 16 * 1024;
+    /// <summary>One connection. Socket and buffer belong to its thread, or to whoever it is lent to while that thread waits.</summary>
+    private sealed class Stripe(byte index)
+    {
+        public byte Index { get; } = index;
+
+        public byte[] Buffer { get; } = GC.AllocateUninitializedArray<byte>(SegmentHeader.Bytes + Limits.JoinedBytesMax, pinned: true);
+
+        public Socket? Socket { get; set; }
+
+        public Epoch Wired { get; set; }
+
+        public bool Waiting { get; set; }
+
+        public bool Lent { get; set; }
+    }
 
     // Guards the queue and the states below between the stripes' threads, the operations that post and the peer's loop.
     private readonly object _gate = new();
@@ -22,6 +35,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
     private readonly ITransportEvents _events;
     private readonly Action<Epoch> _ready;
     private readonly HashSet<Socket> _sockets = [];
+    private readonly Stripe?[] _stripes;
     private RunId _run;
     private Epoch _epoch;
     private int _stripesReady;
@@ -32,6 +46,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         _self = self;
         _neighbour = neighbour;
         _stripeCount = stripeCount;
+        _stripes = new Stripe[stripeCount];
         _connectTimeout = connectTimeout;
         _events = events;
         _ready = ready;
@@ -51,12 +66,16 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         }
     }
 
-    /// <summary>Moves all stripes to an epoch; what is still queued belongs to an older one and is dropped.</summary>
+    /// <summary>
+    /// Moves all stripes to an epoch; what is still queued belongs to an older one and is dropped. A link that broke a moment ago, for the epoch
+    /// before, says so again: else this epoch would never be wired and nobody would know.
+    /// </summary>
     public void Wire(RunId run, Epoch epoch)
     {
-        bool first;
+        bool first, closed;
         lock (_gate)
         {
+            closed = _closed;
             first = _epoch == Epoch.None;
             _run = run;
             _epoch = epoch;
@@ -65,81 +84,139 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             Monitor.PulseAll(_gate);
         }
 
+        if (closed)
+        {
+            _events.LinkLost(epoch, _neighbour.Id, outgoing: true, $"broken before it could move to the epoch (to {_neighbour.Address})");
+            return;
+        }
+
         for (var i = 0; first && i < _stripeCount; i++)
         {
-            var stripe = (byte)i;
-            var thread = new Thread(() => Run(stripe), maxStackSize: 256 * 1024) { IsBackground = true, Name = $"collective-send-{i}" };
-            thread.Start();
+            var stripe = _stripes[i] = new Stripe((byte)i);
+            new Thread(() => Run(stripe), maxStackSize: 256 * 1024) { IsBackground = true, Name = $"collective-send-{i}" }.Start();
         }
     }
 
+    /// <summary>
+    /// A small segment leaves on the calling thread when a stripe is idle and its socket takes it at once, which saves waking the stripe's thread:
+    /// that costs more than the segment. Everything else waits in the queue for the next free stripe.
+    /// </summary>
     public void Send(ISegmentHandler handler, in SegmentHeader header)
     {
+        Stripe? idle;
         lock (_gate)
         {
-            if (!_closed && header.Attempt.Epoch == _epoch)
+            if (_closed || header.Attempt.Epoch != _epoch)
+            {
+                return;
+            }
+
+            idle = _queue.Count == 0 && header.PayloadBytes <= Limits.InlineBytesMax ? FindIdle() : null;
+            if (idle is null)
             {
                 _queue.Enqueue(handler, header);
                 Monitor.Pulse(_gate);
+                return;
             }
+
+            idle.Lent = true;
         }
+
+        SendInline(idle, new SegmentQueue.Item(handler, header));
     }
 
     public void Dispose() => Close(null);
 
-    private void Run(byte stripe)
+    /// <summary>A stripe whose thread waits for work, and whose socket has room for more than an inline segment.</summary>
+    private Stripe? FindIdle()
     {
-        Socket? socket = null;
-        var buffer = GC.AllocateUninitializedArray<byte>(SegmentHeader.Bytes + JoinedBytesMax, pinned: true);
-        var wired = Epoch.None;
+        foreach (var stripe in _stripes)
+        {
+            if (stripe is { Waiting: true, Lent: false, Socket: { } socket } && stripe.Wired == _epoch)
+            {
+                return socket.Poll(0, SelectMode.SelectWrite) ? stripe : null;
+            }
+        }
+
+        return null;
+    }
+
+    private void SendInline(Stripe stripe, in SegmentQueue.Item item)
+    {
         try
         {
-            while (Take(wired, out var target, out var item))
+            Transmit(stripe, item);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            Close($"{Describe(e)} (to {_neighbour.Address}, stripe {stripe.Index})");
+        }
+        finally
+        {
+            lock (_gate)
             {
-                if (target != wired)
+                stripe.Lent = false;
+                if (_closed || _queue.Count > 0 || _epoch != stripe.Wired)
                 {
-                    socket = Handshake(socket, stripe, target, buffer);
-                    if (socket is null)
-                    {
-                        continue; // A newer epoch has come meanwhile: that one counts.
-                    }
+                    Monitor.PulseAll(_gate); // A thread that was woken for it while its stripe was lent went back to sleep.
+                }
+            }
+        }
+    }
 
-                    wired = target;
-                    OnStripeReady(target);
+    private void Run(Stripe stripe)
+    {
+        try
+        {
+            while (Take(stripe, out var target, out var item))
+            {
+                if (target != stripe.Wired)
+                {
+                    // If it failed and a newer epoch has come meanwhile, that one counts.
+                    if (Handshake(stripe, target))
+                    {
+                        OnStripeReady(stripe, target);
+                    }
                 }
                 else
                 {
-                    Transmit(socket!, item, buffer);
+                    Transmit(stripe, item);
                 }
             }
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            Close($"{Describe(e)} (to {_neighbour.Address}, stripe {stripe})");
+            Close($"{Describe(e)} (to {_neighbour.Address}, stripe {stripe.Index})");
+        }
+        catch (Exception e)
+        {
+            _events.Failed(e);
         }
         finally
         {
-            Forget(socket);
+            Forget(stripe.Socket);
         }
     }
 
-    /// <summary>Waits for work: a new epoch to move to (<paramref name="target"/> differs from <paramref name="wired"/>) or a segment. False when closed.</summary>
-    private bool Take(Epoch wired, out Epoch target, out SegmentQueue.Item item)
+    /// <summary>Waits for work: a new epoch to move to (<paramref name="target"/> is not the stripe's) or a segment. False when closed.</summary>
+    private bool Take(Stripe stripe, out Epoch target, out SegmentQueue.Item item)
     {
         lock (_gate)
         {
-            while (!_closed && _epoch == wired && _queue.Count == 0)
+            stripe.Waiting = true;
+            while (stripe.Lent || (!_closed && _epoch == stripe.Wired && _queue.Count == 0))
             {
                 Monitor.Wait(_gate);
             }
 
+            stripe.Waiting = false;
             target = _epoch;
-            item = !_closed && target == wired ? _queue.Dequeue() : default;
+            item = !_closed && target == stripe.Wired ? _queue.Dequeue() : default;
             return !_closed;
         }
     }
 
-    private void Transmit(Socket socket, in SegmentQueue.Item item, byte[] buffer)
+    private void Transmit(Stripe stripe, in SegmentQueue.Item item)
     {
         if (!item.Handler.BeginSend(item.Header, out var payload))
         {
@@ -149,16 +226,17 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         var sent = false;
         try
         {
+            var buffer = stripe.Buffer.AsSpan();
             item.Header.Write(buffer);
-            if (payload.Length <= JoinedBytesMax)
+            if (payload.Length <= Limits.JoinedBytesMax)
             {
-                payload.CopyTo(buffer.AsSpan(SegmentHeader.Bytes));
-                socket.SendAll(buffer.AsSpan(0, SegmentHeader.Bytes + payload.Length));
+                payload.CopyTo(buffer[SegmentHeader.Bytes..]);
+                stripe.Socket!.SendAll(buffer[..(SegmentHeader.Bytes + payload.Length)]);
             }
             else
             {
-                socket.SendAll(buffer.AsSpan(0, SegmentHeader.Bytes));
-                socket.SendAll(payload);
+                stripe.Socket!.SendAll(buffer[..SegmentHeader.Bytes]);
+                stripe.Socket!.SendAll(payload);
             }
 
             sent = true;
@@ -171,44 +249,40 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         _events.SegmentMoved(sent: true);
     }
 
-    /// <summary>Moves a stripe to an epoch, on the connection it has or on a new one; null when it failed but the link has moved on to a newer epoch.</summary>
-    private Socket? Handshake(Socket? socket, byte stripe, Epoch epoch, byte[] buffer)
+    /// <summary>Moves a stripe to an epoch, on the connection it has or on a new one; false when it failed but the link has moved on to a newer epoch.</summary>
+    private bool Handshake(Stripe stripe, Epoch epoch)
     {
-        if (socket is not null)
+        if (stripe.Socket is { } kept)
         {
             try
             {
-                Greet(socket, stripe, epoch, buffer);
-                return socket;
+                Greet(stripe, epoch);
+                return true;
             }
             catch (SocketException)
             {
-                Forget(socket); // Closed by the other side between two epochs: dial again.
-                socket = null;
+                Forget(kept); // Closed by the other side between two epochs: dial again.
             }
         }
 
         try
         {
-            socket = Dial();
-            Greet(socket, stripe, epoch, buffer);
-            return socket;
+            Dial(stripe);
+            Greet(stripe, epoch);
+            return true;
         }
         catch (SocketException) when (IsOutdated(epoch))
         {
-            Forget(socket);
-            return null;
-        }
-        catch
-        {
-            Forget(socket);
-            throw;
+            Forget(stripe.Socket);
+            stripe.Socket = null;
+            return false;
         }
     }
 
-    private Socket Dial()
+    private void Dial(Stripe stripe)
     {
-        var socket = EndPoints.Connect(_neighbour.Address.ToEndPoint(), _connectTimeout, () => Closed);
+        var endPoint = _neighbour.Address.ToEndPoint();
+        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         lock (_gate)
         {
             if (_closed)
@@ -217,10 +291,11 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
                 throw new ObjectDisposedException(nameof(TcpOutgoingLink));
             }
 
-            _sockets.Add(socket);
+            _sockets.Add(socket); // So that closing ends the attempt to connect, too.
+            stripe.Socket = socket;
         }
 
-        return socket;
+        EndPoints.Connect(socket, endPoint, _connectTimeout);
     }
 
     private bool IsOutdated(Epoch epoch)
@@ -231,12 +306,14 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         }
     }
 
-    private void Greet(Socket socket, byte stripe, Epoch epoch, byte[] buffer)
+    private void Greet(Stripe stripe, Epoch epoch)
     {
+        var socket = stripe.Socket!;
+        var buffer = stripe.Buffer.AsSpan();
         socket.ReceiveTimeout = (int)_connectTimeout.TotalMilliseconds;
-        new LinkHello(MessageCodec.Version, _run, epoch, _self, _neighbour.Id, stripe, (byte)_stripeCount).Write(buffer);
-        socket.SendAll(buffer.AsSpan(0, LinkHello.Bytes));
-        var reply = buffer.AsSpan(0, LinkReplyCodec.Bytes);
+        new LinkHello(MessageCodec.Version, _run, epoch, _self, _neighbour.Id, stripe.Index, (byte)_stripeCount).Write(buffer);
+        socket.SendAll(buffer[..LinkHello.Bytes]);
+        var reply = buffer[..LinkReplyCodec.Bytes];
         if (!socket.ReceiveAll(reply))
         {
             throw new SocketException((int)SocketError.ConnectionReset);
@@ -249,11 +326,12 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         }
     }
 
-    private void OnStripeReady(Epoch epoch)
+    private void OnStripeReady(Stripe stripe, Epoch epoch)
     {
         bool complete;
         lock (_gate)
         {
+            stripe.Wired = epoch;
             complete = epoch == _epoch && ++_stripesReady == _stripeCount;
         }
 

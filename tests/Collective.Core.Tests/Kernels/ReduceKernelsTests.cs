@@ -59,7 +59,7 @@ internal sealed class ReduceKernelsTests<T>
 
     [Test]
     public void Division_equals_the_reference_on_any_bits_at_any_address()
-        => Gen.Select(Elements.Any<T>().Array[0, 140], Gen.Int[0, 63], Gen.OneOf(Gen.Int[1, 300], Gen.Int[1, ReduceKernels.DivisorMax]))
+        => Gen.Select(Elements.Any<T>().Array[0, 140], Gen.Int[0, 63], Gen.OneOf(Gen.Int[1, 300], Gen.Int[1, ReduceKernels.LargestDivisor]))
             .Sample((values, offset, divisor) =>
             {
                 T[] expected = [.. values];
@@ -110,7 +110,7 @@ internal sealed class ReduceKernelsTests<T>
 
     [TestCase(0)]
     [TestCase(-1)]
-    [TestCase(ReduceKernels.DivisorMax + 1)]
+    [TestCase(ReduceKernels.LargestDivisor + 1)]
     public void Divisors_out_of_range_are_refused(int divisor)
         => Assert.That(() => ReduceKernels.Divide<T>(new T[3], divisor), Throws.InstanceOf<ArgumentOutOfRangeException>());
 

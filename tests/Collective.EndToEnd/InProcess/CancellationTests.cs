@@ -139,7 +139,11 @@ internal sealed class CancellationTests : EndToEndTest
         {
             if (point == "finish-operation")
             {
-                Thread.Sleep(20); // Waits for nothing: gives a batch that ends too early the time to be caught.
+                for (var i = 0; i < 1_000; i++)
+                {
+                    Thread.Yield(); // Gives a batch that ends too early the chance to be caught.
+                }
+
                 Interlocked.Increment(ref finished);
             }
         });

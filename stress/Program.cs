@@ -1,0 +1,20 @@
+using System.CommandLine;
+using Collective.Stress.Bench;
+using Collective.Stress.Demo;
+
+namespace Collective.Stress;
+
+internal static class Program
+{
+    private static Task<int> Main(string[] arguments)
+    {
+        var root = new RootCommand("Collective with real processes: a demo, a benchmark.")
+        {
+            DemoCommand.Create(),
+            DemoCommand.CreatePeer(),
+            BenchCommand.Create(),
+            BenchCommand.CreatePeer(),
+        };
+        return CommandLine.InvokeAsync(root, arguments);
+    }
+}

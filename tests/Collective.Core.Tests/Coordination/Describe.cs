@@ -1,0 +1,119 @@
+using System.Globalization;
+using Collective.Coordination;
+using Collective.Protocol;
+
+namespace Collective.Core.Tests.Coordination;
+
+/// <summary>Inputs, outputs and messages as one readable line each. Peers are called by letters: A is the peer whose id is all a.</summary>
+internal static class Describe
+{
+    public static PeerId Peer(char name) => new(new Guid(new string(char.ToLowerInvariant(name), 32)));
+
+    public static PeerAddress Remote(char name) => new(0x0A00_0000u + Number(name), IsIPv6: false, (ushort)(40_000 + Number(name)));
+
+    public static PeerAddress Address(char name) => Remote(name) with { Port = DataPort(name) };
+
+    public static ushort DataPort(char name) => (ushort)(5000 + Number(name));
+
+    public static Member Member(char name) => new(Peer(name), Address(name));
+
+    public static uint Number(char name) => (uint)(name - 'A' + 1);
+
+    public static char Name(PeerId id) => char.ToUpperInvariant(id.Value.ToString("N")[0]);
+
+    public static string Text(Message message) => message switch
+    {
+        Hello m => Of(m, $"version {m.Version}, {m.Group}, data port {m.DataPort}"),
+        EpochReady m => Of(m, $"{m.Epoch}"),
+        LinkFailed m => Of(m, $"{m.Epoch} {(m.Outgoing ? "to" : "from")} {Name(m.Neighbour)}: {m.Detail}"),
+        TopologyVote m => Of(m, m.MinimumWorldSize > 0 ? $"request {Request(m.Request)}, at least {m.MinimumWorldSize}" : $"request {Request(m.Request)}"),
+        AdmitWhenAlone m => Of(m, $"request {Request(m.Request)}"),
+        PendingQuery m => Of(m, $"request {Request(m.Request)}"),
+        CollectiveStart m => Of(m, $"{m.Attempt}: {Text(m.Descriptor)}"),
+        CollectiveDone m => Of(m, $"{m.Attempt} {(m.Ok ? "ok" : $"failed: {m.Detail}")}"),
+        Welcome m => Of(m, $"as {Name(m.Id)}, heartbeat timeout {m.HeartbeatTimeoutMs} ms, segments of {m.SegmentBytes} bytes"),
+        Refused m => Of(m, $"{m.Code}: {m.Reason}"),
+        EpochOpened m => Of(m, $"{m.Epoch} [{Names(m.Members)}] because {m.Reason}{Text(m.Excluded)}{Text(m.Decisions)}"),
+        EpochStands m => Of(m, $"{m.Epoch}, {Text(m.Sizes)}"),
+        TopologyUpdated m => Of(m, $"request {Request(m.Request)}, {(m.Error == default ? "ok" : $"{m.Error}: {m.Reason}")}, {Text(m.Sizes)}"),
+        PendingReply m => Of(m, $"request {Request(m.Request)}: {(m.Pending ? "somebody is pending" : "nobody is pending")}"),
+        CollectiveGo m => Of(m, $"{m.Attempt}"),
+        Verdict m => Of(m, $"{m.Attempt} committed"),
+        Evicted m => Of(m, m.Reason),
+        _ => message.Kind.ToString(),
+    };
+
+    public static string Text(MasterOutput output, Func<ConnectionId, char> nameOf) => output switch
+    {
+        MasterOutput.Send m => $"send {nameOf(m.Connection)} {Text(m.Message)}",
+        MasterOutput.Close m => $"close {nameOf(m.Connection)}",
+        MasterOutput.WakeAt m => $"wake at {m.NowMs} ms",
+        MasterOutput.Report m => $"report {m.Event.Kind}: {m.Event.Text}",
+        _ => throw new NotSupportedException(output.ToString()),
+    };
+
+    public static string Text(PeerInput input) => input switch
+    {
+        PeerInput.Connect m => $"application: Connect {m.Group}",
+        PeerInput.UpdateTopology m => $"application: UpdateTopology request {m.Request.Value}, at least {m.MinimumWorldSize}",
+        PeerInput.QueryPending m => $"application: QueryPending request {m.Request.Value}",
+        PeerInput.Launch m => $"application: Launch operation {m.Operation.Value}, {m.Tag}: {Text(m.Descriptor)}",
+        PeerInput.Cancel m => $"application: Cancel operation {m.Operation.Value}",
+        PeerInput.Leave => "application: Leave",
+        PeerInput.Connected m => $"control: Connected, data port {m.DataPort}",
+        PeerInput.Received m => $"master: {Text(m.Message)}",
+        PeerInput.Lost m => $"control: Lost {m.Code}: {m.Reason}",
+        PeerInput.Wired m => $"links: Wired {m.Epoch}",
+        PeerInput.LinkLost m => $"links: LinkLost {m.Epoch} {(m.Outgoing ? "to" : "from")} {Name(m.Neighbour)}: {m.Detail}",
+        PeerInput.RingCompleted m => $"ring: Completed operation {m.Operation.Value}",
+        PeerInput.RingFailed m => $"ring: Failed operation {m.Operation.Value}: {m.Detail}",
+        PeerInput.Tick => "Tick",
+        _ => throw new NotSupportedException(input.ToString()),
+    };
+
+    public static string Text(PeerOutput output) => output switch
+    {
+        PeerOutput.Send m => $"send {Text(m.Message)}",
+        PeerOutput.Wire m => $"wire {m.Epoch} as rank {m.Rank} of [{Names(m.Members)}]",
+        PeerOutput.Welcomed m => $"registered as {Name(m.Id)}, segments of {m.SegmentBytes} bytes",
+        PeerOutput.WorldStands m => $"world stands: {m.Membership.Epoch}, rank {m.Membership.Rank} of [{Names(m.Membership.Members)}], {Text(m.Membership.Sizes)}",
+        PeerOutput.StartRing m => $"start ring of operation {m.Operation.Value}: {m.Attempt} with [{Names(m.Membership.Members)}]",
+        PeerOutput.ReleaseRing m => $"release ring of operation {m.Operation.Value}",
+        PeerOutput.StopRing m => $"stop ring of operation {m.Operation.Value}",
+        PeerOutput.FinishOperation m => $"finish operation {m.Operation.Value}: {Text(m.Outcome)}",
+        PeerOutput.FinishRequest m => $"finish request {m.Request.Value}: {Text(m.Outcome)}{(m.Pending ? ", somebody is pending" : "")}",
+        PeerOutput.WakeAt m => $"wake at {m.NowMs} ms",
+        PeerOutput.Die m => $"die: {Text(m.Outcome)}",
+        _ => throw new NotSupportedException(output.ToString()),
+    };
+
+    /// <summary>Ids become letters wherever they stand in a sentence.</summary>
+    public static string WithNames(string line)
+    {
+        for (var name = 'A'; name <= 'F'; name++)
+        {
+            line = line.Replace(Peer(name).ToShortString(), name.ToString(), StringComparison.Ordinal);
+        }
+
+        return line;
+    }
+
+    private static string Of(Message message, string text) => $"{message.Kind} {text}";
+
+    private static string Text(Outcome outcome) => outcome.Succeeded ? "ok" : $"{outcome.Code}: {outcome.Reason}";
+
+    private static string Text(CollectiveDescriptor descriptor) => string.Create(CultureInfo.InvariantCulture, $"{descriptor.Count} {descriptor.DataType} {descriptor.Operation}");
+
+    private static string Text(WorldSizes sizes) => $"world {sizes.Global} in {sizes.Groups} groups, largest {sizes.LargestGroup}";
+
+    private static string Names(IEnumerable<Member> members) => string.Join(' ', members.Select(m => Name(m.Id)));
+
+    private static string Text(IReadOnlyList<Exclusion> excluded)
+        => excluded.Count == 0 ? "" : $"; without {string.Join(", ", excluded.Select(e => $"{Name(e.Id)} ({e.Reason})"))}";
+
+    private static string Text(IReadOnlyList<Decision> decisions)
+        => decisions.Count == 0 ? "" : $"; decided {string.Join(", ", decisions.Select(d => $"{d.Tag} #{d.Ordinal} {(d.Committed ? "committed" : $"{d.Code}: {d.Reason}")}"))}";
+
+    /// <summary>A peer's own questions are numbered from 2^63 on.</summary>
+    private static string Request(RequestNumber request) => request.Value >> 63 == 0 ? $"{request.Value}" : $"own {request.Value & (ulong.MaxValue >> 1)}";
+}

@@ -1,0 +1,284 @@
+using Collective.Protocol;
+using NUnit.Framework;
+
+namespace Collective.Core.Tests.Coordination;
+
+/// <summary>Golden transcripts: registration, admission, votes, loss and links. Read Transcripts/Master/*.txt.</summary>
+[TestFixture]
+internal sealed class MasterMembershipTests
+{
+    [Test]
+    public void First_peer_connects() => new MasterScript("The first peer is admitted at once: nobody has to be asked.")
+        .Join('A')
+        .Ready("A")
+        .Check();
+
+    [Test]
+    public void Two_peers_are_admitted_by_a_vote() => new MasterScript("Who comes later waits until all admitted peers have voted; the answer comes when the ring stands.")
+        .Given("A")
+        .Join('B').Join('C')
+        .Vote("A")
+        .Ready("BAC")
+        .Check();
+
+    [Test]
+    public void Vote_with_nobody_pending() => new MasterScript("Nothing changes: answered in one round trip.")
+        .Given("AB")
+        .Vote("AB")
+        .Check();
+
+    [Test]
+    public void Vote_is_decided_by_the_loss_of_the_last_missing_voter() => new MasterScript("Every disconnect re-evaluates every open vote.")
+        .Given("ABC")
+        .Join('D')
+        .Vote("AB")
+        .Lose('C')
+        .Ready("ABD")
+        .Check();
+
+    [Test]
+    public void Vote_while_the_own_ring_does_not_stand() => new MasterScript("A peer that votes while its group rewires is answered when the ring stands, not with the old world.")
+        .Given((0, "AB"), (1, "C"))
+        .Lose('B')
+        .Vote("AC")
+        .Ready("A")
+        .Check();
+
+    [Test]
+    public void Minimum_world_size() => new MasterScript("A vote waits until the voter's group would be as large as it asks.")
+        .Given("AB")
+        .Vote("A", minimumWorldSize: 4).Vote("B")
+        .Join('C')
+        .Join('D', group: 1)
+        .Note("D is of another group: it does not count.")
+        .Join('E')
+        .Ready("ABCED")
+        .Check();
+
+    [Test]
+    public void Minimum_world_size_after_a_loss() => new MasterScript("Who is lost counts no more; the size is reached again by another.")
+        .Given("ABC")
+        .Vote("AB", minimumWorldSize: 3)
+        .Lose('C')
+        .Ready("AB")
+        .Join('D')
+        .Ready("ABD")
+        .Check();
+
+    [Test]
+    public void Admit_when_alone_with_company() => new MasterScript("A lone peer that wants to reduce gets who waits at the door, without a vote of other groups.")
+        .Given((0, "A"), (1, "B"))
+        .Join('C')
+        .AskWhenAlone('A')
+        .Ready("AC")
+        .Check();
+
+    [Test]
+    public void Admit_when_alone_without_company() => new MasterScript("Nobody of its group waits: the question is answered at once.")
+        .Given((0, "A"), (1, "B"))
+        .Join('C', group: 1)
+        .AskWhenAlone('A')
+        .Check();
+
+    [Test]
+    public void Admit_when_alone_and_the_company_is_lost_again() => new MasterScript("The answer comes with the ring that stands, whoever is in it.")
+        .Given("A")
+        .Join('C')
+        .AskWhenAlone('A')
+        .Ready("A")
+        .Lose('C')
+        .Ready("A")
+        .Check();
+
+    [Test]
+    public void Pending_query() => new MasterScript("The same answer for all, when all have asked.")
+        .Given("AB")
+        .Query("A").Query("B")
+        .Join('C')
+        .Query("BA")
+        .Check();
+
+    [Test]
+    public void Pending_query_and_the_last_missing_peer_is_lost() => new MasterScript("The loss completes the question.")
+        .Given("ABC")
+        .Join('D')
+        .Query("AC")
+        .Lose('B')
+        .Check();
+
+    [Test]
+    public void Peer_lost_while_idle() => new MasterScript("The survivors get a new epoch; nobody is asked.")
+        .Given("ABC")
+        .Lose('B')
+        .Ready("CA")
+        .Check();
+
+    [Test]
+    public void Pending_peer_lost() => new MasterScript("Nobody hears of it.")
+        .Given("A")
+        .Join('B')
+        .Lose('B')
+        .Vote("A")
+        .Check();
+
+    [Test]
+    public void Stranger_lost() => new MasterScript("A connection that never said hello.")
+        .Given("A")
+        .Connect('B')
+        .Lose('B')
+        .Check();
+
+    [Test]
+    public void Last_peer_lost() => new MasterScript("The run is empty; the next to come is the first again, and epochs do not go back.")
+        .Given("A")
+        .Lose('A')
+        .Join('B')
+        .Ready("B")
+        .Check();
+
+    [Test]
+    public void First_peer_lost_before_its_epoch_stands() => new MasterScript("Who waited behind it is admitted in its place.")
+        .Join('A')
+        .Join('B')
+        .Lose('A')
+        .Ready("B")
+        .Check();
+
+    [Test]
+    public void Only_peer_lost_before_its_epoch_stands() => new MasterScript("The run is empty before it began.")
+        .Join('A')
+        .Lose('A')
+        .Join('B')
+        .Ready("B")
+        .Check();
+
+    [Test]
+    public void Peer_lost_during_wiring() => new MasterScript("The epoch that was being wired is followed by the next; acknowledgements of the old one do not count.")
+        .Given("ABCD")
+        .Lose('B')
+        .Ready("A")
+        .Lose('C')
+        .Receive('D', new EpochReady(new Epoch((1UL << 48) | 3)))
+        .Ready("AD")
+        .Check();
+
+    [Test]
+    public void Newcomer_lost_during_its_admission() => new MasterScript("The voters are answered when the ring without it stands.")
+        .Given("AB")
+        .Join('C')
+        .Vote("AB")
+        .Ready("A")
+        .Lose('C')
+        .Ready("AB")
+        .Check();
+
+    [Test]
+    public void Voter_lost_during_an_admission() => new MasterScript("The other voter is answered when the ring without it stands.")
+        .Given("AB")
+        .Join('C')
+        .Vote("AB")
+        .Lose('B')
+        .Ready("AC")
+        .Check();
+
+    [Test]
+    public void All_voters_lost_during_an_admission() => new MasterScript("Nobody is left to be answered.")
+        .Given("A")
+        .Join('C')
+        .Vote("A")
+        .Lose('A')
+        .Ready("C")
+        .Check();
+
+    [Test]
+    public void Peer_comes_during_an_admission() => new MasterScript("It waits for the next vote.")
+        .Given("A")
+        .Join('B')
+        .Vote("A")
+        .Join('C')
+        .Ready("AB")
+        .Vote("AB")
+        .Ready("ABC")
+        .Check();
+
+    [Test]
+    public void Two_groups() => new MasterScript("What happens in one group is not heard in the other.")
+        .Given((7, "AB"), (9, "CD"))
+        .Start("C", 1)
+        .Lose('B')
+        .Ready("A")
+        .Start("D", 1)
+        .Promise("CD", 1)
+        .Check();
+
+    [Test]
+    public void Leave() => new MasterScript("A clean leave ends what was open in the group, with that reason.")
+        .Given("ABC")
+        .Start("AC", 1)
+        .Receive('B', new Leave())
+        .Lose('B')
+        .Ready("AC")
+        .Check();
+
+    [Test]
+    public void Pending_peer_leaves() => new MasterScript("Nobody hears of it.")
+        .Given("A")
+        .Join('B')
+        .Receive('B', new Leave())
+        .Lose('B')
+        .Check();
+
+    [Test]
+    public void Refusal_for_the_wire_version() => new MasterScript("Another release is refused with a reason.")
+        .Connect('A')
+        .Receive('A', new Hello(2, default, 0))
+        .Lose('A')
+        .Check();
+
+    [Test]
+    public void Refusal_for_mixing_loopback() => new MasterScript("A loopback address would be of no use to the other peers.")
+        .Given("A")
+        .Join('B', remote: new PeerAddress(0x7F00_0001, IsIPv6: false, 40_002))
+        .Lose('B')
+        .Join('C')
+        .Check();
+
+    [Test]
+    public void Link_fails_once() => new MasterScript("A broken link is reopened: same ring, new epoch. The other end's report is of an older epoch and changes nothing.")
+        .Given("ABC")
+        .Start("AB", 1)
+        .LinkFails('A', 'B', outgoing: true)
+        .LinkFails('B', 'A', outgoing: false, epoch: new Epoch((1UL << 48) | 2))
+        .Ready("ABC")
+        .Check();
+
+    [Test]
+    public void Link_fails_three_times_among_four() => new MasterScript("The ring order avoids the pair.")
+        .Given("ABCD")
+        .LinkFails('A', 'B', outgoing: true)
+        .LinkFails('B', 'A', outgoing: false)
+        .LinkFails('A', 'B', outgoing: true)
+        .Ready("ABCD")
+        .Note("When C is lost there is no order without the pair: one of the two goes.")
+        .Lose('C')
+        .Check();
+
+    [Test]
+    public void Link_fails_three_times_between_two() => new MasterScript("There is no order that avoids the pair: one of them has to go.")
+        .Given("AB")
+        .LinkFails('A', 'B', outgoing: true)
+        .LinkFails('A', 'B', outgoing: true)
+        .LinkFails('A', 'B', outgoing: true)
+        .Ready("A")
+        .Check();
+
+    [Test]
+    public void Link_failures_are_forgotten_when_the_ring_stands() => new MasterScript("Three failures count only without a standing ring between them.")
+        .Given("AB")
+        .LinkFails('A', 'B', outgoing: true)
+        .LinkFails('A', 'B', outgoing: true)
+        .Ready("AB")
+        .LinkFails('A', 'B', outgoing: true)
+        .Ready("AB")
+        .Check();
+}

@@ -1,0 +1,214 @@
+using System.Text;
+using Collective.Coordination;
+using Collective.Protocol;
+using NUnit.Framework;
+
+namespace Collective.Core.Tests.Coordination;
+
+/// <summary>Feeds a <see cref="MasterStateMachine"/> and writes down what goes in and what comes out.</summary>
+internal sealed class MasterScript
+{
+    public const int HeartbeatTimeoutMs = 5000;
+
+    private readonly MasterStateMachine _master = new(new MasterConfiguration(new RunId(new Guid("11111111111111111111111111111111")), Term: 1, HeartbeatTimeoutMs, SegmentBytes: 1 << 20));
+    private readonly Dictionary<char, ConnectionId> _connections = [];
+    private readonly HashSet<ConnectionId> _closed = [];
+    private readonly StringBuilder _text = new();
+    private long _nowMs;
+    private ulong _request;
+    private bool _silent;
+
+    public MasterScript(string title) => _text.Append("# ").Append(title).Append('\n');
+
+    /// <summary>Compares the transcript with Transcripts/Master/(test's name).txt.</summary>
+    public void Check(string? variant = null)
+    {
+        var name = TestContext.CurrentContext.Test.MethodName! + (variant is null ? "" : $"_{variant}");
+        GoldenFile.Check($"Transcripts/Master/{name.Replace('_', '-').ToLowerInvariant()}.txt", _text.ToString());
+    }
+
+    /// <summary>What comes before the scenario proper: peers of one or more groups, admitted, their epochs standing.</summary>
+    public MasterScript Given(params (uint Group, string Peers)[] groups)
+    {
+        _silent = true;
+        foreach (var (group, peers) in groups)
+        {
+            foreach (var peer in peers)
+            {
+                Join(peer, group);
+            }
+        }
+
+        UpdateTopology();
+        _silent = false;
+        foreach (var group in _master.Groups)
+        {
+            _text.Append($"given {group.Group}: [{string.Join(' ', group.Ring.Select(p => Describe.Name(p.Id)))}], {group.Epoch} stands\n");
+            Assert.That(group.Standing);
+        }
+
+        return this;
+    }
+
+    public MasterScript Given(string peers) => Given((0, peers));
+
+    public MasterScript Note(string text)
+    {
+        _text.Append("# ").Append(text).Append('\n');
+        return this;
+    }
+
+    public MasterScript Connect(char peer, PeerAddress? remote = null)
+    {
+        var connection = new ConnectionId(_connections.Count + 1);
+        _connections.Add(peer, connection);
+        var from = remote ?? Describe.Remote(peer);
+        return Step($"{peer} connects from {from}", new MasterInput.Connected(connection, from, Describe.Peer(peer)));
+    }
+
+    public MasterScript Join(char peer, uint group = 0, PeerAddress? remote = null)
+        => Connect(peer, remote).Receive(peer, new Hello(MessageCodec.Version, new PeerGroup(group), Describe.DataPort(peer)));
+
+    public MasterScript Receive(char peer, Message message) => Step($"{peer}: {Describe.Text(message)}", new MasterInput.Received(_connections[peer], message));
+
+    public MasterScript Receive(string peers, Func<char, Message> message)
+    {
+        foreach (var peer in peers)
+        {
+            Receive(peer, message(peer));
+        }
+
+        return this;
+    }
+
+    /// <summary>Every one of these peers acknowledges its group's epoch.</summary>
+    public MasterScript Ready(string peers) => Receive(peers, p => new EpochReady(EpochOf(p)));
+
+    public MasterScript Vote(string peers, ushort minimumWorldSize = 0) => Receive(peers, _ => new TopologyVote(new RequestNumber(++_request), minimumWorldSize));
+
+    public MasterScript Query(string peers) => Receive(peers, _ => new PendingQuery(new RequestNumber(++_request)));
+
+    public MasterScript AskWhenAlone(char peer) => Receive(peer, new AdmitWhenAlone(new RequestNumber((1UL << 63) + ++_request)));
+
+    public MasterScript Start(string peers, ulong tag, ulong count = 10, DataType type = DataType.Float32, ReduceOperation operation = ReduceOperation.Sum, uint ordinal = 0)
+        => Receive(peers, p => new CollectiveStart(new AttemptKey(EpochOf(p), new Tag(tag), ordinal), new CollectiveDescriptor(count, type, operation, 0)));
+
+    public MasterScript Promise(string peers, ulong tag, uint ordinal = 0)
+        => Receive(peers, p => new CollectiveDone(new AttemptKey(EpochOf(p), new Tag(tag), ordinal), Ok: true, ""));
+
+    public MasterScript GiveUp(char peer, ulong tag, string detail = "its caller cancelled")
+        => Receive(peer, new CollectiveDone(new AttemptKey(EpochOf(peer), new Tag(tag), 0), Ok: false, detail));
+
+    public MasterScript LinkFails(char peer, char neighbour, bool outgoing, Epoch? epoch = null)
+        => Receive(peer, new LinkFailed(epoch ?? EpochOf(peer), Describe.Peer(neighbour), outgoing, "connection refused"));
+
+    public MasterScript Violate(char peer, string reason) => Step($"{peer} violates: {reason}", new MasterInput.Violated(_connections[peer], reason));
+
+    public MasterScript Lose(char peer, string reason = "its connection closed") => Step($"{peer} disconnects: {reason}", new MasterInput.Disconnected(_connections[peer], reason));
+
+    public MasterScript Tick(long afterMs)
+    {
+        _nowMs += afterMs;
+        return Step($"Tick at {_nowMs} ms", new MasterInput.Tick());
+    }
+
+    /// <summary>The peer's heartbeat arrives now.</summary>
+    public MasterScript Beat(string peers) => Receive(peers, _ => new Heartbeat());
+
+    /// <summary>Seconds pass in which these peers are heard; not written down.</summary>
+    public MasterScript WhileBeating(string peers, int seconds)
+    {
+        _silent = true;
+        for (var i = 0; i < seconds; i++)
+        {
+            Tick(1000).Beat(peers);
+        }
+
+        _silent = false;
+        return Note($"{seconds} s pass in which {peers} are heard.");
+    }
+
+    /// <summary>Epoch of the group the peer is admitted to.</summary>
+    public Epoch EpochOf(char peer) => _master.Groups.FirstOrDefault(g => g.Ring.Exists(p => p.Id == Describe.Peer(peer)))?.Epoch ?? Epoch.None;
+
+    private void UpdateTopology()
+    {
+        Stand();
+        Receive(string.Concat(Admitted()), _ => new TopologyVote(default, 0));
+        Stand();
+    }
+
+    private void Stand()
+    {
+        foreach (var group in _master.Groups.Where(g => !g.Standing).ToArray())
+        {
+            Ready(string.Concat(group.Ring.Select(p => Describe.Name(p.Id))));
+        }
+    }
+
+    private char[] Admitted() => [.. _master.Peers.Where(p => p.Admitted).Select(p => Describe.Name(p.Id))];
+
+    private MasterScript Step(string line, MasterInput input)
+    {
+        if (input is MasterInput.Disconnected lost)
+        {
+            _closed.Add(lost.Connection);
+        }
+
+        var outputs = _master.Step(_nowMs, input).ToArray();
+        _master.AssertDeepInvariants();
+        Write($"> {line}");
+        for (var i = 0; i < outputs.Length; i++)
+        {
+            Write($"  {Describe.Text(outputs[i], c => NameOf(c, outputs[i]))}");
+            if (outputs[i] is not MasterOutput.Send send)
+            {
+                continue;
+            }
+
+            // One message to several peers in a row is one line.
+            var names = new List<char> { NameOf(send.Connection, send) };
+            while (i + 1 < outputs.Length && outputs[i + 1] is MasterOutput.Send next && next.Message == send.Message)
+            {
+                names.Add(NameOf(next.Connection, next));
+                i++;
+            }
+
+            Amend(names);
+        }
+
+        return this;
+    }
+
+    /// <summary>Puts all addressees of the last line in the place of its first.</summary>
+    private void Amend(List<char> names)
+    {
+        if (_silent || names.Count == 1)
+        {
+            return;
+        }
+
+        var start = $"  send {names[0]} ";
+        var at = _text.ToString().LastIndexOf('\n', _text.Length - 2) + 1;
+        _text.Remove(at, start.Length).Insert(at, $"  send {string.Join(',', names)} ");
+    }
+
+    private char NameOf(ConnectionId connection, MasterOutput output)
+    {
+        Assert.That(_closed, Does.Not.Contain(connection), $"{output} to a connection that is closed");
+        if (output is MasterOutput.Close)
+        {
+            _closed.Add(connection);
+        }
+
+        return _connections.Single(c => c.Value == connection).Key;
+    }
+
+    private void Write(string line)
+    {
+        if (!_silent)
+        {
+            _text.Append(Describe.WithNames(line)).Append('\n');
+        }
+    }
+}

@@ -1,0 +1,122 @@
+using Collective.Protocol;
+using NUnit.Framework;
+
+namespace Collective.Core.Tests.Protocol;
+
+/// <summary>The small types that everything else is said in.</summary>
+[TestFixture]
+internal sealed class VocabularyTests
+{
+    [Test]
+    public void Epochs_are_ordered_by_term_then_number()
+    {
+        Epoch[] ascending = [Epoch.None, Epoch.First(0), Epoch.First(0).Next(), new((1UL << 48) - 1), Epoch.First(1), Epoch.First(2), Epoch.First(ushort.MaxValue), new(ulong.MaxValue)];
+        for (var i = 0; i < ascending.Length; i++)
+        {
+            for (var j = 0; j < ascending.Length; j++)
+            {
+                Assert.That(ascending[i].CompareTo(ascending[j]), Is.EqualTo(i.CompareTo(j)));
+                Assert.That(ascending[i] < ascending[j], Is.EqualTo(i < j));
+                Assert.That(ascending[i] > ascending[j], Is.EqualTo(i > j));
+                Assert.That(ascending[i] <= ascending[j], Is.EqualTo(i <= j));
+                Assert.That(ascending[i] >= ascending[j], Is.EqualTo(i >= j));
+            }
+        }
+    }
+
+    [Test]
+    public void An_epoch_shows_its_term_and_number()
+    {
+        var epoch = Epoch.First(7).Next().Next();
+        Assert.That((epoch.Term, epoch.Number, epoch.ToString()), Is.EqualTo(((ushort)7, 3UL, "7.3")));
+        Assert.That(Epoch.None.ToString(), Is.EqualTo("0.0"));
+    }
+
+    [Test]
+    public void Peer_ids_are_ordered_by_their_bytes_as_printed()
+    {
+        PeerId[] ascending =
+        [
+            new(new Guid("00000000-0000-0000-0000-000000000001")), new(new Guid("00000000-0000-0000-0100-000000000000")),
+            new(new Guid("00000000-0000-7fff-0000-000000000000")), new(new Guid("00000000-0000-8000-0000-000000000000")),
+            new(new Guid("7fffffff-0000-0000-0000-000000000000")), new(new Guid("80000000-0000-0000-0000-000000000000")),
+        ];
+        Assert.That(ascending, Is.Ordered);
+        Assert.That(ascending.Select(p => p.ToString()), Is.Ordered.Using((IComparer<string>)StringComparer.Ordinal));
+        Assert.That(ascending[4] > ascending[3] && ascending[3] < ascending[4] && ascending[3] <= ascending[4] && ascending[4] >= ascending[3]);
+        Assert.That(ascending[4].ToShortString(), Is.EqualTo("7fffffff"));
+    }
+
+    [TestCase(0x7F00_0001u, (ushort)80, "127.0.0.1:80", true)]
+    [TestCase(0x7FFF_FFFFu, (ushort)0, "127.255.255.255:0", true)]
+    [TestCase(0xC0A8_FE03u, ushort.MaxValue, "192.168.254.3:65535", false)]
+    [TestCase(0x8000_0001u, (ushort)1, "128.0.0.1:1", false)]
+    public void An_IPv4_address_is_printed_as_everybody_does(uint address, ushort port, string text, bool loopback)
+    {
+        var value = new PeerAddress(address, IsIPv6: false, port);
+        Assert.That((value.ToString(), value.IsLoopback), Is.EqualTo((text, loopback)));
+    }
+
+    [Test]
+    public void An_IPv6_address_is_printed_in_full()
+    {
+        var value = new PeerAddress(new UInt128(0x2001_0DB8_0000_0001, 0x0002_0003_0004_FFFF), IsIPv6: true, 4711);
+        Assert.That(value.ToString(), Is.EqualTo("[2001:0db8:0000:0001:0002:0003:0004:ffff]:4711"));
+        Assert.That(value.IsLoopback, Is.False);
+        var loopback = new PeerAddress(1, IsIPv6: true, 1);
+        Assert.That((loopback.ToString(), loopback.IsLoopback), Is.EqualTo(("[0000:0000:0000:0000:0000:0000:0000:0001]:1", true)));
+    }
+
+    [Test]
+    public void A_digest_differs_when_any_field_differs()
+    {
+        var digests = new Dictionary<uint, CollectiveDescriptor>();
+        foreach (var count in new ulong[] { 0, 1, 2, 255, 256, 257, 65_536, 1UL << 32, 1UL << 40, ulong.MaxValue })
+        {
+            foreach (var type in Enum.GetValues<DataType>())
+            {
+                foreach (var operation in Enum.GetValues<ReduceOperation>())
+                {
+                    foreach (var quantisation in new byte[] { 0, 1, 255 })
+                    {
+                        var descriptor = new CollectiveDescriptor(count, type, operation, quantisation);
+                        Assert.That(digests.TryAdd(descriptor.Digest, descriptor), Is.True, $"{descriptor} against {digests[descriptor.Digest]}");
+                        Assert.That(CollectiveDescriptor.Difference(descriptor, descriptor), Is.Null);
+                    }
+                }
+            }
+        }
+    }
+
+    [Test]
+    public void The_first_differing_field_is_named_with_both_values()
+    {
+        var left = new CollectiveDescriptor(10, DataType.Float32, ReduceOperation.Sum, 0);
+        Assert.That(CollectiveDescriptor.Difference(left, left with { Count = 11 }), Is.EqualTo("count 10 against 11"));
+        Assert.That(CollectiveDescriptor.Difference(left, left with { DataType = DataType.Float64 }), Is.EqualTo("data type Float32 against Float64"));
+        Assert.That(CollectiveDescriptor.Difference(left, left with { Operation = ReduceOperation.Max }), Is.EqualTo("operation Sum against Max"));
+        Assert.That(CollectiveDescriptor.Difference(left, left with { Quantisation = 1 }), Is.EqualTo("quantisation 0 against 1"));
+    }
+
+    [Test]
+    public void An_operation_needs_go_above_the_eager_window_only()
+    {
+        var eager = new CollectiveDescriptor(Limits.EagerBytesMax / 4, DataType.Float32, ReduceOperation.Sum, 0);
+        Assert.That(eager.NeedsGo, Is.False);
+        Assert.That((eager with { Count = eager.Count + 1 }).NeedsGo, Is.True);
+    }
+
+    [Test]
+    public void Every_data_type_has_its_size()
+        => Assert.That(
+            Enum.GetValues<DataType>().Select(CollectiveDescriptor.ElementBytesOf),
+            Is.EqualTo(new[] { 1, 1, 2, 2, 4, 4, 8, 8, 2, 2, 4, 8 }));
+
+    [Test]
+    public void A_broken_invariant_names_its_expression()
+    {
+        var peers = 2;
+        Assert.That(() => Invariant.Holds(peers == 3), Throws.TypeOf<InvariantException>().With.Message.Contains("'peers == 3'"));
+        Assert.That(() => Invariant.Holds(peers == 2), Throws.Nothing);
+    }
+}

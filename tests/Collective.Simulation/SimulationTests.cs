@@ -1,0 +1,49 @@
+using NUnit.Framework;
+
+namespace Collective.Simulation;
+
+/// <summary>That the simulator holds for what the test command runs, and that its checks catch what they are for.</summary>
+[TestFixture]
+public sealed class SimulationTests
+{
+    private const int SeedsTried = 200;
+
+    [Test]
+    public void OneSeedAlwaysRunsTheSame([Values(1, 7, 42)] int seed)
+    {
+        static string Trace(int seed)
+        {
+            using var text = new StringWriter();
+            new Simulator(new Scenario(seed), text).Run();
+            return text.ToString();
+        }
+
+        var first = Trace(seed);
+        Assert.That(Trace(seed), Is.EqualTo(first));
+    }
+
+    [Test]
+    public void TwentyPeersHold([Range(1, 10)] int seed) => new Simulator(new Scenario(seed, peers: 20)).Run();
+
+    [TestCase(nameof(Sabotage.SkipRestore), "G3")]
+    [TestCase(nameof(Sabotage.FlipResultBit), "G2")]
+    [TestCase(nameof(Sabotage.EarlyVerdict), "G")]
+    [TestCase(nameof(Sabotage.LoseAnswer), "liveness")]
+    public void ASabotagedProtocolIsCaught(string sabotage, string check)
+    {
+        for (var seed = 1; seed <= SeedsTried; seed++)
+        {
+            try
+            {
+                new Simulator(new Scenario(seed, peers: null, Enum.Parse<Sabotage>(sabotage))).Run();
+            }
+            catch (SimulationException e)
+            {
+                Assert.That(e.Message, Does.StartWith(check), $"seed {seed}");
+                return;
+            }
+        }
+
+        Assert.Fail($"{SeedsTried} seeds did not notice {sabotage}");
+    }
+}

@@ -1,0 +1,68 @@
+namespace Collective.Simulation;
+
+/// <summary>The canonical loop of an application: ask for newcomers, admit them, reduce with retries, go on. Everything it awaits completes on the simulator's thread.</summary>
+internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
+{
+    private const int BulkElements = 20_000;
+
+    public async Task RunAsync()
+    {
+        try
+        {
+            await peer.ConnectAsync().ConfigureAwait(false);
+            for (var step = 0; step < simulator.Scenario.Steps; step++)
+            {
+                // A newcomer joins where the others are: right after their update.
+                if (step > 0 && await peer.QueryPendingAsync().ConfigureAwait(false))
+                {
+                    await peer.UpdateTopologyAsync().ConfigureAwait(false);
+                }
+
+                await Reduce().ConfigureAwait(false);
+            }
+
+            peer.Finish();
+        }
+        catch (CollectiveException e)
+        {
+            simulator.Trace(peer.Name, () => $"its program ends: {e.Code}");
+        }
+    }
+
+    /// <summary>All tags at once, in any launch order. Who was alone for a moment repeats what that cost, if it has company again.</summary>
+    private async Task Reduce()
+    {
+        var left = Enumerable.Range(1, simulator.Scenario.Tags).Select(tag => (ulong)tag).ToArray();
+        while (left.Length > 0 && peer.WorldSize > 1)
+        {
+            var lonely = await Task.WhenAll([.. left.OrderBy(_ => simulator.Random.Next()).Select(WasAlone)]).ConfigureAwait(false);
+            left = [.. lonely.OfType<ulong>()];
+        }
+    }
+
+    /// <summary>Repeats one collective until it commits; gives its tag when this peer was alone instead.</summary>
+    private async Task<ulong?> WasAlone(ulong tag)
+    {
+        while (true)
+        {
+            var pending = peer.Launch(tag, CountOf(tag), inPlace: simulator.Random.Next(2) == 0);
+            if (simulator.Scenario.Cancels && simulator.Random.Next(8) == 0)
+            {
+                simulator.At(simulator.DelayUs(), () => peer.Cancel(pending));
+            }
+
+            var outcome = await pending.Completion.ConfigureAwait(false);
+            if (outcome.Succeeded || outcome.Code == ErrorCode.TooFewPeers)
+            {
+                return outcome.Succeeded ? null : tag;
+            }
+
+            if (outcome.Code != ErrorCode.OperationAborted)
+            {
+                throw Failures.Of(outcome);
+            }
+        }
+    }
+
+    private int CountOf(ulong tag) => tag <= (ulong)simulator.Scenario.BulkTags ? BulkElements : (int)tag * 37;
+}

@@ -1,0 +1,106 @@
+using System.Net;
+using System.Net.Sockets;
+using Collective.Protocol;
+using Collective.Transport;
+using Collective.Transport.Tcp;
+using NUnit.Framework;
+
+namespace Collective.Transport.Tests;
+
+[TestFixture]
+internal sealed class TcpTransportTests : TransportSuite
+{
+    private readonly Dictionary<PeerAddress, Relay> _relays = [];
+
+    [TearDown]
+    public void CloseRelays()
+    {
+        foreach (var relay in _relays.Values)
+        {
+            relay.Dispose();
+        }
+
+        _relays.Clear();
+    }
+
+    [Test]
+    public void A_new_epoch_keeps_the_connections([Values(1, 8)] int stripes)
+    {
+        var ring = Ring(2, stripes);
+        for (ulong n = 1; n <= 5; n++)
+        {
+            WireRing(new Epoch(First.Value + n), ring);
+            Transfer(ring[0], ring[1], new Epoch(First.Value + n), Payloads.Random(1, 10));
+        }
+
+        Assert.That(ring.Select(p => RelayTo(p).Made), Is.All.EqualTo(stripes));
+    }
+
+    [Test]
+    public void One_dead_stripe_breaks_the_link_and_is_told_once([Values(0, 3)] int stripe)
+    {
+        var ring = Ring(2, stripes: 4);
+        WireRing(First, ring);
+        RelayTo(ring[1]).Cut(stripe);
+        var lost = ring[1].ExpectLost();
+        Assert.That((lost.Epoch, lost.Neighbour, lost.Outgoing), Is.EqualTo((First, ring[0].Id, false)));
+
+        WireRing(Second, ring);
+        Transfer(ring[0], ring[1], Second, Payloads.Random(1, [.. Enumerable.Repeat(100_000, 50)]));
+        ring.ForEach(p => p.ExpectNothing());
+    }
+
+    [Test]
+    public void A_link_that_was_closed_unheard_says_so_when_it_is_wired()
+    {
+        var events = new Peer(1);
+        var neighbour = new Member(new PeerId(Guid.NewGuid()), Nowhere());
+        using var link = new TcpOutgoingLink(events.Id, neighbour, 1, TimeSpan.FromSeconds(5), events, _ => { });
+        link.Wire(Peer.Run, First);
+        Assert.That(events.ExpectLost().Epoch, Is.EqualTo(First));
+        link.Wire(Peer.Run, Second);
+        Assert.That(events.ExpectLost().Epoch, Is.EqualTo(Second), "else the epoch would never be wired, and nobody would know");
+    }
+
+    [Test]
+    public void A_port_that_is_in_use_is_an_error_and_the_next_free_one_is_found()
+    {
+        var peer = NewPeer();
+        var taken = peer.Transport.Port;
+        Assert.That(() => new TcpTransport(Options(taken, 0, 1), peer), Throws.TypeOf<SocketException>().With.Property(nameof(SocketException.SocketErrorCode)).EqualTo(SocketError.AddressAlreadyInUse));
+        using var next = new TcpTransport(Options(null, taken, 1), peer);
+        Assert.That(next.Port, Is.GreaterThan(taken));
+    }
+
+    [TestCase("127.0.0.1", "127.0.0.1:5")]
+    [TestCase("::1", "[0000:0000:0000:0000:0000:0000:0000:0001]:5")]
+    [TestCase("::ffff:10.1.2.3", "10.1.2.3:5")]
+    [TestCase("2001:db8::7", "[2001:0db8:0000:0000:0000:0000:0000:0007]:5")]
+    public void Addresses_survive_both_ways(string address, string text)
+    {
+        var peer = EndPoints.ToPeerAddress(new IPEndPoint(IPAddress.Parse(address), 5));
+        Assert.That(peer.ToString(), Is.EqualTo(text));
+        Assert.That(EndPoints.ToPeerAddress(peer.ToEndPoint()), Is.EqualTo(peer));
+    }
+
+    protected override (ITransport Transport, PeerAddress Address) Open(ITransportEvents events, int stripes)
+    {
+        var transport = new TcpTransport(Options(0, 0, stripes), events);
+        var relay = new Relay(new PeerAddress(0x7F00_0001, IsIPv6: false, transport.Port));
+        _relays.Add(relay.Address, relay);
+        return (transport, relay.Address);
+    }
+
+    protected override void Cut(Peer from, Peer to) => RelayTo(to).CutAll();
+
+    protected override PeerAddress Nowhere()
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        return EndPoints.ToPeerAddress((IPEndPoint)socket.LocalEndPoint!);
+    }
+
+    private static TcpTransportOptions Options(int? port, int first, int stripes) => new(IPAddress.Loopback, port, first, stripes, TimeSpan.FromSeconds(5));
+
+    private Relay RelayTo(Peer peer) => _relays[peer.Address];
+}
