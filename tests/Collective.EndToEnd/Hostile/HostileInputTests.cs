@@ -152,7 +152,7 @@ internal sealed class HostileInputTests : EndToEndTest
         var closed = UntilClosed(socket);
         using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(250)); // Always faster than silence, never done in time.
         var hello = Frame(Hello);
-        for (var i = 0; i < hello.Length && !closed.IsCompleted; i++)
+        for (var i = 0; i < hello.Length - 1 && !closed.IsCompleted; i++)
         {
             await Send(socket, hello[i..(i + 1)]);
             await pace.WaitForNextTickAsync();
