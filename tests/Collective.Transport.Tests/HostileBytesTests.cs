@@ -122,6 +122,21 @@ internal sealed class HostileBytesTests
     }
 
     [Test]
+    public void A_stripe_that_is_lost_before_this_peer_hears_of_its_epoch_is_reported_then()
+    {
+        using var c = Open(3);
+        var socket = Connect();
+        socket.SendAll(Bytes(Hello with { From = c.Id, Epoch = Current.Next() }));
+        var answer = new byte[LinkReplyCodec.Bytes];
+        Assert.That(socket.ReceiveAll(answer), Is.True);
+        socket.Shutdown(SocketShutdown.Send);
+        AssertClosed(socket);
+        _b.ExpectNothing();
+        _b.Wire(Current.Next(), _a, c);
+        Assert.That(_b.ExpectLost(), Has.Property("Epoch").EqualTo(Current.Next()).And.Property("Outgoing").False);
+    }
+
+    [Test]
     public void Three_hundred_idle_connections()
     {
         for (var i = 0; i < 300; i++)

@@ -33,6 +33,7 @@ internal sealed class TcpInbound : IDisposable
     private readonly List<TcpInboundStripe> _stripes = [];
     private WirePlan? _plan;
     private bool _broken;
+    private (PeerId From, Epoch Epoch) _lostAhead;
     private bool _closed;
 
     public TcpInbound(Socket listener, SegmentRouter router, ITransportEvents events, Action<Epoch> ready)
@@ -47,11 +48,11 @@ internal sealed class TcpInbound : IDisposable
     /// <summary>The epoch to accept for. Stripes of peers that are not the previous one any more are closed.</summary>
     public void Wire(WirePlan plan)
     {
-        bool complete;
+        bool complete, broken;
         lock (_gate)
         {
             _plan = plan;
-            _broken = false;
+            _broken = broken = plan.Previous?.Id == _lostAhead.From && plan.Epoch == _lostAhead.Epoch;
             foreach (var stripe in _stripes.Where(s => s.From is { } from && from != plan.Previous?.Id && s.Epoch <= plan.Epoch))
             {
                 stripe.Socket.Dispose();
@@ -61,7 +62,11 @@ internal sealed class TcpInbound : IDisposable
             Monitor.PulseAll(_gate); // Hellos that came before this peer knew its own id.
         }
 
-        if (complete)
+        if (broken)
+        {
+            _events.LinkLost(plan.Epoch, plan.Previous!.Value.Id, outgoing: false, $"closed before this peer heard of the epoch (from {plan.Previous.Value.Address})");
+        }
+        else if (complete)
         {
             _ready(plan.Epoch);
         }
@@ -361,6 +366,11 @@ internal sealed class TcpInbound : IDisposable
         lock (_gate)
         {
             _stripes.Remove(stripe);
+            if (stripe.From is { } from && _plan is { } known && stripe.Epoch > known.Epoch)
+            {
+                _lostAhead = (from, stripe.Epoch); // Its opener believes it stands: to be said when this peer gets there.
+            }
+
             if (!_closed && !_broken && _plan is { } current && stripe.Epoch == current.Epoch && stripe.From == current.Previous?.Id)
             {
                 _broken = true;
