@@ -106,7 +106,8 @@ internal sealed class Relay : IDisposable
         {
             Array.ForEach(broken, Reset);
         }
-    }) { IsBackground = true, Name = "relay" }.Start();
+    })
+    { IsBackground = true, Name = "relay" }.Start();
 
     private static void Reset(Socket socket)
     {

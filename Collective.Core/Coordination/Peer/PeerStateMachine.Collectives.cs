@@ -41,7 +41,9 @@ internal sealed partial class PeerStateMachine
         }
     }
 
-    /// <summary>Enters what waits for a standing ring. Alone, the master is asked first whether company is waiting at the door.</summary>
+    /// <summary>
+    /// Enters what waits for a standing ring. Alone, the master is asked first whether company is waiting at the door, unless the application admits newcomers itself.
+    /// </summary>
     private void EnterHeld()
     {
         if (_membership!.Members.Count > 1)
@@ -50,6 +52,10 @@ internal sealed partial class PeerStateMachine
             {
                 Enter(attempt);
             }
+        }
+        else if (_managesMembership)
+        {
+            FinishLonely();
         }
         else if (_question is null && _attempts.Values.Any(a => a.State == AttemptState.Held))
         {
@@ -67,11 +73,14 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
-        if (State != PeerState.Ready || _membership!.Members.Count > 1)
+        if (State == PeerState.Ready && _membership!.Members.Count == 1)
         {
-            return; // A newer epoch decides what becomes of what is held.
+            FinishLonely(); // Else a newer epoch decides what becomes of what is held.
         }
+    }
 
+    private void FinishLonely()
+    {
         foreach (var attempt in _attempts.Values.Where(a => a.State == AttemptState.Held).ToArray())
         {
             Abort(attempt, new Outcome(ErrorCode.TooFewPeers, "this peer is alone in its group: wait for others (update topology), then reduce"));

@@ -25,6 +25,9 @@ internal sealed partial class PeerStateMachine
     private TopologyVote? _vote;
     private RequestNumber? _query;
 
+    // Whether the application decides itself when newcomers are admitted (decision 0005).
+    private bool _managesMembership;
+
     public PeerState State { get; private set; }
 
     public PeerId Self => _self;
@@ -189,6 +192,7 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
+        _managesMembership |= input.MinimumWorldSize <= 1; // A larger one is asked for by connect, not by the application.
         _vote = new TopologyVote(input.Request, (ushort)input.MinimumWorldSize);
         if (_question is null)
         {
@@ -231,6 +235,7 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
+        _managesMembership = true;
         _query = input.Request;
         Send(new PendingQuery(input.Request));
     }

@@ -161,6 +161,11 @@ internal sealed class PeerTranscriptTests
         .Check();
 
     [Test]
+    public void Alone_in_a_program_that_admits_newcomers_itself() => new PeerScript("Nobody is let in behind its back: too few peers, at once.")
+        .Given("A").Query(9).Hear(new PendingReply(new RequestNumber(9), Pending: true)).Launch(1).Vote(10).Answer(10, size: 1).Launch(2)
+        .Check();
+
+    [Test]
     public void Topology_vote() => new PeerScript("Ordinals go on within the epoch: an attempt's name is never used twice.")
         .Given("AB").Launch(1).Completed(1).Hear(new Verdict(PeerScript.Attempt(1)))
         .Vote(9, atLeast: 2).Answer(9).Launch(2)
