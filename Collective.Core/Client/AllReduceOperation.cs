@@ -145,7 +145,8 @@ internal sealed class AllReduceOperation : IRingEvents
     {
         if (!outcome.Succeeded && _work.Bytes > Limits.RestoreInlineBytesMax)
         {
-            ThreadPool.UnsafeQueueUserWorkItem(static x => x.Operation.RestoreAndTell(x.Outcome), (Operation: this, Outcome: outcome), preferLocal: false);
+            // Not on the thread pool: its threads may all be blocked in calls that wait for this.
+            new Thread(() => RestoreAndTell(outcome)) { IsBackground = true, Name = "collective-restore" }.Start();
         }
         else
         {
@@ -155,9 +156,16 @@ internal sealed class AllReduceOperation : IRingEvents
 
     private void RestoreAndTell(Outcome outcome)
     {
-        if (!outcome.Succeeded)
+        try
         {
-            _ring?.Restore();
+            if (!outcome.Succeeded)
+            {
+                _ring?.Restore();
+            }
+        }
+        catch (InvariantException e)
+        {
+            outcome = new Outcome(ErrorCode.InternalError, e.Message); // On a thread of its own it would end the host.
         }
 
         Unpin();

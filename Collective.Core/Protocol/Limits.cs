@@ -60,7 +60,7 @@ internal static class Limits
     /// <summary>Work buffers of in-place operations that a communicator keeps for the next ones.</summary>
     public const long KeptWorkBytesMax = 1L << 30;
 
-    /// <summary>Up to this size a buffer is restored where the abort is noticed; a larger one on the thread pool, so that no loop stands still.</summary>
+    /// <summary>Up to this size a buffer is restored where the abort is noticed; a larger one on a thread of its own, so that no loop stands still.</summary>
     public const long RestoreInlineBytesMax = 1024 * 1024;
 
     /// <summary>Inputs waiting for one state machine.</summary>
