@@ -72,8 +72,8 @@ internal static class Limits
     /// <summary>Ports tried from the first one on when the data port is not chosen by the caller.</summary>
     public const int PortsTriedMax = 2048;
 
-    /// <summary>Failures of one pair of peers after which the ring order avoids it.</summary>
-    public const int LinkFailuresMax = 3;
+    /// <summary>Epochs in which a pair of peers could not connect, after which the ring order avoids it.</summary>
+    public const int LinkFailuresAvoided = 2;
 
     /// <summary>Nodes visited by the search for a ring order around broken pairs.</summary>
     public const int RingSearchStepsMax = 100_000;

@@ -55,6 +55,12 @@ internal sealed class GroupRecord(PeerGroup group)
 
     public int Acknowledgements { get; set; }
 
+    /// <summary>Failed links since the group last stood.</summary>
+    public int LinkFailures { get; set; }
+
+    /// <summary>Why the next tick opens another epoch, if it does.</summary>
+    public string? RetryBecause { get; set; }
+
     /// <summary>Peers lost since the last standing epoch.</summary>
     public List<Exclusion> Excluded { get; } = [];
 

@@ -2,13 +2,11 @@ using Collective.Protocol;
 
 namespace Collective.Coordination;
 
-/// <summary>Who is in which epoch: admission, loss, ring order, acknowledgement.</summary>
+/// <summary>Who is in which epoch: admission, loss, acknowledgement.</summary>
 internal sealed partial class MasterStateMachine
 {
     private readonly List<PeerRecord> _pending = [];
     private readonly List<PeerRecord> _votes = [];
-    private readonly Dictionary<PeerPair, int> _linkFailures = [];
-    private readonly HashSet<PeerPair> _brokenPairs = [];
     private Update? _update;
     private Epoch _lastEpoch;
     private int _queries;
@@ -175,12 +173,7 @@ internal sealed partial class MasterStateMachine
         _votes.Remove(peer);
         _update?.Voters.Remove(peer);
         _queries -= peer.Query is null ? 0 : 1;
-        foreach (var pair in _linkFailures.Keys.Concat(_brokenPairs).Where(p => p.Contains(peer.Id)).ToArray())
-        {
-            _linkFailures.Remove(pair);
-            _brokenPairs.Remove(pair);
-        }
-
+        ForgetLinksOf(peer);
         var group = GroupOf(peer);
         EndAttempts(group, reason, default);
         group.Ring.Remove(peer);
@@ -211,6 +204,7 @@ internal sealed partial class MasterStateMachine
         group.Epoch = _lastEpoch = _lastEpoch == Epoch.None ? Epoch.First(Configuration.Term) : _lastEpoch.Next();
         group.Standing = false;
         group.OpenedMs = _nowMs;
+        group.RetryBecause = null;
         group.Acknowledgements = 0;
         var members = group.Ring.Select(p => new Member(p.Id, p.Address)).ToArray();
         var excluded = group.Excluded.TakeLast(Limits.ExclusionsMax).ToArray();
@@ -220,29 +214,6 @@ internal sealed partial class MasterStateMachine
         {
             Emit(new MasterOutput.Send(peer.Connection, message));
         }
-    }
-
-    /// <summary>Orders the ring around broken pairs. When there is no such order, evicts who has most of them and gives false.</summary>
-    private bool ArrangeRing(GroupRecord group)
-    {
-        var current = group.Ring.ConvertAll(p => p.Id);
-        if (RingOrder.Choose(current, current, _brokenPairs) is { } order)
-        {
-            var byId = group.Ring.ToDictionary(p => p.Id);
-            group.Ring = [.. order.Select(id => byId[id])];
-            for (var i = 0; i < group.Ring.Count; i++)
-            {
-                group.Ring[i].Rank = i;
-            }
-
-            return true;
-        }
-
-        int Broken(PeerRecord peer) => group.Ring.Count(other => _brokenPairs.Contains(PeerPair.Of(peer.Id, other.Id)));
-        var worst = group.Ring.OrderByDescending(Broken).ThenByDescending(p => p.Connection.Value).First(); // The newcomer, when in doubt.
-        var unreachable = string.Join(", ", group.Ring.Where(p => _brokenPairs.Contains(PeerPair.Of(worst.Id, p.Id))).Select(p => p.ToString()));
-        Evict(worst, $"data cannot flow between it and {unreachable} (tried {Limits.LinkFailuresMax} times), and no ring order avoids that: check that its data port {worst.Address} is reachable from there and theirs from here");
-        return false;
     }
 
     private void OnEpochReady(PeerRecord peer, EpochReady ready)
@@ -271,11 +242,7 @@ internal sealed partial class MasterStateMachine
     {
         group.Standing = true;
         group.Excluded.Clear();
-        for (var i = 0; i < group.Ring.Count; i++)
-        {
-            _linkFailures.Remove(PeerPair.Of(group.Ring[i].Id, group.Ring[(i + 1) % group.Ring.Count].Id));
-        }
-
+        ForgetLinkTrouble(group);
         Report(MasterEventKind.EpochStands, null, $"epoch {group.Epoch} of {group.Group} stands with {group.Ring.Count} peers after {_nowMs - group.OpenedMs} ms", group);
         var message = new EpochStands(group.Epoch, Sizes());
         foreach (var peer in group.Ring)
@@ -289,40 +256,6 @@ internal sealed partial class MasterStateMachine
         }
 
         TryFinishUpdate();
-    }
-
-    private void OnLinkFailed(PeerRecord peer, LinkFailed report)
-    {
-        var group = GroupOf(peer);
-        var neighbour = group.Ring.Find(p => p.Id == report.Neighbour);
-        if (report.Epoch != group.Epoch || neighbour is null || neighbour == peer)
-        {
-            return; // Of an older epoch: settled by the one that is on its way.
-        }
-
-        var pair = PeerPair.Of(peer.Id, neighbour.Id);
-        var failures = _linkFailures[pair] = _linkFailures.GetValueOrDefault(pair) + 1;
-        if (failures >= Limits.LinkFailuresMax)
-        {
-            _brokenPairs.Add(pair);
-        }
-
-        var (from, to) = report.Outgoing ? (peer, neighbour) : (neighbour, peer);
-        var reason = $"the link from peer {from.Id.ToShortString()} to peer {to.Id.ToShortString()} failed: {report.Detail} (reported by peer {peer.Id.ToShortString()})";
-        Report(MasterEventKind.LinkFailed, peer, reason, group);
-        OpenEpoch(group, reason);
-    }
-
-    /// <summary>Members that neither make their links nor report why within the time.</summary>
-    private void EvictWhoDoesNotWire()
-    {
-        foreach (var group in _groups.Values.Where(g => !g.Standing && _nowMs - g.OpenedMs > Configuration.WiringTimeoutMs).ToArray())
-        {
-            // Who waits for a previous peer that is late itself is not to blame; who has been reached and still is not ready, is.
-            var late = group.Ring.Where(p => p.Acknowledged != group.Epoch).ToList();
-            var guilty = late.Find(p => !late.Contains(group.Ring[(p.Rank + group.Ring.Count - 1) % group.Ring.Count])) ?? late[0];
-            Evict(guilty, $"did not acknowledge epoch {group.Epoch} within {Configuration.WiringTimeoutMs / 1000} s");
-        }
     }
 
     private GroupRecord GroupOf(PeerRecord peer) => _groups[peer.Group.Value];

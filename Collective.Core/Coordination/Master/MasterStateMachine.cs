@@ -196,6 +196,8 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             {
                 group.OpenedMs = _nowMs;
             }
+
+            _linkTroubles.Clear();
         }
 
         foreach (var peer in _peers.Values.ToArray())
@@ -223,6 +225,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             }
         }
 
+        RetryLinks();
         EvictWhoDoesNotWire();
     }
 

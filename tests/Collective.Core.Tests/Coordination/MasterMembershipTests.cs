@@ -253,30 +253,53 @@ internal sealed class MasterMembershipTests
         .Check();
 
     [Test]
-    public void Link_fails_three_times_among_four() => new MasterScript("The ring order avoids the pair.")
+    public void Link_fails_in_two_epochs_among_four() => new MasterScript("The second retry waits for a tick; its ring order avoids the pair.")
         .Given("ABCD")
+        .Tick(0)
         .LinkFails('A', 'B', outgoing: true)
         .LinkFails('B', 'A', outgoing: false)
         .LinkFails('A', 'B', outgoing: true)
+        .Tick(1000)
         .Ready("ABCD")
-        .Note("When C is lost there is no order without the pair: one of the two goes.")
+        .Note("When C is lost there is no order without the pair: it is tried again.")
         .Lose('C')
         .Check();
 
     [Test]
-    public void Link_fails_three_times_between_two() => new MasterScript("There is no order that avoids the pair: one of them has to go.")
+    public void Link_fails_for_long_between_two()
+    {
+        var script = new MasterScript("There is no order that avoids the pair, and both are heard all the time: one of them has to go.").Given("AB").Tick(0);
+        for (var second = 0; second < 9; second++)
+        {
+            script.LinkFails('A', 'B', outgoing: true).WhileBeating("AB", 1);
+        }
+
+        script.Tick(1).Ready("A").Check();
+    }
+
+    [Test]
+    public void Link_to_a_dead_peer_fails_again_and_again() => new MasterScript("B has died, but its connection has not ended here yet: A keeps its place.")
         .Given("AB")
+        .Tick(0)
+        .LinkFails('A', 'B', outgoing: false)
         .LinkFails('A', 'B', outgoing: true)
+        .Tick(1000)
+        .Beat("A")
         .LinkFails('A', 'B', outgoing: true)
+        .Tick(1000)
+        .Beat("A")
         .LinkFails('A', 'B', outgoing: true)
+        .Lose('B')
         .Ready("A")
         .Check();
 
     [Test]
-    public void Link_failures_are_forgotten_when_the_ring_stands() => new MasterScript("Three failures count only without a standing ring between them.")
+    public void Link_failures_are_forgotten_when_the_ring_stands() => new MasterScript("Failures count only without a standing ring between them.")
         .Given("AB")
+        .Tick(0)
         .LinkFails('A', 'B', outgoing: true)
         .LinkFails('A', 'B', outgoing: true)
+        .Tick(1000)
         .Ready("AB")
         .LinkFails('A', 'B', outgoing: true)
         .Ready("AB")
