@@ -67,7 +67,7 @@ public sealed class Communicator : IAsyncDisposable
 
     /// <summary>
     /// Registers with the master and waits until this peer is admitted: at once when it is the first of the run, else when the admitted peers update
-    /// their topology, or when a peer that is alone in the group wants to reduce (and has never asked for or admitted newcomers itself). Then waits for <see cref="CommunicatorOptions.MinimumWorldSize"/> peers.
+    /// their topology, or when a peer that is alone in the group wants to reduce for the first time. Then waits for <see cref="CommunicatorOptions.MinimumWorldSize"/> peers.
     /// May be called again after it failed or the connection ended.
     /// </summary>
     /// <exception cref="CollectiveException">

@@ -42,7 +42,7 @@ internal sealed partial class PeerStateMachine
     }
 
     /// <summary>
-    /// Enters what waits for a standing ring. Alone, the master is asked first whether company is waiting at the door, unless the application admits newcomers itself.
+    /// Enters what waits for a standing ring. Alone, the master is asked first whether company is waiting at the door, at the start of a program that leaves membership to the library.
     /// </summary>
     private void EnterHeld()
     {
@@ -53,7 +53,7 @@ internal sealed partial class PeerStateMachine
                 Enter(attempt);
             }
         }
-        else if (_managesMembership)
+        else if (_newcomersWait)
         {
             FinishLonely();
         }
@@ -150,6 +150,7 @@ internal sealed partial class PeerStateMachine
     private void OnVerdict(LocalAttempt attempt)
     {
         attempt.Move(AttemptEvent.Verdict);
+        _newcomersWait = true;
         _attempts.Remove(attempt.Tag);
         Emit(new PeerOutput.FinishOperation(attempt.Operation, Outcome.Success));
     }

@@ -25,8 +25,8 @@ internal sealed partial class PeerStateMachine
     private TopologyVote? _vote;
     private RequestNumber? _query;
 
-    // Whether the application decides itself when newcomers are admitted (decision 0005).
-    private bool _managesMembership;
+    // Whether the application has asked for or admitted newcomers itself, or has reduced with others: newcomers then wait for its update (decision 0005).
+    private bool _newcomersWait;
 
     public PeerState State { get; private set; }
 
@@ -192,7 +192,7 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
-        _managesMembership |= input.MinimumWorldSize <= 1; // A larger one is asked for by connect, not by the application.
+        _newcomersWait |= input.MinimumWorldSize <= 1; // A larger one is asked for by connect, not by the application.
         _vote = new TopologyVote(input.Request, (ushort)input.MinimumWorldSize);
         if (_question is null)
         {
@@ -235,7 +235,7 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
-        _managesMembership = true;
+        _newcomersWait = true;
         _query = input.Request;
         Send(new PendingQuery(input.Request));
     }
