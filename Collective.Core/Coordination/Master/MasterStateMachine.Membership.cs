@@ -232,7 +232,16 @@ internal sealed partial class MasterStateMachine
 
         peer.Acknowledged = ready.Epoch;
         group.Acknowledgements++;
-        if (group.Acknowledgements == group.Ring.Count)
+        if (group.Acknowledgements < group.Ring.Count)
+        {
+            return;
+        }
+
+        if (group.RetryBecause is { } reason)
+        {
+            OpenEpoch(group, reason); // A link broke after one end had acknowledged it.
+        }
+        else
         {
             Stand(group);
         }

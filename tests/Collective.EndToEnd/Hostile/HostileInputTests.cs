@@ -115,15 +115,22 @@ internal sealed class HostileInputTests : EndToEndTest
     [Repeat(5)]
     public async Task AnUnreachableNewcomerIsTheOneThatGoes()
     {
-        var master = StartMaster();
+        var master = StartMaster(heartbeat: TimeSpan.FromSeconds(2));
         var peer = await ConnectAlone(master);
         using var closed = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         closed.Bind(new IPEndPoint(IPAddress.Loopback, 0)); // Bound, so that nobody else listens there; not listening.
         using var socket = await Connect(master);
         await Send(socket, Frame(new Hello(MessageCodec.Version, default, (ushort)((IPEndPoint)closed.LocalEndPoint!).Port)));
-        Assert.That((await Receive(socket)).Message, Is.TypeOf<Welcome>());
-        var world = await peer.UpdateTopologyAsync().WaitAsync(Deadline);
-        Assert.That(world.WorldSize, Is.EqualTo(1));
+        var (header, welcome) = await Receive(socket);
+        Assert.That(welcome, Is.TypeOf<Welcome>());
+        var update = peer.UpdateTopologyAsync();
+        using var beats = new PeriodicTimer(TimeSpan.FromMilliseconds(50)); // It lives: only data cannot reach it.
+        while (!update.IsCompleted && await beats.WaitForNextTickAsync())
+        {
+            await Send(socket, Frame(new Heartbeat(), header.Run));
+        }
+
+        Assert.That((await update.WaitAsync(Deadline)).WorldSize, Is.EqualTo(1));
         while ((await Receive(socket)).Message is var message)
         {
             if (message is Evicted evicted)
