@@ -14,10 +14,10 @@ internal enum LogFormat
 }
 
 /// <summary>Everything the daemon can be told, checked. Arguments win over the environment, that over the file, that over the defaults.</summary>
-internal sealed record DaemonConfiguration(string Listen, TimeSpan HeartbeatTimeout, LogEventLevel LogLevel, LogFormat LogFormat)
+internal sealed record DaemonConfiguration(string Listen, TimeSpan HeartbeatTimeout, TimeSpan CrossedCallsTimeout, LogEventLevel LogLevel, LogFormat LogFormat)
 {
     public static readonly DaemonConfiguration Default =
-        new("0.0.0.0:48148", TimeSpan.FromSeconds(5), LogEventLevel.Information, LogFormat.Text);
+        new("0.0.0.0:48148", TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(60), LogEventLevel.Information, LogFormat.Text);
 
     /// <summary>Combines what was given in all places; throws <see cref="UsageException"/> naming the first thing that is wrong.</summary>
     /// <param name="argument">Value of a flag on the command line, if given there.</param>
@@ -28,7 +28,8 @@ internal sealed record DaemonConfiguration(string Listen, TimeSpan HeartbeatTime
         var file = path is null ? null : ConfigurationFile.Read(path);
         return new DaemonConfiguration(
             ParseListen(Find(Setting.Listen)),
-            ParseHeartbeatTimeout(Find(Setting.HeartbeatTimeout)),
+            ParseTimeout(Find(Setting.HeartbeatTimeout), Default.HeartbeatTimeout, Limits.HeartbeatTimeoutMin, Limits.HeartbeatTimeoutMax),
+            ParseTimeout(Find(Setting.CrossedCallsTimeout), Default.CrossedCallsTimeout, Limits.CrossedCallsTimeoutMin, Limits.CrossedCallsTimeoutMax),
             ParseWord(Find(Setting.LogLevel), Default.LogLevel),
             ParseWord(Find(Setting.LogFormat), Default.LogFormat));
 
@@ -56,17 +57,17 @@ internal sealed record DaemonConfiguration(string Listen, TimeSpan HeartbeatTime
         return ListenAddress.IsValid(given.Text) ? given.Text : throw given.MustBe(ListenAddress.Expectation);
     }
 
-    private static TimeSpan ParseHeartbeatTimeout(GivenValue? given)
+    private static TimeSpan ParseTimeout(GivenValue? given, TimeSpan otherwise, TimeSpan min, TimeSpan max)
     {
         if (given is null)
         {
-            return Default.HeartbeatTimeout;
+            return otherwise;
         }
 
         var timeout = ParseTime(given.Text);
-        return timeout >= Limits.HeartbeatTimeoutMin && timeout <= Limits.HeartbeatTimeoutMax
+        return timeout >= min && timeout <= max
             ? timeout.Value
-            : throw given.MustBe("a number of seconds from 0.2 to 600, or a time such as 00:00:05");
+            : throw given.MustBe(string.Create(CultureInfo.InvariantCulture, $"a number of seconds from {min.TotalSeconds} to {max.TotalSeconds}, or a time such as 00:00:05"));
     }
 
     /// <summary>Seconds, or hours:minutes:seconds. A bare number must not reach <see cref="TimeSpan.TryParse(string, out TimeSpan)"/>: it means days there.</summary>

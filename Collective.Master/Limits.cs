@@ -15,6 +15,12 @@ internal static class Limits
     /// <summary>Longest heartbeat timeout.</summary>
     public static readonly TimeSpan HeartbeatTimeoutMax = TimeSpan.FromMinutes(10);
 
+    /// <summary>Shortest time after which peers that wait for each other in different calls are told so; the same as that of <see cref="MasterOptions"/>.</summary>
+    public static readonly TimeSpan CrossedCallsTimeoutMin = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Longest such time.</summary>
+    public static readonly TimeSpan CrossedCallsTimeoutMax = TimeSpan.FromHours(24);
+
     /// <summary>Closing a few sockets takes milliseconds; past this something is broken and the process ends all the same.</summary>
     public static readonly TimeSpan StopTimeoutMax = TimeSpan.FromSeconds(5);
 

@@ -20,6 +20,10 @@ internal static class MasterCommand
             How long a peer may be silent before it is evicted, from 0.2 to 600, or a time such as 00:00:05.
             [default: {DaemonConfiguration.Default.HeartbeatTimeout.TotalSeconds}]
             """),
+        MakeOption(Setting.CrossedCallsTimeout, "seconds", $"""
+            How long all peers of a group may wait for each other in different collectives before they are told, from 0.1 to 86400.
+            [default: {DaemonConfiguration.Default.CrossedCallsTimeout.TotalSeconds}]
+            """),
         MakeOption(Setting.LogLevel, "level", $"""
             What is logged: {DaemonConfiguration.Words<LogEventLevel>()}.
             [default: {DaemonConfiguration.Default.LogLevel.ToString().ToLowerInvariant()}]

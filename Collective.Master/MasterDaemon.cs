@@ -21,6 +21,7 @@ internal static partial class MasterDaemon
             {
                 Listen = configuration.Listen,
                 HeartbeatTimeout = configuration.HeartbeatTimeout,
+                CrossedCallsTimeout = configuration.CrossedCallsTimeout,
                 LoggerFactory = log.Factory,
             });
         }

@@ -10,13 +10,15 @@ internal sealed record Setting(string Flag, string Variable, string? Key)
 
     public static readonly Setting HeartbeatTimeout = new("--heartbeat-timeout", "COLLECTIVE_MASTER_HEARTBEAT_TIMEOUT", "heartbeatTimeout");
 
+    public static readonly Setting CrossedCallsTimeout = new("--crossed-calls-timeout", "COLLECTIVE_MASTER_CROSSED_CALLS_TIMEOUT", "crossedCallsTimeout");
+
     public static readonly Setting LogLevel = new("--log-level", "COLLECTIVE_MASTER_LOG_LEVEL", "logLevel");
 
     public static readonly Setting LogFormat = new("--log-format", "COLLECTIVE_MASTER_LOG_FORMAT", "logFormat");
 
     public static readonly Setting ConfigurationFile = new("--config", "COLLECTIVE_MASTER_CONFIG", null);
 
-    public static IReadOnlyList<Setting> All { get; } = [Listen, HeartbeatTimeout, LogLevel, LogFormat, ConfigurationFile];
+    public static IReadOnlyList<Setting> All { get; } = [Listen, HeartbeatTimeout, CrossedCallsTimeout, LogLevel, LogFormat, ConfigurationFile];
 
     /// <summary>The keys a configuration file may have.</summary>
     public static IReadOnlyList<string> Keys { get; } = [.. All.Select(setting => setting.Key).OfType<string>()];

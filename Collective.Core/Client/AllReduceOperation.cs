@@ -145,13 +145,19 @@ internal sealed class AllReduceOperation : IRingEvents
     {
         if (!outcome.Succeeded && _work.Bytes > Limits.RestoreInlineBytesMax)
         {
-            // Not on the thread pool: its threads may all be blocked in calls that wait for this.
-            new Thread(() => RestoreAndTell(outcome)) { IsBackground = true, Name = "collective-restore" }.Start();
+            try
+            {
+                // Not on the thread pool: its threads may all be blocked in calls that wait for this.
+                new Thread(() => RestoreAndTell(outcome)) { IsBackground = true, Name = "collective-restore" }.Start();
+                return;
+            }
+            catch (OutOfMemoryException)
+            {
+                // The system gives no more threads: then here.
+            }
         }
-        else
-        {
-            RestoreAndTell(outcome);
-        }
+
+        RestoreAndTell(outcome);
     }
 
     private void RestoreAndTell(Outcome outcome)

@@ -41,13 +41,19 @@ public sealed class CollectiveMaster : IAsyncDisposable
             throw new CollectiveException(ErrorCode.InvalidArgument, $"the heartbeat timeout is {options.HeartbeatTimeout}: choose 200 ms to 10 min");
         }
 
+        var crossedMs = options.CrossedCallsTimeout.TotalMilliseconds;
+        if (crossedMs is < 100 or > 24 * 3_600_000.0)
+        {
+            throw new CollectiveException(ErrorCode.InvalidArgument, $"the timeout for crossed calls is {options.CrossedCallsTimeout}: choose 100 ms to 24 h");
+        }
+
         if (options.SegmentBytes is < Limits.SegmentBytesMin or > Limits.SegmentBytesMax || options.SegmentBytes % 8 != 0)
         {
             throw new CollectiveException(ErrorCode.InvalidArgument, $"the segment size is {options.SegmentBytes} bytes: choose a multiple of 8 from {Limits.SegmentBytesMin} to {Limits.SegmentBytesMax}");
         }
 
         var endPoint = Resolve(HostPort.Parse(options.Listen, CommunicatorOptions.DefaultMasterPort, "the listen address"));
-        var configuration = new MasterConfiguration(new RunId(Guid.NewGuid()), Term: 1, (int)timeoutMs, options.SegmentBytes);
+        var configuration = new MasterConfiguration(new RunId(Guid.NewGuid()), Term: 1, (int)timeoutMs, options.SegmentBytes, (int)crossedMs);
         var logger = options.LoggerFactory?.CreateLogger("Collective.Master") ?? NullLogger.Instance;
         try
         {

@@ -35,7 +35,9 @@ public sealed class Communicator : IAsyncDisposable
         Require(options.MinimumWorldSize is >= 1 and <= Limits.PeersMax, $"the minimum world size is {options.MinimumWorldSize}: choose 1 to {Limits.PeersMax}");
         Require(options.ConnectTimeout.TotalMilliseconds is >= 100 and <= 600_000, $"the connect timeout is {options.ConnectTimeout}: choose 100 ms to 10 min");
         Require(options.ListenPort is null or (>= 0 and <= ushort.MaxValue), $"the listen port is {options.ListenPort}: choose 0 to 65535, or none");
+        Require(options.LinkStallTimeout.TotalMilliseconds is >= 100 and <= 600_000, $"the link stall timeout is {options.LinkStallTimeout}: choose 100 ms to 10 min");
         _options = options;
+        _ = TimeoutMs(null);
         _logger = options.LoggerFactory?.CreateLogger("Collective.Peer") ?? NullLogger.Instance;
     }
 
@@ -67,17 +69,19 @@ public sealed class Communicator : IAsyncDisposable
 
     /// <summary>
     /// Registers with the master and waits until this peer is admitted: at once when it is the first of the run, else when the admitted peers update
-    /// their topology, or when a peer that is alone in the group wants to reduce for the first time. Then waits for <see cref="CommunicatorOptions.MinimumWorldSize"/> peers.
-    /// May be called again after it failed or the connection ended.
+    /// their topology, or when a peer that is alone in the group wants to reduce for the first time; and never before its group would have
+    /// <see cref="CommunicatorOptions.MinimumWorldSize"/> peers. May be called again after it failed or the connection ended.
     /// </summary>
     /// <exception cref="CollectiveException">
     /// <see cref="ErrorCode.InvalidUsage"/>: already connected. <see cref="ErrorCode.MasterUnreachable"/>, <see cref="ErrorCode.MasterRefused"/>,
-    /// <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>: as named.
+    /// <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>: as named. <see cref="ErrorCode.TimedOut"/>: not admitted within <paramref name="timeout"/>
+    /// (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>); the communicator is as before the call.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled: the communicator is as before the call.</exception>
-    public async Task ConnectAsync(CancellationToken cancellationToken = default)
+    public async Task ConnectAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        var timeoutMs = TimeoutMs(timeout);
         Participation participation;
         lock (_gate)
         {
@@ -90,18 +94,14 @@ public sealed class Communicator : IAsyncDisposable
             _participation = participation = new Participation(_options, _master, _logger);
         }
 
-        participation.Start();
+        participation.Start(timeoutMs);
         try
         {
             await participation.Admitted.WaitAsync(cancellationToken).ConfigureAwait(false);
-            while (participation.World!.WorldSize < _options.MinimumWorldSize)
-            {
-                await participation.UpdateTopology(_options.MinimumWorldSize).WaitAsync(cancellationToken).ConfigureAwait(false);
-            }
         }
         catch
         {
-            // Cancelled, or it cannot get the peers it asked for: not half connected, so that it can be called again.
+            // Cancelled, or over: not half connected, so that it can be called again.
             participation.Leave();
             await participation.Ended.ConfigureAwait(false);
             throw;
@@ -110,86 +110,95 @@ public sealed class Communicator : IAsyncDisposable
 
     /// <summary>
     /// Votes to update the topology and waits for the vote of all admitted peers of the run; the pending peers are then admitted.
-    /// One round trip when nothing changed. Cancelling stops the wait, not the vote.
+    /// One round trip when nothing changed. Cancelling, or the end of <paramref name="timeout"/> (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>),
+    /// withdraws the vote; but once all have voted the update is done, and the call ends with it.
     /// </summary>
     /// <returns>The membership that now stands.</returns>
     /// <exception cref="CollectiveException">
     /// <see cref="ErrorCode.PendingOperations"/>: await the collectives in flight first. <see cref="ErrorCode.InvalidUsage"/>: this peer waits in it already.
-    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in an all-reduce. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
+    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in an all-reduce or in <see cref="ArePeersPendingAsync"/>. <see cref="ErrorCode.TimedOut"/>: not all have voted; the message names who.
+    /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
     /// </exception>
-    public async Task<World> UpdateTopologyAsync(CancellationToken cancellationToken = default)
+    /// <exception cref="OperationCanceledException">Cancelled: this peer has not voted.</exception>
+    public async Task<World> UpdateTopologyAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         var participation = Current();
-        await participation.UpdateTopology(minimumWorldSize: 1).WaitAsync(cancellationToken).ConfigureAwait(false);
+        await participation.UpdateTopology(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
         return participation.World!;
     }
 
     /// <summary>
     /// Asks, together with all admitted peers of the run, whether a peer waits to be admitted; all get the same answer.
-    /// Allowed while collectives are in flight. Cancelling stops the wait, not the question.
+    /// Allowed while collectives are in flight. Cancelling, or the end of <paramref name="timeout"/> (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>), withdraws the question.
     /// </summary>
-    /// <exception cref="CollectiveException"><see cref="ErrorCode.InvalidUsage"/>: this peer waits in it already. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.</exception>
-    public Task<bool> ArePeersPendingAsync(CancellationToken cancellationToken = default) => Current().QueryPending().WaitAsync(cancellationToken);
+    /// <exception cref="CollectiveException"><see cref="ErrorCode.InvalidUsage"/>: this peer waits in it, or in <see cref="UpdateTopologyAsync"/>, already.
+    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update topology. <see cref="ErrorCode.TimedOut"/>: not all have asked; the message names who. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.</exception>
+    public Task<bool> ArePeersPendingAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+        => Current().QueryPending(TimeoutMs(timeout), cancellationToken);
 
     /// <summary>Reduces <paramref name="buffer"/> in place over all peers of the group, and blocks until it is done.</summary>
-    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, CancellationToken)"/>
-    public unsafe AllReduceResult AllReduce<T>(Span<T> buffer, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0)
+    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, TimeSpan?, CancellationToken)"/>
+    public unsafe AllReduceResult AllReduce<T>(Span<T> buffer, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
         where T : unmanaged
     {
         fixed (T* pointer = buffer)
         {
-            return LaunchPinned((nint)pointer, (nint)pointer, buffer.Length, Buffers.DataTypeOf<T>(), operation, tag).GetAwaiter().GetResult();
+            return LaunchPinned((nint)pointer, (nint)pointer, buffer.Length, Buffers.DataTypeOf<T>(), operation, tag, timeout, cancellationToken).GetAwaiter().GetResult();
         }
     }
 
     /// <summary>Reduces <paramref name="source"/> over all peers of the group into <paramref name="destination"/>, which must be as long, and blocks until it is done.</summary>
-    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, CancellationToken)"/>
-    public unsafe AllReduceResult AllReduce<T>(ReadOnlySpan<T> source, Span<T> destination, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0)
+    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, TimeSpan?, CancellationToken)"/>
+    public unsafe AllReduceResult AllReduce<T>(ReadOnlySpan<T> source, Span<T> destination, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
         where T : unmanaged
     {
         RequireEqualLengths(source.Length, destination.Length);
         fixed (T* from = source, to = destination)
         {
-            return LaunchPinned((nint)from, (nint)to, source.Length, Buffers.DataTypeOf<T>(), operation, tag).GetAwaiter().GetResult();
+            return LaunchPinned((nint)from, (nint)to, source.Length, Buffers.DataTypeOf<T>(), operation, tag, timeout, cancellationToken).GetAwaiter().GetResult();
         }
     }
 
     /// <summary>Reduces <paramref name="buffer"/> in place over all peers of the group.</summary>
-    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, CancellationToken)"/>
-    public Task<AllReduceResult> AllReduceAsync<T>(Memory<T> buffer, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0, CancellationToken cancellationToken = default)
+    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, TimeSpan?, CancellationToken)"/>
+    public Task<AllReduceResult> AllReduceAsync<T>(Memory<T> buffer, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
         where T : unmanaged
-        => AllReduceAsync(AllReduceRequest.InPlace(buffer, tag, operation), cancellationToken);
+        => AllReduceAsync(AllReduceRequest.InPlace(buffer, tag, operation), timeout, cancellationToken);
 
     /// <summary>Reduces <paramref name="source"/> over all peers of the group into <paramref name="destination"/>, which must be as long.</summary>
-    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, CancellationToken)"/>
-    public Task<AllReduceResult> AllReduceAsync<T>(ReadOnlyMemory<T> source, Memory<T> destination, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0, CancellationToken cancellationToken = default)
+    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, TimeSpan?, CancellationToken)"/>
+    public Task<AllReduceResult> AllReduceAsync<T>(ReadOnlyMemory<T> source, Memory<T> destination, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
         where T : unmanaged
-        => AllReduceAsync(AllReduceRequest.OutOfPlace(source, destination, tag, operation), cancellationToken);
+        => AllReduceAsync(AllReduceRequest.OutOfPlace(source, destination, tag, operation), timeout, cancellationToken);
 
     /// <summary>
     /// All-reduce: when it succeeds, every peer of the group holds the same bits, and the result is the reduction over exactly the
     /// <see cref="AllReduceResult.Contributors"/>. When it fails, it failed for every peer, and the buffers are what they were.
     /// </summary>
-    /// <remarks>The buffers belong to the library until the task ends. Cancelling aborts the operation for all peers; but if this peer has finished its part the verdict decides, and if it has not entered yet (a ring is being made) the others go on waiting for it.</remarks>
+    /// <remarks>
+    /// The buffers belong to the library until the task ends. Cancelling, or the end of <paramref name="timeout"/> (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>),
+    /// aborts the operation for all peers, unless all had finished; the task ends when the group's ring stands again. If this peer has not entered yet (a ring is being made) the others go on waiting for it.
+    /// </remarks>
     /// <exception cref="CollectiveException">
     /// <see cref="ErrorCode.OperationAborted"/>: a peer or link was lost; call again. <see cref="ErrorCode.TooFewPeers"/>: this peer is alone in its group.
     /// <see cref="ErrorCode.Mismatch"/>: the peers' arguments differ. <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update topology.
+    /// <see cref="ErrorCode.TimedOut"/>: its time was over; the message names who had not entered or not finished.
     /// <see cref="ErrorCode.InvalidArgument"/>: also a tag in use. <see cref="ErrorCode.LimitExceeded"/>: too many in flight.
     /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled, and aborted for all peers.</exception>
-    public Task<AllReduceResult> AllReduceAsync(AllReduceRequest request, CancellationToken cancellationToken = default)
+    public Task<AllReduceResult> AllReduceAsync(AllReduceRequest request, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        RequireEqualLengths(request.Source.Length, request.Destination.Length);
+        RequireEqualLengths(request.Source.Length, request.Destination.Length, "bytes");
+        var timeoutMs = TimeoutMs(timeout);
         var participation = Current();
         var elementBytes = CollectiveDescriptor.ElementBytesOf(request.DataType);
         Require(elementBytes > 0, $"{(int)request.DataType} is no data type");
         Require(request.Source.Length % elementBytes == 0, $"{request.Source.Length} bytes are no whole number of {request.DataType} elements");
         var operation = NewOperation(participation, request.Source.Length / elementBytes, request.DataType, request.Operation, request.Tag);
         operation.Pin(request.Source, request.Destination);
-        participation.Launch(operation);
-        return cancellationToken.CanBeCanceled ? WithCancellation(participation, operation, cancellationToken) : operation.Completion;
+        return Launch(participation, operation, timeoutMs, cancellationToken);
     }
 
     /// <summary>
@@ -197,14 +206,16 @@ public sealed class Communicator : IAsyncDisposable
     /// because peers were lost until every one has committed. All peers of the group pass the same list of tags.
     /// </summary>
     /// <remarks>Operations of one call may have committed with different memberships.</remarks>
-    /// <exception cref="CollectiveException">As <see cref="AllReduceAsync(AllReduceRequest, CancellationToken)"/>, but <see cref="ErrorCode.OperationAborted"/> only after 1,000 aborted attempts.</exception>
-    public async Task<AllReduceMultipleResult> AllReduceMultipleWithRetryAsync(IReadOnlyList<AllReduceRequest> requests, int maxInFlight = 8, CancellationToken cancellationToken = default)
+    /// <exception cref="CollectiveException">As <see cref="AllReduceAsync(AllReduceRequest, TimeSpan?, CancellationToken)"/>, with <paramref name="timeout"/> for the whole call, but <see cref="ErrorCode.OperationAborted"/> only after 1,000 aborted attempts.</exception>
+    public async Task<AllReduceMultipleResult> AllReduceMultipleWithRetryAsync(IReadOnlyList<AllReduceRequest> requests, int maxInFlight = 8, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(requests);
         Require(requests.Count > 0, "the list of requests is empty");
+        Require(requests.All(r => r is not null), "a request in the list is null");
+        _ = TimeoutMs(timeout);
         Require(maxInFlight is >= 1 and <= Limits.OperationsInFlightMax, $"{maxInFlight} in flight: choose 1 to {Limits.OperationsInFlightMax}");
         Require(requests.Select(r => r.Tag).Distinct().Count() == requests.Count, "two requests have the same tag");
-        return await new RetryingBatch(this, requests, maxInFlight).RunAsync(cancellationToken).ConfigureAwait(false);
+        return await new RetryingBatch(this, requests, maxInFlight, timeout ?? _options.CallTimeout).RunAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Leaves the run cleanly: the others go on without this peer. Calls that are pending end with <see cref="ErrorCode.NotConnected"/>.</summary>
@@ -237,13 +248,27 @@ public sealed class Communicator : IAsyncDisposable
         }
     }
 
-    private Task<AllReduceResult> LaunchPinned(nint source, nint destination, long count, DataType type, ReduceOperation operation, ulong tag)
+    private Task<AllReduceResult> LaunchPinned(nint source, nint destination, long count, DataType type, ReduceOperation operation, ulong tag, TimeSpan? timeout, CancellationToken cancellationToken)
     {
+        var timeoutMs = TimeoutMs(timeout);
         var participation = Current();
         var launched = NewOperation(participation, count, type, operation, tag);
         launched.UseMemory(source, destination);
-        participation.Launch(launched);
-        return launched.Completion;
+        return Launch(participation, launched, timeoutMs, cancellationToken);
+    }
+
+    private static Task<AllReduceResult> Launch(Participation participation, AllReduceOperation operation, long timeoutMs, CancellationToken cancellationToken)
+    {
+        participation.Launch(operation, timeoutMs);
+        return cancellationToken.CanBeCanceled ? WithCancellation(participation, operation, cancellationToken) : operation.Completion;
+    }
+
+    /// <summary>The time of a call in milliseconds, as the state machine counts it: the option's where the call gives none.</summary>
+    private long TimeoutMs(TimeSpan? ofCall)
+    {
+        var timeout = ofCall ?? _options.CallTimeout;
+        Require(timeout == Timeout.InfiniteTimeSpan || timeout.TotalMilliseconds is >= 1 and <= Limits.CallTimeoutMsMax, $"the timeout is {timeout}: choose 1 ms to 24 days, or Timeout.InfiniteTimeSpan for none");
+        return timeout == Timeout.InfiniteTimeSpan ? PeerInput.NoTimeout : (long)timeout.TotalMilliseconds;
     }
 
     private static AllReduceOperation NewOperation(Participation participation, long count, DataType type, ReduceOperation operation, ulong tag)
@@ -267,8 +292,8 @@ public sealed class Communicator : IAsyncDisposable
             : throw new CollectiveException(ErrorCode.NotConnected, "the communicator is not connected: call ConnectAsync and await it first");
     }
 
-    private static void RequireEqualLengths(int source, int destination)
-        => Require(source == destination, $"the source has {source} elements (or bytes), the destination {destination}: they must be equal");
+    private static void RequireEqualLengths(int source, int destination, string unit = "elements")
+        => Require(source == destination, $"the source has {source} {unit}, the destination {destination}: they must be equal");
 
     private static void Require(bool condition, string message)
     {

@@ -27,13 +27,21 @@ public sealed class CommunicatorOptions
     /// <remarks>Defaults to 4. Range 1 to 64.</remarks>
     public int StripeCount { get; init; } = 4;
 
-    /// <summary>Connect returns when the group has at least this many peers, admitting newcomers while it waits.</summary>
-    /// <remarks>Defaults to 1: return as soon as this peer is admitted. Range 1 to 1,024.</remarks>
+    /// <summary>This peer is admitted only together with so many that its group has at least this many peers.</summary>
+    /// <remarks>Defaults to 1: any number will do. Range 1 to 1,024.</remarks>
     public int MinimumWorldSize { get; init; } = 1;
 
-    /// <summary>Longest time to reach the master's port, and later each neighbour's.</summary>
+    /// <summary>Longest time to reach the master's port, and later each neighbour's (of that at most 3 s for its host to accept a connection).</summary>
     /// <remarks>Defaults to 10 s. Range 100 ms to 10 min. Waiting to be admitted is not limited by it.</remarks>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>A connection to the next peer on which bytes wait, and of which that peer takes none for so long, is broken and made again. One that is slow but moves keeps it.</summary>
+    /// <remarks>Defaults to 10 s: longer than the master's heartbeat timeout, so that a dead or frozen neighbour is found by that. Range 100 ms to 10 min. Counted on Linux; elsewhere the system's own timeout counts.</remarks>
+    public TimeSpan LinkStallTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Longest time of a call that is given no timeout of its own; after it the call ends with <see cref="ErrorCode.TimedOut"/>, naming who was waited for.</summary>
+    /// <remarks>Defaults to 30 min: other peers may compute for long between two calls. Range 1 ms to 24 days, or <see cref="Timeout.InfiniteTimeSpan"/> for none.</remarks>
+    public TimeSpan CallTimeout { get; init; } = TimeSpan.FromMinutes(30);
 
     /// <summary>Port on which this peer accepts data from its neighbour.</summary>
     /// <remarks>Defaults to <see langword="null"/>: the first free port from 48150 on. 0 lets the system choose one.</remarks>

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Net;
+using Collective.Protocol;
 
 namespace Collective;
 
@@ -13,9 +14,9 @@ internal readonly record struct HostPort(string Host, int Port)
     {
         var (host, port) = Split(text ?? "");
         var portNumber = defaultPort;
-        if (host.Length == 0 || host.AsSpan().ContainsAny(NotInHosts) || (port is not null && !int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out portNumber)) || portNumber is < 0 or > ushort.MaxValue)
+        if (host.Length is 0 or > Limits.HostCharactersMax || host.Contains("..", StringComparison.Ordinal) || host.AsSpan().ContainsAny(NotInHosts) || (port is not null && !int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out portNumber)) || portNumber is < 0 or > ushort.MaxValue)
         {
-            throw new CollectiveException(ErrorCode.InvalidArgument, $"{what} '{text}' is no address: write host:port, 192.0.2.1:48148 or [2001:db8::1]:48148");
+            throw new CollectiveException(ErrorCode.InvalidArgument, $"{what} '{(text?.Length > Limits.HostCharactersMax ? $"{text[..40]}..." : text ?? "(null)")}' is no address: write host:port, 192.0.2.1:48148 or [2001:db8::1]:48148");
         }
 
         return new HostPort(host, portNumber);

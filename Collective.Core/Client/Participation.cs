@@ -28,7 +28,7 @@ internal sealed class Participation : IPeerHandler
     public Participation(CommunicatorOptions options, HostPort master, ILogger logger)
     {
         _probe = options.Probe;
-        var hostOptions = new PeerHostOptions(master.Host, master.Port, new PeerGroup(options.Group), options.ConnectTimeout, options.Probe);
+        var hostOptions = new PeerHostOptions(master.Host, master.Port, new PeerGroup(options.Group), options.MinimumWorldSize, options.ConnectTimeout, options.LinkStallTimeout, options.Probe);
         _host = new PeerHost(hostOptions, new DataListener(options.ListenPort, CommunicatorOptions.DefaultListenPort, options.StripeCount), this, logger);
     }
 
@@ -45,21 +45,21 @@ internal sealed class Participation : IPeerHandler
     /// <summary>Why this stay ended, once it has.</summary>
     public CollectiveException? Failure => _failure;
 
-    public void Start() => _host.Start();
+    public void Start(long timeoutMs) => _host.Start(timeoutMs);
 
     public void Leave() => _host.Post(new PeerInput.Leave());
 
-    public Task UpdateTopology(int minimumWorldSize) => Ask(number => new PeerInput.UpdateTopology(number, minimumWorldSize));
+    public Task UpdateTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.UpdateTopology(number, timeoutMs), cancellationToken);
 
-    public Task<bool> QueryPending() => Ask(number => new PeerInput.QueryPending(number));
+    public Task<bool> QueryPending(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken);
 
     public AllReduceOperation NewOperation(Tag tag, CollectiveDescriptor descriptor)
         => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _workBuffers, _rings, _host.Post);
 
-    public void Launch(AllReduceOperation operation)
+    public void Launch(AllReduceOperation operation, long timeoutMs)
     {
         _operations[operation.Id] = operation;
-        _host.Post(new PeerInput.Launch(operation.Id, operation.Tag, operation.Descriptor));
+        _host.Post(new PeerInput.Launch(operation.Id, operation.Tag, operation.Descriptor, timeoutMs));
         if (_failure is not null)
         {
             FinishOperation(operation.Id, _cause); // It came after the last output.
@@ -161,7 +161,7 @@ internal sealed class Participation : IPeerHandler
         _ended.TrySetResult();
     }
 
-    private Task<bool> Ask(Func<RequestNumber, PeerInput> input)
+    private async Task<bool> Ask(Func<RequestNumber, PeerInput> input, CancellationToken cancellationToken)
     {
         var number = new RequestNumber((ulong)Interlocked.Increment(ref _lastRequest));
         var completion = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -172,6 +172,14 @@ internal sealed class Participation : IPeerHandler
             FinishRequest(number, _cause, pending: false);
         }
 
-        return completion.Task;
+        await using var registration = cancellationToken.Register(() => _host.Post(new PeerInput.Withdraw(number))).ConfigureAwait(false);
+        try
+        {
+            return await completion.Task.ConfigureAwait(false);
+        }
+        catch (CollectiveException e) when (e.Code == ErrorCode.TimedOut && cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException($"The call was cancelled. ({e.Message})", e, cancellationToken);
+        }
     }
 }

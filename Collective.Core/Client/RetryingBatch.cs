@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Collective.Protocol;
 
 namespace Collective;
@@ -6,8 +7,9 @@ namespace Collective;
 /// "Multiple with retry". Every peer launches what is not committed in the order of the list, so that all have the same operations in flight;
 /// verdicts are the same for all, so what is left to do after an abort is too.
 /// </summary>
-internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<AllReduceRequest> requests, int maxInFlight)
+internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<AllReduceRequest> requests, int maxInFlight, TimeSpan timeout)
 {
+    private readonly long _start = Stopwatch.GetTimestamp();
     private World? _world;
     private long _bytesSent;
     private long _bytesReceived;
@@ -68,7 +70,14 @@ internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<All
 
     /// <summary>A call that is refused at once ends like one that fails later: after what is in flight.</summary>
     private async Task<AllReduceResult> Launch(AllReduceRequest request, CancellationToken cancellationToken)
-        => await communicator.AllReduceAsync(request, cancellationToken).ConfigureAwait(false);
+        => await communicator.AllReduceAsync(request, TimeLeft(), cancellationToken).ConfigureAwait(false);
+
+    /// <summary>Of the whole call's time; an attempt that begins when it is over ends at once, and says so.</summary>
+    private TimeSpan TimeLeft()
+    {
+        var left = timeout - Stopwatch.GetElapsedTime(_start);
+        return timeout == Timeout.InfiniteTimeSpan ? timeout : left.TotalMilliseconds < 1 ? TimeSpan.FromMilliseconds(1) : left;
+    }
 
     /// <summary>What ends the whole batch, once nothing of it is in flight; null when the operation committed or was aborted.</summary>
     private async Task<Exception?> Await(AllReduceRequest request, Task<AllReduceResult> task, List<AllReduceRequest> notCommitted)

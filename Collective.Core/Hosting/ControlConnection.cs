@@ -29,6 +29,23 @@ internal sealed class ControlConnection(
         }
     }
 
+    /// <summary>After a failed write: what has arrived can still be read, and then the reading side finds the end.</summary>
+    public void EndSending()
+    {
+        try
+        {
+            if (_socket is { } socket)
+            {
+                socket.Shutdown(SocketShutdown.Send);
+                socket.ReceiveTimeout = Limits.LeaveMsMax;
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // Broken altogether: the reading side knows.
+        }
+    }
+
     public void Dispose()
     {
         lock (_gate)

@@ -73,9 +73,10 @@ internal sealed class MasterHost : IDisposable
         var next = 0L;
         while (!_stopping.IsCancellationRequested)
         {
+            Socket? socket = null;
             try
             {
-                var socket = await _listener.AcceptAsync(_stopping.Token).ConfigureAwait(false);
+                socket = await _listener.AcceptAsync(_stopping.Token).ConfigureAwait(false);
                 var id = new ConnectionId(++next);
                 var remote = EndPoints.ToPeerAddress((IPEndPoint)socket.RemoteEndPoint!);
                 var connection = new MasterConnection(id, socket, this);
@@ -90,6 +91,7 @@ internal sealed class MasterHost : IDisposable
             catch (SocketException e)
             {
                 // The connection was gone before it was accepted, or descriptors are short.
+                socket?.Dispose();
                 _logger.LogWarning("Could not accept a connection: {Reason}", e.Message);
                 using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(Limits.AcceptPauseMs));
                 await pause.WaitForNextTickAsync(CancellationToken.None).ConfigureAwait(false);

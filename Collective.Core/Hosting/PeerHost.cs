@@ -63,9 +63,9 @@ internal sealed class PeerHost : ITransportEvents
     /// <summary>The transport, once the master is reached.</summary>
     public ITransport? Transport => _transport;
 
-    public void Start()
+    public void Start(long timeoutMs)
     {
-        Post(new PeerInput.Connect(_options.Group));
+        Post(new PeerInput.Connect(_options.Group, _options.MinimumWorldSize, timeoutMs));
         _loop = new Thread(Loop) { IsBackground = true, Name = "collective-peer" };
         _loop.Start();
         _connection.Start();
@@ -103,7 +103,7 @@ internal sealed class PeerHost : ITransportEvents
     {
         try
         {
-            _transport = _listener.Listen(local, _options.ConnectTimeout, this);
+            _transport = _listener.Listen(local, _options.ConnectTimeout, _options.StallTimeout, this);
             Post(new PeerInput.Connected(_transport.Port));
             return null;
         }
@@ -218,9 +218,9 @@ internal sealed class PeerHost : ITransportEvents
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            // The reading side reports the loss; what was said here is lost with the connection.
+            // The reading side reports the loss, after it has read why, if the master said so: what was said here is lost with the connection.
             _logger.LogDebug("Could not send {Message}: {Reason}", message.Kind, e.Message);
-            _connection.Dispose();
+            _connection.EndSending();
         }
 
         _options.Probe?.Invoke($"after-send:{message.Kind}");

@@ -33,4 +33,6 @@ public enum ErrorCode
     AddressInUse = 14,
     /// <summary>A defect of Collective: please report it with the message. The communicator is dead, the process is not.</summary>
     InternalError = 15,
+    /// <summary>The call's time was over; the message says what it waited for. The group is consistent and inputs are what they were: call again, or give up.</summary>
+    TimedOut = 16,
 }

@@ -75,11 +75,26 @@ internal static class Limits
     /// <summary>Epochs in which a pair of peers could not connect, after which the ring order avoids it.</summary>
     public const int LinkFailuresAvoided = 2;
 
+    /// <summary>Epochs in which a pair could not connect, or its link broke before anything was committed, before one of the two may be evicted.</summary>
+    public const int LinkFailuresProven = 4;
+
+    /// <summary>Heartbeat timeouts without a failure after which a pair's earlier ones are forgotten.</summary>
+    public const int LinkTroubleTimeouts = 12;
+
+    /// <summary>Reports of failed links kept for one recovery of one group.</summary>
+    public const int LinkReportsMax = 64;
+
     /// <summary>Nodes visited by the search for a ring order around broken pairs.</summary>
     public const int RingSearchStepsMax = 100_000;
 
     /// <summary>Time for the first message of a connection, in milliseconds.</summary>
     public const int HandshakeMsMax = 5_000;
+
+    /// <summary>Time for a neighbour's host to accept a connection, in milliseconds: two lost packets. Longer would only delay the ring order that does without the pair.</summary>
+    public const int LinkConnectMsMax = 3_000;
+
+    /// <summary>Characters of a host name (RFC 1035).</summary>
+    public const int HostCharactersMax = 253;
 
     /// <summary>Pause of a listener that is out of file descriptors, in milliseconds.</summary>
     public const int AcceptPauseMs = 100;
@@ -89,6 +104,15 @@ internal static class Limits
 
     /// <summary>Aborted attempts of one "multiple with retry" call after which it fails.</summary>
     public const int RetriesMax = 1_000;
+
+    /// <summary>Time after which members that all wait for each other in different collectives are told so, in milliseconds, unless the operator chose another.</summary>
+    public const int CrossedCallsTimeoutMsDefault = 60_000;
+
+    /// <summary>Longest timeout of a call, in milliseconds: 24 days. One may also choose none.</summary>
+    public const long CallTimeoutMsMax = int.MaxValue;
+
+    /// <summary>Peers named in one reason; of more, the number is given.</summary>
+    public const int PeersNamedMax = 6;
 
     /// <summary>Shortest heartbeat timeout, in milliseconds.</summary>
     public const int HeartbeatTimeoutMsMin = 200;

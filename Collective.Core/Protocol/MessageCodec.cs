@@ -53,9 +53,10 @@ internal static class MessageCodec
             MessageKind.Hello => ReadHello(ref reader),
             MessageKind.EpochReady => new EpochReady(reader.Epoch()),
             MessageKind.LinkFailed => new LinkFailed(reader.Epoch(), reader.Peer(), reader.Bool(), reader.Text()),
-            MessageKind.TopologyVote => new TopologyVote(new RequestNumber(reader.UInt64()), reader.UInt16()),
+            MessageKind.TopologyVote => new TopologyVote(new RequestNumber(reader.UInt64())),
             MessageKind.AdmitWhenAlone => new AdmitWhenAlone(new RequestNumber(reader.UInt64())),
             MessageKind.PendingQuery => new PendingQuery(new RequestNumber(reader.UInt64())),
+            MessageKind.Withdraw => new Withdraw(new RequestNumber(reader.UInt64())),
             MessageKind.CollectiveStart => new CollectiveStart(ReadAttempt(ref reader), ReadDescriptor(ref reader)),
             MessageKind.CollectiveDone => new CollectiveDone(ReadAttempt(ref reader), reader.Bool(), reader.Text()),
             MessageKind.Leave => new Leave(),
@@ -63,9 +64,9 @@ internal static class MessageCodec
             MessageKind.Welcome => new Welcome(reader.Peer(), reader.UInt32(), reader.UInt32()),
             MessageKind.Refused => new Refused(ReadErrorCode(ref reader), reader.Text()),
             MessageKind.EpochOpened => ReadEpochOpened(ref reader),
-            MessageKind.EpochStands => new EpochStands(reader.Epoch(), ReadSizes(ref reader)),
+            MessageKind.EpochStands => new EpochStands(reader.Epoch(), ReadSizes(ref reader), reader.Text()),
             MessageKind.TopologyUpdated => new TopologyUpdated(new RequestNumber(reader.UInt64()), ReadErrorCode(ref reader), reader.Text(), ReadSizes(ref reader)),
-            MessageKind.PendingReply => new PendingReply(new RequestNumber(reader.UInt64()), reader.Bool()),
+            MessageKind.PendingReply => new PendingReply(new RequestNumber(reader.UInt64()), reader.Bool(), ReadErrorCode(ref reader), reader.Text()),
             MessageKind.CollectiveGo => new CollectiveGo(ReadAttempt(ref reader)),
             MessageKind.Verdict => new Verdict(ReadAttempt(ref reader)),
             MessageKind.Evicted => new Evicted(reader.Text()),
@@ -83,6 +84,7 @@ internal static class MessageCodec
                 writer.UInt16(m.Version);
                 writer.UInt32(m.Group.Value);
                 writer.UInt16(m.DataPort);
+                writer.UInt16(m.MinimumWorldSize);
                 break;
             case EpochReady m: writer.UInt64(m.Epoch.Value); break;
             case LinkFailed m:
@@ -91,12 +93,10 @@ internal static class MessageCodec
                 writer.Bool(m.Outgoing);
                 writer.Text(m.Detail);
                 break;
-            case TopologyVote m:
-                writer.UInt64(m.Request.Value);
-                writer.UInt16(m.MinimumWorldSize);
-                break;
+            case TopologyVote m: writer.UInt64(m.Request.Value); break;
             case AdmitWhenAlone m: writer.UInt64(m.Request.Value); break;
             case PendingQuery m: writer.UInt64(m.Request.Value); break;
+            case Withdraw m: writer.UInt64(m.Request.Value); break;
             case CollectiveStart m:
                 WriteAttempt(ref writer, m.Attempt);
                 WriteDescriptor(ref writer, m.Descriptor);
@@ -128,6 +128,7 @@ internal static class MessageCodec
             case EpochStands m:
                 writer.UInt64(m.Epoch.Value);
                 WriteSizes(ref writer, m.Sizes);
+                writer.Text(m.Reason);
                 break;
             case TopologyUpdated m:
                 writer.UInt64(m.Request.Value);
@@ -138,6 +139,8 @@ internal static class MessageCodec
             case PendingReply m:
                 writer.UInt64(m.Request.Value);
                 writer.Bool(m.Pending);
+                writer.UInt16((ushort)m.Error);
+                writer.Text(m.Reason);
                 break;
             case CollectiveGo m: WriteAttempt(ref writer, m.Attempt); break;
             case Verdict m: WriteAttempt(ref writer, m.Attempt); break;
@@ -158,10 +161,10 @@ internal static class MessageCodec
         if (version != Version && !reader.Failed)
         {
             reader = default;
-            return new Hello(version, default, 0);
+            return new Hello(version, default, 0, 1);
         }
 
-        return new Hello(version, new PeerGroup(reader.UInt32()), reader.UInt16());
+        return new Hello(version, new PeerGroup(reader.UInt32()), reader.UInt16(), reader.UInt16());
     }
 
     private static AttemptKey ReadAttempt(ref WireReader reader) => new(reader.Epoch(), new Tag(reader.UInt64()), reader.UInt32());

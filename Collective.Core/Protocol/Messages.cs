@@ -13,6 +13,7 @@ internal enum MessageKind : byte
     CollectiveDone = 8,
     Leave = 9,
     Heartbeat = 10,
+    Withdraw = 11,
 
     Welcome = 64,
     Refused = 65,
@@ -30,8 +31,8 @@ internal abstract record Message(MessageKind Kind);
 
 // From a peer to the master.
 
-/// <summary>First message of a control connection.</summary>
-internal sealed record Hello(ushort Version, PeerGroup Group, ushort DataPort) : Message(MessageKind.Hello);
+/// <summary>First message of a control connection. The peer stays pending until its group would have the minimum size.</summary>
+internal sealed record Hello(ushort Version, PeerGroup Group, ushort DataPort, ushort MinimumWorldSize) : Message(MessageKind.Hello);
 
 /// <summary>This peer's links of the epoch stand.</summary>
 internal sealed record EpochReady(Epoch Epoch) : Message(MessageKind.EpochReady);
@@ -39,8 +40,8 @@ internal sealed record EpochReady(Epoch Epoch) : Message(MessageKind.EpochReady)
 /// <summary>A link of the epoch could not be made or broke: to the next peer when <see cref="Outgoing"/>, else from the previous one.</summary>
 internal sealed record LinkFailed(Epoch Epoch, PeerId Neighbour, bool Outgoing, string Detail) : Message(MessageKind.LinkFailed);
 
-/// <summary>Vote for a topology update: admit who is pending. Answered when all admitted peers have voted and the group has the wanted size.</summary>
-internal sealed record TopologyVote(RequestNumber Request, ushort MinimumWorldSize) : Message(MessageKind.TopologyVote);
+/// <summary>Vote for a topology update: admit who is pending. Answered when all admitted peers have voted.</summary>
+internal sealed record TopologyVote(RequestNumber Request) : Message(MessageKind.TopologyVote);
 
 /// <summary>A peer that is alone in its group wants to reduce: admit the group's pending peers now, or say that there are none.</summary>
 internal sealed record AdmitWhenAlone(RequestNumber Request) : Message(MessageKind.AdmitWhenAlone);
@@ -48,10 +49,13 @@ internal sealed record AdmitWhenAlone(RequestNumber Request) : Message(MessageKi
 /// <summary>Joint query of all admitted peers: is anybody pending?</summary>
 internal sealed record PendingQuery(RequestNumber Request) : Message(MessageKind.PendingQuery);
 
+/// <summary>Takes back an open topology vote or pending query, whose time is over or whose caller cancelled. Answered like the request; ignored when that has been decided.</summary>
+internal sealed record Withdraw(RequestNumber Request) : Message(MessageKind.Withdraw);
+
 /// <summary>This peer has entered an attempt.</summary>
 internal sealed record CollectiveStart(AttemptKey Attempt, CollectiveDescriptor Descriptor) : Message(MessageKind.CollectiveStart);
 
-/// <summary>This peer's promise that it has the whole result (ok), or its report that it will not.</summary>
+/// <summary>This peer's promise that it has the whole result (ok), or its report that it will not. After a promise: its wish that the attempt be aborted, void once there is a verdict.</summary>
 internal sealed record CollectiveDone(AttemptKey Attempt, bool Ok, string Detail) : Message(MessageKind.CollectiveDone);
 
 /// <summary>This peer leaves the run.</summary>
@@ -79,14 +83,14 @@ internal sealed record EpochOpened(
     IReadOnlyList<Exclusion> Excluded,
     IReadOnlyList<Decision> Decisions) : Message(MessageKind.EpochOpened);
 
-/// <summary>All members are ready: collectives may start in this epoch.</summary>
-internal sealed record EpochStands(Epoch Epoch, WorldSizes Sizes) : Message(MessageKind.EpochStands);
+/// <summary>All members are ready: collectives may start in this epoch. <see cref="Reason"/> is what the master has established by now about what ended the epochs before it.</summary>
+internal sealed record EpochStands(Epoch Epoch, WorldSizes Sizes, string Reason) : Message(MessageKind.EpochStands);
 
 /// <summary>Answer to <see cref="TopologyVote"/> and <see cref="AdmitWhenAlone"/>. <see cref="Error"/> 0 is success.</summary>
 internal sealed record TopologyUpdated(RequestNumber Request, ErrorCode Error, string Reason, WorldSizes Sizes) : Message(MessageKind.TopologyUpdated);
 
-/// <summary>Answer to <see cref="PendingQuery"/>, the same for all.</summary>
-internal sealed record PendingReply(RequestNumber Request, bool Pending) : Message(MessageKind.PendingReply);
+/// <summary>Answer to <see cref="PendingQuery"/>, the same for all who did not withdraw. <see cref="Error"/> 0 is success.</summary>
+internal sealed record PendingReply(RequestNumber Request, bool Pending, ErrorCode Error, string Reason) : Message(MessageKind.PendingReply);
 
 /// <summary>All members entered the attempt with the same descriptor: bulk data may flow.</summary>
 internal sealed record CollectiveGo(AttemptKey Attempt) : Message(MessageKind.CollectiveGo);

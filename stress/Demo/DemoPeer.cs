@@ -53,7 +53,7 @@ internal sealed class DemoPeer : IAsyncDisposable
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await _communicator.ConnectAsync(cancellationToken);
+        await _communicator.ConnectAsync(cancellationToken: cancellationToken);
         var world = _communicator.World;
         _events.Write(new DemoEvent.Connected(_communicator.Id.ToShortString(), world.Rank, world.WorldSize));
         await HandOverAsync(cancellationToken);
@@ -111,7 +111,7 @@ internal sealed class DemoPeer : IAsyncDisposable
 
             try
             {
-                var result = await _communicator.AllReduceAsync<float>(_difference, ReduceOperation.Average, AverageTag, cancellationToken);
+                var result = await _communicator.AllReduceAsync<float>(_difference, ReduceOperation.Average, AverageTag, cancellationToken: cancellationToken);
                 _bytesSent += result.BytesSent;
                 _bytesReceived += result.BytesReceived;
                 if (attempt > 0)
@@ -144,7 +144,7 @@ internal sealed class DemoPeer : IAsyncDisposable
             return;
         }
 
-        var arePending = await _communicator.ArePeersPendingAsync(cancellationToken);
+        var arePending = await _communicator.ArePeersPendingAsync(cancellationToken: cancellationToken);
         if (!arePending && CurrentStep == _settings.NewcomerAtStep)
         {
             arePending = await AwaitNewcomerAsync(cancellationToken);
@@ -152,7 +152,7 @@ internal sealed class DemoPeer : IAsyncDisposable
 
         if (arePending)
         {
-            await _communicator.UpdateTopologyAsync(cancellationToken);
+            await _communicator.UpdateTopologyAsync(cancellationToken: cancellationToken);
             await HandOverAsync(cancellationToken);
         }
     }
@@ -164,7 +164,7 @@ internal sealed class DemoPeer : IAsyncDisposable
         var started = Stopwatch.GetTimestamp();
         while (Stopwatch.GetElapsedTime(started) < _newcomerTimeout)
         {
-            if (await _communicator.ArePeersPendingAsync(cancellationToken))
+            if (await _communicator.ArePeersPendingAsync(cancellationToken: cancellationToken))
             {
                 return true;
             }

@@ -63,7 +63,7 @@ internal sealed class Handover(Communicator communicator, TrainingState state)
             state.CopyTo(_words);
         }
 
-        var result = await communicator.AllReduceAsync<uint>(_words, ReduceOperation.Sum, StateTag, cancellationToken);
+        var result = await communicator.AllReduceAsync<uint>(_words, ReduceOperation.Sum, StateTag, cancellationToken: cancellationToken);
 
         // If the donor died between the two all-reduces, the second one ran without it and added up nothing but zeros. It
         // also ran in another epoch then, and every peer that took part sees that.
@@ -89,7 +89,7 @@ internal sealed class Handover(Communicator communicator, TrainingState state)
     {
         var world = communicator.World;
         var answer = new SurveyAnswer(world.Epoch.Value, _hasState, (ulong)world.Rank, (ulong)state.StepsDone).ToWords();
-        var result = await communicator.AllReduceAsync<ulong>(answer, ReduceOperation.Max, SurveyTag, cancellationToken);
+        var result = await communicator.AllReduceAsync<ulong>(answer, ReduceOperation.Max, SurveyTag, cancellationToken: cancellationToken);
 
         // All peers hold the same words now, so they all decide alike.
         var (epochMin, epochMax) = SurveyAnswer.Extremes(answer, SurveyAnswer.EpochAt);

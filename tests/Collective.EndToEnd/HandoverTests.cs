@@ -64,14 +64,14 @@ internal sealed class HandoverTests
         first.Train();
         second.Train();
 
-        var connecting = newcomer.Communicator.ConnectAsync(cancellationToken);
-        while (!(await Task.WhenAll(first.Communicator.ArePeersPendingAsync(cancellationToken), second.Communicator.ArePeersPendingAsync(cancellationToken)))[0])
+        var connecting = newcomer.Communicator.ConnectAsync(cancellationToken: cancellationToken);
+        while (!(await Task.WhenAll(first.Communicator.ArePeersPendingAsync(cancellationToken: cancellationToken), second.Communicator.ArePeersPendingAsync(cancellationToken: cancellationToken)))[0])
         {
             cancellationToken.ThrowIfCancellationRequested();
         }
 
         await Task.WhenAll(
-            first.Communicator.UpdateTopologyAsync(cancellationToken), second.Communicator.UpdateTopologyAsync(cancellationToken), connecting);
+            first.Communicator.UpdateTopologyAsync(cancellationToken: cancellationToken), second.Communicator.UpdateTopologyAsync(cancellationToken: cancellationToken), connecting);
     }
 
     private static void AssertSameState(Member actual, Member expected)
@@ -99,7 +99,7 @@ internal sealed class HandoverTests
 
         public async Task<bool> JoinAsync(CancellationToken cancellationToken)
         {
-            await Communicator.ConnectAsync(cancellationToken);
+            await Communicator.ConnectAsync(cancellationToken: cancellationToken);
             return await Handover.RunAsync(cancellationToken);
         }
 

@@ -81,7 +81,7 @@ internal sealed class MasterDaemonLogTests
         await using var daemon = DaemonProcess.Start("--listen", "127.0.0.1:0");
         using var peer = new TcpClient();
         await peer.ConnectAsync(await daemon.ReadEndPointAsync());
-        await SendAsync(peer, new Hello(MessageCodec.Version, new PeerGroup(0), 1));
+        await SendAsync(peer, new Hello(MessageCodec.Version, new PeerGroup(0), 1, 1));
         var epoch = await ReceiveAsync<EpochOpened>(peer);
         await SendAsync(peer, new EpochReady(epoch.Epoch));
         await ReceiveAsync<EpochStands>(peer);

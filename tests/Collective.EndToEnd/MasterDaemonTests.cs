@@ -82,6 +82,7 @@ internal sealed class MasterDaemonTests
     [TestCase("--listen nowhere", "--listen")]
     [TestCase("--listen ::1:48148", "--listen")]
     [TestCase("--listen 127.0.0.1:65536", "--listen")]
+    [TestCase("--crossed-calls-timeout 0", "--crossed-calls-timeout")]
     [TestCase("--heartbeat-timeout soon", "--heartbeat-timeout")]
     [TestCase("--heartbeat-timeout 0.19", "--heartbeat-timeout")]
     [TestCase("--heartbeat-timeout 600.1", "--heartbeat-timeout")]
@@ -168,7 +169,7 @@ internal sealed class MasterDaemonTests
         await using var daemon = DaemonProcess.Start("--help");
         var (code, help, errors) = await daemon.WaitForExitAsync();
         Assert.That(code, Is.Zero, errors);
-        foreach (var word in (string[])["--listen", "--heartbeat-timeout", "--log-level", "--log-format", "--config", "COLLECTIVE_MASTER_LISTEN", "48148", "Exit codes:"])
+        foreach (var word in (string[])["--listen", "--heartbeat-timeout", "--crossed-calls-timeout", "--log-level", "--log-format", "--config", "COLLECTIVE_MASTER_LISTEN", "48148", "Exit codes:"])
         {
             Assert.That(help, Does.Contain(word));
         }

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Collective.Coordination;
 using Collective.Protocol;
 using Collective.Transport;
@@ -28,11 +27,12 @@ internal sealed class PendingReduce
 
     public Task<Outcome> Completion => _completion.Task;
 
-    public void Start(ITransport transport, AttemptKey attempt, Membership membership, World world, int segmentBytes)
+    public void Start(SimulatedPeer peer, AttemptKey attempt, Membership membership, World world, Simulator simulator)
     {
         _attempt = attempt;
         _contributors = world.Peers;
-        Operation.StartRing(transport, attempt, membership, world, segmentBytes);
+        simulator.Ledger.Entered(attempt, peer.Id, _original);
+        Operation.StartRing(peer.Transport, attempt, membership, world, simulator.Scenario.SegmentBytes);
     }
 
     /// <summary>The verdict has come; the application hears it once no link touches the buffers.</summary>
@@ -47,13 +47,13 @@ internal sealed class PendingReduce
     {
         if (!Operation.Completion.IsCompleted)
         {
-            simulator.At(simulator.HopUs(), () => Await(peer, simulator, outcome, withoutRestore));
+            peer.After(simulator.HopUs(), () => Await(peer, simulator, outcome, withoutRestore));
             return;
         }
 
         _ = Operation.Completion.Exception;
         withoutRestore?.CopyTo(_source, 0);
-        if (!peer.Alive)
+        if (!peer.Alive && outcome.Succeeded)
         {
             return;
         }
@@ -65,13 +65,16 @@ internal sealed class PendingReduce
         else
         {
             Ledger.Input(_attempt, _source, _original, peer.Name);
-            if (_attempt is { } attempt && outcome.Code == ErrorCode.OperationAborted)
+            if (_attempt is { } attempt && peer.Alive && outcome.Code is ErrorCode.OperationAborted or ErrorCode.TimedOut)
             {
                 simulator.Ledger.Verdict(attempt, committed: false, peer.Name);
             }
         }
 
-        _completion.SetResult(outcome);
+        if (peer.Alive)
+        {
+            _completion.SetResult(outcome);
+        }
     }
 
     private void CheckResult(SimulatedPeer peer, Simulator simulator)
@@ -82,18 +85,7 @@ internal sealed class PendingReduce
             _destination[0] ^= 1;
         }
 
-        var expected = new int[_original.Length];
-        foreach (var id in _contributors)
-        {
-            var contributor = simulator.Peers.Find(p => p.Id == id)!;
-            var contribution = SimulatedPeer.Contribution(contributor.Index, attempt.Tag.Value, expected.Length);
-            for (var i = 0; i < expected.Length; i++)
-            {
-                expected[i] = unchecked(expected[i] + contribution[i]);
-            }
-        }
-
         simulator.Ledger.Verdict(attempt, committed: true, peer.Name);
-        simulator.Ledger.Result(attempt, _destination, expected, peer.Name);
+        simulator.Ledger.Result(attempt, _destination, _contributors, peer.Name);
     }
 }

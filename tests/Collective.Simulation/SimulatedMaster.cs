@@ -3,43 +3,52 @@ using Collective.Protocol;
 
 namespace Collective.Simulation;
 
-/// <summary>The real master's state machine, on simulated connections: ordered, delayed, cut off by death. Messages pass the real codec.</summary>
-internal sealed class SimulatedMaster(Simulator simulator)
+/// <summary>The real master's state machine on simulated connections. Messages pass the real codec.</summary>
+internal sealed class SimulatedMaster : SimulatedProcess
 {
-    private readonly Dictionary<ConnectionId, SimulatedPeer> _connections = [];
-    private readonly HashSet<ConnectionId> _closed = [];
-    private readonly Dictionary<ConnectionId, long> _lastDeliveryUs = [];
-    private readonly byte[] _buffer = new byte[64 * 1024];
-    private long _nextConnection;
+    /// <summary>From this many peers on the deep invariants, which cost as much as there are peers, are checked once in a while.</summary>
+    private const int SmallWorld = 16;
 
-    public MasterStateMachine Machine { get; } = new(new MasterConfiguration(
-        new RunId(new Guid(simulator.Scenario.Seed, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10)), Term: 1, HeartbeatTimeoutMs: 5_000, simulator.Scenario.SegmentBytes));
+    private readonly Dictionary<ConnectionId, ControlLink> _connections = [];
+    private readonly HashSet<ConnectionId> _closed = [];
+    private readonly HashSet<AttemptKey> _forged = [];
+    private readonly byte[] _buffer = new byte[FrameHeader.Bytes + Limits.ControlBytesMax];
+    private (Message Message, Frame Frame)? _lastSent;
+    private long _nextConnection;
+    private long _wakeAtMs;
+    private long _steps;
+
+    public SimulatedMaster(Simulator simulator)
+        : base(simulator)
+    {
+        var run = new RunId(new Guid(simulator.Scenario.Seed, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
+        Machine = new MasterStateMachine(new MasterConfiguration(run, Term: 1, Scenario.HeartbeatTimeoutMs, simulator.Scenario.SegmentBytes));
+        Alive = true;
+    }
+
+    public MasterStateMachine Machine { get; }
 
     public void Start() => Step(new MasterInput.Tick());
 
     /// <summary>A peer's connection arrives.</summary>
-    public ConnectionId Accept(SimulatedPeer peer)
+    public ConnectionId Accept(ControlLink link)
     {
         var connection = new ConnectionId(++_nextConnection);
-        _connections.Add(connection, peer);
+        _connections.Add(connection, link);
         var id = new byte[16];
-        simulator.Random.NextBytes(id);
-        Step(new MasterInput.Connected(connection, peer.Address with { Port = 0 }, new PeerId(new Guid(id))));
+        Simulator.Random.NextBytes(id);
+        Simulator.Register(link.Peer, new PeerId(new Guid(id)));
+        Step(new MasterInput.Connected(connection, link.Peer.Address with { Port = 0 }, new PeerId(new Guid(id))));
         return connection;
     }
 
-    /// <summary>A frame of a peer arrives, encoded as on the wire.</summary>
-    public void Receive(ConnectionId connection, byte[] frame)
+    /// <summary>A frame of a peer arrives.</summary>
+    public void Receive(ConnectionId connection, Frame frame)
     {
-        if (_closed.Contains(connection))
+        if (!_closed.Contains(connection) && !Forge(connection, frame.Message))
         {
-            return;
+            Step(new MasterInput.Received(connection, frame.Message));
         }
-
-        var header = FrameHeader.Parse(frame)!.Value;
-        var message = MessageCodec.Decode(header.Kind, frame.AsSpan(FrameHeader.Bytes));
-        Ledger.Require(message is not null, $"a frame of kind {header.Kind} does not decode");
-        Step(new MasterInput.Received(connection, message!));
     }
 
     public void Disconnect(ConnectionId connection, string reason)
@@ -50,63 +59,110 @@ internal sealed class SimulatedMaster(Simulator simulator)
         }
     }
 
+    /// <summary>Its process ends; it does not come back.</summary>
+    public void Kill()
+    {
+        Simulator.Trace("master", () => "is KILLED");
+        Alive = false;
+        Silent.Add(Simulator.NowUs, long.MaxValue);
+        foreach (var link in _connections.Values)
+        {
+            link.MasterCloses("connection reset");
+        }
+    }
+
     private void Step(MasterInput input)
     {
-        if (input is MasterInput.Received { Message: not Heartbeat } received)
+        if (!Alive)
         {
-            simulator.Trace("master", () => $"< {_connections[received.Connection].Name}: {received.Message}");
+            return;
         }
 
-        var outputs = Machine.Step(simulator.NowMs, input).ToArray();
-        Machine.AssertDeepInvariants();
+        if (input is MasterInput.Received { Message: not Heartbeat } received)
+        {
+            Simulator.Trace("master", () => $"< {_connections[received.Connection].Peer.Name}: {received.Message}");
+        }
+
+        var outputs = Machine.Step(NowMs, input).ToArray();
+        if (Simulator.Peers.Count < SmallWorld || ++_steps % Simulator.Peers.Count == 0)
+        {
+            Machine.AssertDeepInvariants();
+        }
+
         foreach (var output in outputs)
         {
             switch (output)
             {
+                case MasterOutput.Send m when IsForgotten(input, m.Message): break;
                 case MasterOutput.Send m: Send(m); break;
                 case MasterOutput.Close m: Close(m.Connection); break;
-                case MasterOutput.WakeAt m: simulator.At((m.NowMs * 1000) - simulator.NowUs, () => Step(new MasterInput.Tick())); break;
-                case MasterOutput.Report m: simulator.Trace("master", () => m.Event.Text); break;
+                case MasterOutput.WakeAt m: _wakeAtMs = m.NowMs; After(UsUntil(m.NowMs), Wake); break;
+                case MasterOutput.Report m:
+                    Simulator.Trace("master", () => m.Event.Text);
+                    Simulator.Blame.MasterReports(m.Event);
+                    break;
             }
+        }
+    }
+
+    private void Wake()
+    {
+        if (NowMs >= _wakeAtMs)
+        {
+            Step(new MasterInput.Tick());
         }
     }
 
     private void Send(MasterOutput.Send send)
     {
         Ledger.Require(!_closed.Contains(send.Connection), $"{send.Message.Kind} sent to a dead peer");
-        var message = Sabotaged(send.Message);
-        if (message is null)
+        if (Simulator.Scenario.Sabotage == Sabotage.LoseAnswer && send.Message is PendingReply && Simulator.Random.Next(4) == 0)
         {
             return;
         }
 
-        var length = MessageCodec.Encode(message, Machine.Configuration.Term, Machine.Configuration.Run, _buffer);
-        var frame = _buffer[..length];
-        var peer = _connections[send.Connection];
-        Deliver(send.Connection, () => peer.ReceiveFrame(send.Connection, frame));
-        if (simulator.Scenario.Sabotage == Sabotage.EarlyVerdict && message is CollectiveGo go)
+        if (_lastSent is not { } last || last.Message != (object)send.Message)
         {
-            var early = new byte[256];
-            length = MessageCodec.Encode(new Verdict(go.Attempt), Machine.Configuration.Term, Machine.Configuration.Run, early);
-            Deliver(send.Connection, () => peer.ReceiveFrame(send.Connection, early[..length]));
+            var length = MessageCodec.Encode(send.Message, Machine.Configuration.Term, Machine.Configuration.Run, _buffer);
+            _lastSent = last = (send.Message, new Frame(_buffer.AsSpan(0, length).ToArray()));
         }
-    }
 
-    private Message? Sabotaged(Message message)
-        => simulator.Scenario.Sabotage == Sabotage.LoseAnswer && message is PendingReply && simulator.Random.Next(4) == 0 ? null : message;
+        _connections[send.Connection].ToPeer(last.Frame);
+    }
 
     private void Close(ConnectionId connection)
     {
         _closed.Add(connection);
-        var peer = _connections[connection];
-        Deliver(connection, () => peer.ControlLost(connection));
+        _connections[connection].MasterCloses();
     }
 
-    /// <summary>In order per connection, each after a delay of its own.</summary>
-    private void Deliver(ConnectionId connection, Action action)
+    /// <summary>Sabotage: what the loss of a peer brings about for those who wait for an answer does not happen.</summary>
+    private bool IsForgotten(MasterInput cause, Message message)
+        => Simulator.Scenario.Sabotage == Sabotage.VoteNotReevaluated
+            && cause is MasterInput.Disconnected or MasterInput.Received { Message: Leave }
+            && message is PendingReply or TopologyUpdated;
+
+    /// <summary>Sabotage: when the promise of one member is still missing, the master believes that it had it.</summary>
+    private bool Forge(ConnectionId from, Message message)
     {
-        var atUs = Math.Max(_lastDeliveryUs.GetValueOrDefault(connection), simulator.NowUs + simulator.DelayUs());
-        _lastDeliveryUs[connection] = atUs;
-        simulator.At(atUs - simulator.NowUs, action);
+        if (Simulator.Scenario.Sabotage != Sabotage.EarlyVerdict || message is not CollectiveDone { Ok: true } done)
+        {
+            return false;
+        }
+
+        if (_forged.Contains(done.Attempt))
+        {
+            return true;
+        }
+
+        var group = Machine.Groups.FirstOrDefault(g => g.Epoch == done.Attempt.Epoch);
+        if (group is not null && group.Attempts.TryGetValue((done.Attempt.Tag, done.Attempt.Ordinal), out var attempt) && attempt.AllEntered && attempt.Promised == group.Ring.Count - 2)
+        {
+            _forged.Add(done.Attempt);
+            var missing = group.Ring.First(p => p.Connection != from && !attempt.HasPromised(p));
+            Step(new MasterInput.Received(missing.Connection, done));
+        }
+
+        return false;
     }
 }

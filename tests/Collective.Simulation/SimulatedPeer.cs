@@ -5,9 +5,10 @@ using Collective.Protocol;
 namespace Collective.Simulation;
 
 /// <summary>The real state machine and the real rings of one peer; only sockets, threads and the clock are simulated.</summary>
-internal sealed class SimulatedPeer : IDisposable
+internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 {
-    private readonly Simulator _simulator;
+    private const long ConnectTimeoutUs = 10_000_000;
+
     private readonly PeerStateMachine _machine = new();
     private readonly Queue<PeerInput> _inputs = new();
     private readonly Dictionary<OperationId, PendingReduce> _operations = [];
@@ -16,19 +17,18 @@ internal sealed class SimulatedPeer : IDisposable
     private readonly byte[] _buffer = new byte[4096];
     private readonly WorkBuffers _workBuffers = new();
     private readonly RingPool _rings = new();
-    private ConnectionId? _connection;
-    private long _lastSendUs;
-    private long _cutUs;
+    private ControlLink? _control;
+    private long _wakeAtMs = long.MaxValue;
     private long _lastOperation;
     private ulong _lastRequest;
     private Membership? _membership;
     private World? _world;
     private RunId _run;
-    private int _outputs;
+    private int _points;
 
     public SimulatedPeer(Simulator simulator, int index, PeerGroup group)
+        : base(simulator)
     {
-        _simulator = simulator;
         Index = index;
         Group = group;
         Address = new PeerAddress((UInt128)(uint)(0x0A000001 + index), IsIPv6: false, (ushort)(20_000 + index));
@@ -47,39 +47,87 @@ internal sealed class SimulatedPeer : IDisposable
 
     public PeerId Id => _machine.Self;
 
-    public bool Alive { get; private set; }
-
     /// <summary>Dead, or through with its program.</summary>
     public bool Finished { get; private set; }
 
-    /// <summary>The process dies right before this output.</summary>
-    public int CrashAfterOutputs { get; set; } = int.MaxValue;
+    /// <summary>Whether it is the second life of one that was evicted or lost the master.</summary>
+    public bool Rejoined { get; init; }
+
+    /// <summary>Whether the connection to the master broke: then it ends without being told why.</summary>
+    public bool ControlReset { get; private set; }
+
+    /// <summary>What happens to it at its n-th point, counted from 1.</summary>
+    public List<(int Point, Action Strike)> Strikes { get; } = [];
 
     public int WorldSize => _membership?.Members.Count ?? 0;
 
-    public override string ToString() => $"{Name} ({_machine.State} in epoch {_machine.Epoch})";
+    public override string ToString() => $"{Name} ({_machine.State} in epoch {_machine.Epoch}{(Frozen ? ", frozen" : "")})";
 
     public void Start()
     {
         Alive = true;
         Post(new PeerInput.Connect(Group));
-        _simulator.At(_simulator.DelayUs(), () =>
+        _control = new ControlLink(Simulator, this);
+        _control.Connect(() =>
         {
             if (Alive)
             {
-                _connection = _simulator.Master.Accept(this);
                 Post(new PeerInput.Connected(Address.Port));
             }
         });
-        _ = new TrainingLoop(_simulator, this).RunAsync();
+        After(ConnectTimeoutUs, () =>
+        {
+            if (_machine.State is PeerState.Connecting or PeerState.Registering)
+            {
+                Post(new PeerInput.Lost(ErrorCode.MasterUnreachable, "no answer"));
+            }
+        });
+        _ = new TrainingLoop(Simulator, this).RunAsync();
     }
 
     public void Leave()
     {
         if (Alive)
         {
-            _simulator.Trace(Name, () => "leaves");
+            Simulator.Trace(Name, () => "leaves");
             Post(new PeerInput.Leave());
+        }
+    }
+
+    public void Kill()
+    {
+        if (Alive)
+        {
+            End("is KILLED", abrupt: Simulator.Random.Next(2) == 0);
+        }
+    }
+
+    /// <summary>The control connection breaks; both ends notice.</summary>
+    public void ResetControl()
+    {
+        if (Alive)
+        {
+            ControlReset = true;
+            _control!.Reset();
+        }
+    }
+
+    /// <summary>A point at which the seed, or an enumeration, may let something happen; then the rest happens if and when the process still runs.</summary>
+    public void Interruptible(Action rest)
+    {
+        if (!Alive)
+        {
+            return;
+        }
+
+        Point();
+        if (Frozen)
+        {
+            RunFirst(() => { if (Alive) { rest(); } });
+        }
+        else if (Alive)
+        {
+            rest();
         }
     }
 
@@ -87,46 +135,42 @@ internal sealed class SimulatedPeer : IDisposable
 
     public void Dispose() => _workBuffers.Dispose();
 
-    public void BreakNextLink()
-    {
-        if (Alive)
-        {
-            Transport.BreakNext();
-        }
-    }
-
     // What the training loop calls.
 
     public Task ConnectAsync() => _admitted.Task;
 
+    /// <summary>Whether nobody was there before it.</summary>
+    public bool IsFounder { get; private set; }
+
+    public Task PauseAsync(long us)
+    {
+        var over = new TaskCompletionSource();
+        After(us, () =>
+        {
+            if (Alive)
+            {
+                over.SetResult();
+            }
+        });
+        return over.Task;
+    }
+
     public Task<bool> QueryPendingAsync() => Ask(number => new PeerInput.QueryPending(number));
 
-    public Task<bool> UpdateTopologyAsync() => Ask(number => new PeerInput.UpdateTopology(number, 1));
+    public Task<bool> UpdateTopologyAsync() => Ask(number => new PeerInput.UpdateTopology(number));
 
-    public PendingReduce Launch(ulong tag, int count, bool inPlace)
+    public PendingReduce Launch(ulong tag, int count, int timeoutMs, bool inPlace)
     {
         var id = new OperationId(++_lastOperation);
         var descriptor = new CollectiveDescriptor((ulong)count, DataType.Int32, ReduceOperation.Sum, 0);
         var operation = new AllReduceOperation(id, new Tag(tag), descriptor, _workBuffers, _rings, Post);
-        var pending = new PendingReduce(operation, Contribution(Index, tag, count), inPlace);
+        var pending = new PendingReduce(operation, Contributions.Of(Index, _lastOperation, count), inPlace);
         _operations.Add(id, pending);
-        Post(new PeerInput.Launch(id, new Tag(tag), descriptor));
+        Post(new PeerInput.Launch(id, new Tag(tag), descriptor, timeoutMs));
         return pending;
     }
 
     public void Cancel(PendingReduce pending) => Post(new PeerInput.Cancel(pending.Operation.Id));
-
-    /// <summary>What a peer contributes: known to all who check.</summary>
-    public static int[] Contribution(int peer, ulong tag, int count)
-    {
-        var values = new int[count];
-        for (var i = 0; i < count; i++)
-        {
-            values[i] = unchecked(((peer + 1) * 1_000_003) + ((int)tag * 7919) + (i * 31));
-        }
-
-        return values;
-    }
 
     // What the links and the master's connection tell.
 
@@ -134,62 +178,97 @@ internal sealed class SimulatedPeer : IDisposable
 
     public void LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail) => Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
 
-    public void ReceiveFrame(ConnectionId connection, byte[] frame)
+    /// <summary>A frame of the master arrives.</summary>
+    public void Receive(Frame frame)
     {
-        if (!Alive || connection != _connection)
+        if (!Alive)
         {
             return;
         }
 
-        var header = FrameHeader.Parse(frame)!.Value;
-        var message = MessageCodec.Decode(header.Kind, frame.AsSpan(FrameHeader.Bytes, header.PayloadBytes));
-        Ledger.Require(message is not null, $"a frame of kind {header.Kind} does not decode");
-        if (message is EpochOpened opened)
+        if (frame.Message is EpochOpened opened)
         {
-            _simulator.Ledger.EpochOpened(opened.Epoch, opened.Members);
+            Simulator.Ledger.EpochOpened(opened.Epoch, opened.Members);
         }
 
-        Post(new PeerInput.Received(header.Term, header.Run, message!));
+        Post(new PeerInput.Received(frame.Header.Term, frame.Header.Run, frame.Message));
     }
 
-    public void ControlLost(ConnectionId connection)
-    {
-        if (connection == _connection)
-        {
-            Post(new PeerInput.Lost(ErrorCode.MasterLost, "the master closed the connection"));
-        }
-    }
+    public void ControlLost(string reason) => Post(new PeerInput.Lost(ErrorCode.MasterLost, reason));
 
     private void Post(PeerInput input)
     {
         if (Alive)
         {
             _inputs.Enqueue(input);
-            _simulator.At(_simulator.HopUs(), StepOne);
+            After(Simulator.HopUs(), () => Interruptible(StepOne));
+        }
+    }
+
+    private void Point()
+    {
+        _points++;
+        for (var i = 0; i < Strikes.Count; i++)
+        {
+            if (Strikes[i].Point == _points)
+            {
+                Strikes[i].Strike();
+            }
         }
     }
 
     private void StepOne()
     {
-        if (!Alive || !_inputs.TryDequeue(out var input))
+        if (_inputs.TryDequeue(out var input))
         {
-            return;
-        }
-
-        if (input is not (PeerInput.Tick or PeerInput.Received { Message: Heartbeat }))
-        {
-            _simulator.Trace(Name, () => $"< {(input is PeerInput.Received received ? received.Message : input)}");
-        }
-
-        foreach (var output in _machine.Step(_simulator.NowMs, input).ToArray())
-        {
-            if (++_outputs > CrashAfterOutputs)
+            if (input is not PeerInput.Received { Message: Heartbeat })
             {
-                Crash();
+                Simulator.Trace(Name, () => $"< {(input is PeerInput.Received received ? received.Message : input)}");
+            }
+
+            Step(input);
+        }
+    }
+
+    private void Wake()
+    {
+        if (Alive && NowMs >= _wakeAtMs)
+        {
+            Interruptible(() => Step(new PeerInput.Tick()));
+        }
+    }
+
+    private void Step(PeerInput input)
+    {
+        var outputs = _machine.Step(NowMs, input).ToArray();
+        PerformFrom(outputs, 0);
+    }
+
+    private void PerformFrom(PeerOutput[] outputs, int first)
+    {
+        for (var i = first; i < outputs.Length && Alive; i++)
+        {
+            Point();
+            if (Frozen)
+            {
+                var rest = i;
+                RunFirst(() => PerformRest(outputs, rest));
                 return;
             }
 
-            Perform(output);
+            if (Alive)
+            {
+                Perform(outputs[i]);
+            }
+        }
+    }
+
+    private void PerformRest(PeerOutput[] outputs, int first)
+    {
+        if (Alive)
+        {
+            Perform(outputs[first]);
+            PerformFrom(outputs, first + 1);
         }
     }
 
@@ -199,14 +278,9 @@ internal sealed class SimulatedPeer : IDisposable
         {
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
-            case PeerOutput.WakeAt m: _simulator.At(Math.Max(0, (m.NowMs * 1000) - _simulator.NowUs), () => Post(new PeerInput.Tick())); break;
-            case PeerOutput.WorldStands m:
-                Ledger.Require(_membership is null || m.Membership.Epoch >= _membership.Epoch, $"the epochs of {this} go back");
-                _membership = m.Membership;
-                _world = new World(m.Membership.Epoch, [.. m.Membership.Members.Select(x => x.Id)], m.Membership.Rank, 0, 0, 0);
-                _admitted.TrySetResult();
-                break;
-            case PeerOutput.StartRing m: _operations[m.Operation].Start(Transport, m.Attempt, m.Membership, _world!, _simulator.Scenario.SegmentBytes); break;
+            case PeerOutput.WakeAt m: _wakeAtMs = m.NowMs; After(UsUntil(m.NowMs), Wake); break;
+            case PeerOutput.WorldStands m: OnWorldStands(m.Membership); break;
+            case PeerOutput.StartRing m: _operations[m.Operation].Start(this, m.Attempt, m.Membership, _world!, Simulator); break;
             case PeerOutput.ReleaseRing m: _operations[m.Operation].Operation.ReleaseRing(); break;
             case PeerOutput.StopRing m: _operations[m.Operation].Operation.StopRing(); break;
             case PeerOutput.FinishOperation m: FinishOperation(m); break;
@@ -215,25 +289,27 @@ internal sealed class SimulatedPeer : IDisposable
         }
     }
 
+    private void OnWorldStands(Membership membership)
+    {
+        Ledger.Require(_membership is null || membership.Epoch >= _membership.Epoch, $"the epochs of {this} go back");
+        if (_membership?.Epoch != membership.Epoch)
+        {
+            _world = new World(membership.Epoch, [.. membership.Members.Select(x => x.Id)], membership.Rank, 0, 0, 0);
+        }
+
+        IsFounder |= membership.Epoch == Epoch.First(1);
+        _membership = membership;
+        _admitted.TrySetResult();
+    }
+
     private void Send(Message message)
     {
         if (message is not Heartbeat)
         {
-            _simulator.Trace(Name, () => $"> {message}");
+            Simulator.Trace(Name, () => $"> {message}");
         }
 
-        var frame = _buffer[..MessageCodec.Encode(message, term: 1, _run, _buffer)];
-        var connection = _connection!.Value;
-        _lastSendUs = Math.Max(_lastSendUs, _simulator.NowUs + _simulator.DelayUs());
-        var last = _lastSendUs;
-        _simulator.At(last - _simulator.NowUs, () =>
-        {
-            // Of what a dying process had written, a prefix arrives.
-            if (Alive || last <= _cutUs)
-            {
-                _simulator.Master.Receive(connection, frame);
-            }
-        });
+        _control!.ToMaster(new Frame(_buffer.AsSpan(0, MessageCodec.Encode(message, term: 1, _run, _buffer)).ToArray()));
     }
 
     private void Wire(PeerOutput.Wire wire)
@@ -248,7 +324,7 @@ internal sealed class SimulatedPeer : IDisposable
     private void FinishOperation(PeerOutput.FinishOperation finish)
     {
         _operations.Remove(finish.Operation, out var pending);
-        pending!.Finish(this, _simulator, finish.Outcome);
+        pending!.Finish(this, Simulator, finish.Outcome);
     }
 
     private void FinishRequest(PeerOutput.FinishRequest finish)
@@ -266,25 +342,23 @@ internal sealed class SimulatedPeer : IDisposable
 
     private void OnDeath(Outcome outcome)
     {
-        Ledger.Require(outcome.Succeeded, $"G5: {this} did nothing wrong and ended with {outcome.Code}: {outcome.Reason}");
-        End($"ended");
+        Simulator.Blame.PeerEnded(this, outcome);
+        End(outcome.Succeeded ? "ended" : $"ended: {outcome.Reason}", abrupt: false);
+        if (!outcome.Succeeded)
+        {
+            Simulator.Rejoin(this);
+        }
     }
 
-    private void Crash() => End("CRASHES");
-
-    private void End(string how)
+    private void End(string how, bool abrupt)
     {
-        _simulator.Trace(Name, () => how);
+        Simulator.Trace(Name, () => how);
         Alive = false;
         Finished = true;
         Transport.Die();
         Transport.Dispose();
-        if (_connection is { } connection)
-        {
-            var closeUs = _simulator.DelayUs();
-            _cutUs = _simulator.NowUs + closeUs;
-            _simulator.At(closeUs + 1, () => _simulator.Master.Disconnect(connection, "connection closed"));
-        }
+        _control?.PeerEnds(abrupt);
+        Simulator.PeerFinished();
     }
 
     private Task<bool> Ask(Func<RequestNumber, PeerInput> input)

@@ -3,33 +3,56 @@ using Collective.Transport;
 
 namespace Collective.Simulation;
 
-/// <summary>The links of one simulated peer: ordered within a stripe, reordered across stripes, cut by death or on demand.</summary>
+/// <summary>The data links of one simulated peer: one to the next, made anew for each epoch, and those that come from others.</summary>
 internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owner) : ITransport
 {
-    private readonly Dictionary<PeerId, Epoch> _arrived = [];
-    private long[] _lastArrivalUs = [];
+    /// <summary>The newest link of each peer that has opened one to this peer.</summary>
+    private readonly Dictionary<PeerId, (SimulatedLink Link, bool Broken)> _inbound = [];
     private WirePlan? _plan;
-    private SimulatedPeer? _next;
-    private bool _outgoingReady;
+    private SimulatedLink? _outgoing;
     private bool _inboundReady;
-    private bool _outgoingBroken;
+    private bool _reported;
+    private bool _inboundReported;
 
     public ushort Port => owner.Address.Port;
 
     public SegmentRouter Router { get; } = new();
 
+    /// <summary>The link to the next peer, when it stands.</summary>
+    public SimulatedLink? Outgoing => _outgoing is { Ready: true } link ? link : null;
+
     public void Wire(WirePlan plan)
     {
         Router.SetEpoch(plan.Epoch);
         _plan = plan;
-        _outgoingReady = plan.Next is null;
-        _outgoingBroken = false;
-        _next = null;
-        _lastArrivalUs = new long[simulator.Scenario.Stripes];
-        _inboundReady = plan.Previous is not { } previous || _arrived.GetValueOrDefault(previous.Id) == plan.Epoch;
+        if (_outgoing is { Ready: true } kept && kept.Plan.Next == plan.Next)
+        {
+            kept.Retire();
+        }
+        else
+        {
+            _outgoing?.Dispose(abrupt: false);
+        }
+
+        _outgoing = null;
+        _reported = _inboundReported = false;
+        _inboundReady = plan.Previous is null;
         if (plan.Next is { } next)
         {
-            simulator.At(simulator.DelayUs(), () => Dial(plan, next));
+            _outgoing = new SimulatedLink(simulator, owner, simulator.PeerAt(next.Address), plan);
+            owner.After(simulator.DelayUs(), () => DialNext(plan));
+        }
+
+        if (plan.Previous is { } previous && _inbound.TryGetValue(previous.Id, out var inbound) && inbound.Link.Plan.Epoch == plan.Epoch)
+        {
+            if (inbound.Broken)
+            {
+                ReportInboundLost("closed before this peer heard of the epoch");
+            }
+            else
+            {
+                _inboundReady = true;
+            }
         }
 
         ReportWhenWired();
@@ -37,82 +60,38 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
 
     public void Send(ISegmentHandler handler, in SegmentHeader header)
     {
-        if (_next is { } next && !_outgoingBroken && header.Attempt.Epoch == _plan!.Epoch)
+        if (_outgoing is { Ready: true } link && header.Attempt.Epoch == _plan!.Epoch)
         {
-            var copy = header;
-            simulator.At(simulator.HopUs(), () => Transmit(handler, copy, next));
+            link.Send(handler, header);
         }
     }
 
-    /// <summary>The connection to the next peer breaks; both ends notice in their own time.</summary>
-    public void BreakNext()
+    public bool IsCurrent(SimulatedLink link) => _outgoing == link;
+
+    public void OutgoingReady(SimulatedLink link)
     {
-        if (_plan is { Next: { } next } plan && _next is { } receiver && !_outgoingBroken)
+        if (IsCurrent(link))
         {
-            _outgoingBroken = true;
-            simulator.Trace(owner.Name, () => $"link to {receiver.Name} breaks");
-            simulator.At(simulator.DelayUs(), () => owner.LinkLost(plan.Epoch, next.Id, outgoing: true, "connection reset"));
-            simulator.At(simulator.DelayUs(), () => receiver.LinkLost(plan.Epoch, plan.Self, outgoing: false, "connection reset"));
+            ReportWhenWired();
         }
-    }
-
-    /// <summary>The owner died: its next peer sees the end of the stream, its previous one perhaps a failed write.</summary>
-    public void Die()
-    {
-        if (_plan is not { } plan)
-        {
-            return;
-        }
-
-        if (_next is { } next)
-        {
-            simulator.At(simulator.DelayUs(), () => next.LinkLost(plan.Epoch, plan.Self, outgoing: false, "closed by the other side"));
-        }
-
-        var previous = simulator.Peers.Find(p => p.Alive && p.Id == plan.Previous?.Id);
-        if (previous is not null && simulator.Random.Next(3) > 0)
-        {
-            simulator.At(simulator.DelayUs(), () => previous.LinkLost(plan.Epoch, plan.Self, outgoing: true, "connection reset"));
-        }
-    }
-
-    public void Dispose() => _next = null;
-
-    private void Dial(WirePlan plan, Member next)
-    {
-        if (!owner.Alive || _plan != plan)
-        {
-            return;
-        }
-
-        var neighbour = simulator.Peers.Find(p => p.Address == next.Address)!;
-        if (!neighbour.Alive || !neighbour.Transport.Hello(plan))
-        {
-            simulator.At(simulator.DelayUs(), () => owner.LinkLost(plan.Epoch, next.Id, outgoing: true, "connection refused"));
-            return;
-        }
-
-        simulator.At(simulator.DelayUs(), () =>
-        {
-            if (_plan == plan && owner.Alive)
-            {
-                _next = neighbour;
-                _outgoingReady = true;
-                ReportWhenWired();
-            }
-        });
     }
 
     /// <summary>A neighbour's hello arrives; one of an older epoch than this peer's is refused.</summary>
-    private bool Hello(WirePlan from)
+    public bool Hello(SimulatedLink link)
     {
-        if (_plan is { } plan && from.Epoch < plan.Epoch)
+        var from = link.Plan;
+        if (_plan is { } plan && (from.Epoch < plan.Epoch || (from.Epoch == plan.Epoch && plan.Previous?.Id != from.Self)))
         {
             return false;
         }
 
-        _arrived[from.Self] = from.Epoch;
-        if (_plan is { } own && own.Epoch == from.Epoch && own.Previous?.Id == from.Self)
+        if (_inbound.TryGetValue(from.Self, out var known) && known.Link.Plan.Epoch > from.Epoch)
+        {
+            return false; // It was overtaken by a later one on another connection.
+        }
+
+        _inbound[from.Self] = (link, false);
+        if (_plan is { } own && own.Epoch == from.Epoch)
         {
             _inboundReady = true;
             ReportWhenWired();
@@ -121,29 +100,37 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
         return true;
     }
 
-    private void ReportWhenWired()
+    public void InboundLost(SimulatedLink link)
     {
-        if (_outgoingReady && _inboundReady)
+        var from = link.Plan.Self;
+        if (!_inbound.TryGetValue(from, out var inbound) || inbound.Link != link)
         {
-            owner.Wired(_plan!.Epoch);
+            return; // Replaced meanwhile: its end is no news.
+        }
+
+        _inbound[from] = (link, true);
+        if (_plan is { } plan && plan.Epoch == link.Plan.Epoch && plan.Previous?.Id == from)
+        {
+            ReportInboundLost("closed by the other side");
         }
     }
 
-    private void Transmit(ISegmentHandler handler, SegmentHeader header, SimulatedPeer receiver)
+    /// <summary>The owner died: its next peer sees the end of the stream, its previous one perhaps a failed write.</summary>
+    public void Die()
     {
-        if (!owner.Alive || _outgoingBroken || _next != receiver || !handler.BeginSend(header, out var payload))
+        _outgoing?.Dispose(abrupt: simulator.Random.Next(2) == 0);
+        foreach (var (link, _) in _inbound.Values)
         {
-            return;
+            if (simulator.Random.Next(3) > 0)
+            {
+                link.ReceiverDied();
+            }
         }
-
-        var bytes = payload.ToArray();
-        handler.EndSend(header, sent: true);
-        var stripe = simulator.Random.Next(_lastArrivalUs.Length);
-        _lastArrivalUs[stripe] = Math.Max(_lastArrivalUs[stripe], simulator.NowUs + simulator.DelayUs());
-        simulator.At(_lastArrivalUs[stripe] - simulator.NowUs, () => receiver.Transport.Arrive(header, bytes));
     }
 
-    private void Arrive(SegmentHeader header, byte[] bytes)
+    public void Dispose() => _outgoing = null;
+
+    public void Arrive(SegmentHeader header, byte[] bytes)
     {
         if (!owner.Alive)
         {
@@ -171,6 +158,32 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
         }
     }
 
+    private void DialNext(WirePlan plan)
+    {
+        if (owner.Alive && _plan == plan)
+        {
+            _outgoing?.Dial();
+        }
+    }
+
+    private void ReportInboundLost(string detail)
+    {
+        if (!_inboundReported)
+        {
+            _inboundReported = true;
+            owner.LinkLost(_plan!.Epoch, _plan.Previous!.Value.Id, outgoing: false, detail);
+        }
+    }
+
+    private void ReportWhenWired()
+    {
+        if (!_reported && _inboundReady && _outgoing is null or { Ready: true })
+        {
+            _reported = true;
+            owner.Wired(_plan!.Epoch);
+        }
+    }
+
     /// <summary>Between the first and the last byte of a segment anything may happen.</summary>
     private void Land(ISegmentHandler handler, SegmentHeader header)
     {
@@ -180,7 +193,7 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
         }
         else
         {
-            simulator.At(simulator.HopUs(), () => handler.EndReceive(header, received: true));
+            owner.After(simulator.HopUs(), () => owner.Interruptible(() => handler.EndReceive(header, received: true)));
         }
     }
 }

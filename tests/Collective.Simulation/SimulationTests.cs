@@ -14,7 +14,7 @@ public sealed class SimulationTests
         static string Trace(int seed)
         {
             using var text = new StringWriter();
-            new Simulator(new Scenario(seed), text).Run();
+            new Simulator(new Scenario(seed, peers: null), text).Run();
             return text.ToString();
         }
 
@@ -22,13 +22,31 @@ public sealed class SimulationTests
         Assert.That(Trace(seed), Is.EqualTo(first));
     }
 
-    [Test]
-    public void TwentyPeersHold([Range(1, 10)] int seed) => new Simulator(new Scenario(seed, peers: 20)).Run();
+    [TestCase(20, 1, 20)]
+    [TestCase(100, 1, 5)]
+    [TestCase(200, 6, 7)]
+    [TestCase(300, 8, 9)]
+    [TestCase(1000, 1, 2)]
+    public void LargeWorldsHold(int peers, int first, int last)
+    {
+        for (var seed = first; seed <= last; seed++)
+        {
+            try
+            {
+                new Simulator(new Scenario(seed, peers)).Run();
+            }
+            catch (Exception e)
+            {
+                Assert.Fail($"seed {seed} with {peers} peers: {e.Message}");
+            }
+        }
+    }
 
     [TestCase(nameof(Sabotage.SkipRestore), "G3")]
     [TestCase(nameof(Sabotage.FlipResultBit), "G2")]
     [TestCase(nameof(Sabotage.EarlyVerdict), "G")]
     [TestCase(nameof(Sabotage.LoseAnswer), "liveness")]
+    [TestCase(nameof(Sabotage.VoteNotReevaluated), "liveness")]
     public void ASabotagedProtocolIsCaught(string sabotage, string check)
     {
         for (var seed = 1; seed <= SeedsTried; seed++)

@@ -9,21 +9,28 @@ internal sealed class SimulationException(string message) : Exception(message);
 /// <summary>The whole world in one thread on virtual time. The seed decides every delay, fault and interleaving.</summary>
 internal sealed class Simulator
 {
-    private const long LimitUs = 30L * 60 * 1_000_000;
+    /// <summary>After the last fault everything must be over within this time: that is longer than any timeout of the protocol, a few times over.</summary>
+    private const long RecoveryUs = 3L * 60 * 1_000_000;
 
     private readonly PriorityQueue<Action, (long TimeUs, long Order)> _events = new();
+    private readonly Dictionary<PeerId, SimulatedPeer> _byId = [];
+    private readonly Dictionary<PeerAddress, SimulatedPeer> _byAddress = [];
     private readonly TextWriter? _trace;
     private long _order;
+    private int _unfinished;
 
     public Simulator(Scenario scenario, TextWriter? trace = null)
     {
         Scenario = scenario;
         Random = new Random(scenario.Seed ^ 0x5EED);
         _trace = trace;
+        Network = new Network(this);
+        Blame = new Blame(this);
+        Faults = new Faults(this);
         Master = new SimulatedMaster(this);
         for (var i = 0; i < scenario.InitialPeers + scenario.Joiners; i++)
         {
-            Peers.Add(new SimulatedPeer(this, i, new PeerGroup((uint)(i % scenario.Groups))));
+            Add(new PeerGroup((uint)(i % scenario.Groups)), rejoined: false);
         }
     }
 
@@ -32,6 +39,12 @@ internal sealed class Simulator
     public Random Random { get; }
 
     public Ledger Ledger { get; } = new();
+
+    public Network Network { get; }
+
+    public Blame Blame { get; }
+
+    public Faults Faults { get; }
 
     public SimulatedMaster Master { get; }
 
@@ -58,8 +71,6 @@ internal sealed class Simulator
             SynchronizationContext.SetSynchronizationContext(context);
             Peers.ForEach(p => p.Dispose());
         }
-
-        Ledger.CheckAtEnd();
     }
 
     public void At(long delayUs, Action action) => _events.Enqueue(action, (NowUs + delayUs, _order++));
@@ -72,58 +83,64 @@ internal sealed class Simulator
 
     public void Trace(string who, Func<string> what) => _trace?.WriteLine($"{NowUs / 1000.0,12:0.000} ms  {who,-8} {what()}");
 
+    public void Register(SimulatedPeer peer, PeerId id) => _byId[id] = peer;
+
+    public SimulatedPeer PeerOf(PeerId id) => _byId[id];
+
+    public SimulatedPeer PeerAt(PeerAddress address) => _byAddress[address];
+
+    public void PeerFinished() => _unfinished--;
+
+    /// <summary>A process that was evicted, or lost the master, starts again: once, as another peer.</summary>
+    public void Rejoin(SimulatedPeer peer)
+    {
+        if (Scenario.Rejoins && !peer.Rejoined && Master.Alive)
+        {
+            var again = Add(peer.Group, rejoined: true);
+            At(DelayUs(), again.Start);
+        }
+    }
+
+    private SimulatedPeer Add(PeerGroup group, bool rejoined)
+    {
+        var peer = new SimulatedPeer(this, Peers.Count, group) { Rejoined = rejoined };
+        Peers.Add(peer);
+        _byAddress.Add(peer.Address, peer);
+        _unfinished++;
+        return peer;
+    }
+
     private void RunEvents()
     {
         Trace("scenario", () => Scenario.ToString());
         Master.Start();
         for (var i = 0; i < Peers.Count; i++)
         {
-            var peer = Peers[i];
-            var atUs = i < Scenario.InitialPeers ? Random.Next(20_000) : 20_000 + Random.NextInt64(40L * Scenario.DelayUsMax);
-            At(atUs, peer.Start);
+            // A large world does not come all at once: the master has room for so many strangers.
+            var startUs = Random.NextInt64(Math.Max(20_000, Scenario.InitialPeers * Math.Max(1000L, Scenario.DelayUsMax / 50)));
+            At(i < Scenario.InitialPeers ? startUs : 20_000 + Random.NextInt64(40L * Scenario.DelayUsMax), Peers[i].Start);
         }
 
-        PlanFaults();
+        Faults.Plan();
         while (_events.TryDequeue(out var action, out var key))
         {
             NowUs = key.TimeUs;
             Events++;
             action();
-            if (Peers.TrueForAll(p => p.Finished))
+            if (_unfinished == 0)
             {
                 break;
             }
 
-            if (NowUs > LimitUs)
+            if (NowUs > Faults.EndUs + RecoveryUs)
             {
-                throw new SimulationException($"liveness: still running after {LimitUs / 60_000_000} virtual minutes: {string.Join("; ", Peers.Where(p => !p.Finished).Select(p => p.ToString()))}");
+                throw new SimulationException($"liveness: still running {RecoveryUs / 60_000_000} virtual minutes after the last fault: {string.Join("; ", Peers.Where(p => !p.Finished).Select(p => p.ToString()))}");
             }
         }
 
         if (Peers.Find(p => !p.Finished) is { } stuck)
         {
             throw new SimulationException($"liveness: nothing is left to happen, but {stuck} has not finished");
-        }
-    }
-
-    private void PlanFaults()
-    {
-        var victims = Peers.OrderBy(_ => Random.Next()).ToList();
-        for (var i = 0; i < Scenario.Crashes; i++)
-        {
-            // "At any point": after a number of the victim's own steps, between two of the outputs of one.
-            victims[i].CrashAfterOutputs = Random.Next(1, Random.Next(2) == 0 ? 40 : 400);
-        }
-
-        for (var i = 0; i < Scenario.Leaves && i + Scenario.Crashes < victims.Count; i++)
-        {
-            var peer = victims[Scenario.Crashes + i];
-            At(1000 + Random.NextInt64(60L * Scenario.DelayUsMax), peer.Leave);
-        }
-
-        for (var i = 0; i < Scenario.LinkBreaks; i++)
-        {
-            At(1000 + Random.NextInt64(80L * Scenario.DelayUsMax), () => Peers[Random.Next(Peers.Count)].BreakNextLink());
         }
     }
 }

@@ -5,6 +5,13 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
 {
     private const int BulkElements = 20_000;
 
+    /// <summary>Callers whose patience were short for ever would keep each other from finishing.</summary>
+    private const int ImpatientCallsMax = 8;
+
+    private const long GatheringUs = 300_000;
+
+    private int _calls;
+
     public async Task RunAsync()
     {
         try
@@ -12,8 +19,14 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
             await peer.ConnectAsync().ConfigureAwait(false);
             for (var step = 0; step < simulator.Scenario.Steps; step++)
             {
-                // A newcomer joins where the others are: right after their update.
-                if (step > 0 && await peer.QueryPendingAsync().ConfigureAwait(false))
+                // A newcomer joins where the others are: right after their update. Who was first waits a moment for company.
+                var founds = step == 0 && simulator.Scenario.Gathers && peer.IsFounder;
+                if (founds)
+                {
+                    await peer.PauseAsync(GatheringUs).ConfigureAwait(false);
+                }
+
+                if ((step > 0 || founds) && await peer.QueryPendingAsync().ConfigureAwait(false))
                 {
                     await peer.UpdateTopologyAsync().ConfigureAwait(false);
                 }
@@ -25,6 +38,7 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
         }
         catch (CollectiveException e)
         {
+            peer.Leave();
             simulator.Trace(peer.Name, () => $"its program ends: {e.Code}");
         }
     }
@@ -45,8 +59,9 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
     {
         while (true)
         {
-            var pending = peer.Launch(tag, CountOf(tag), inPlace: simulator.Random.Next(2) == 0);
-            if (simulator.Scenario.Cancels && simulator.Random.Next(8) == 0)
+            _calls++;
+            var pending = peer.Launch(tag, CountOf(tag), _calls < ImpatientCallsMax ? simulator.Scenario.LaunchTimeoutMs : -1, inPlace: simulator.Random.Next(2) == 0);
+            if (simulator.Scenario.Cancels && _calls <= ImpatientCallsMax && simulator.Random.Next(8) == 0)
             {
                 simulator.At(simulator.DelayUs(), () => peer.Cancel(pending));
             }
@@ -57,7 +72,7 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
                 return outcome.Succeeded ? null : tag;
             }
 
-            if (outcome.Code != ErrorCode.OperationAborted)
+            if (outcome.Code is not (ErrorCode.OperationAborted or ErrorCode.TimedOut))
             {
                 throw Failures.Of(outcome);
             }

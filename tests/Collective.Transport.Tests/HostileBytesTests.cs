@@ -137,6 +137,21 @@ internal sealed class HostileBytesTests
     }
 
     [Test]
+    public void A_hello_that_was_overtaken_by_a_newer_one_is_stale()
+    {
+        using var c = Open(3);
+        var newer = Hello with { From = c.Id, Epoch = Current.Next().Next() };
+        var answer = new byte[LinkReplyCodec.Bytes];
+        foreach (var (hello, reply) in new[] { (newer, LinkReply.Accepted), (newer with { Epoch = Current.Next() }, LinkReply.StaleEpoch) })
+        {
+            var socket = Connect();
+            socket.SendAll(Bytes(hello));
+            Assert.That(socket.ReceiveAll(answer), Is.True);
+            Assert.That(LinkReplyCodec.Parse(answer), Is.EqualTo(reply), $"{hello}");
+        }
+    }
+
+    [Test]
     public void Three_hundred_idle_connections()
     {
         for (var i = 0; i < 300; i++)
@@ -218,7 +233,7 @@ internal sealed class HostileBytesTests
     private static Peer Open(int number)
     {
         var peer = new Peer(number);
-        peer.Transport = new TcpTransport(new TcpTransportOptions(IPAddress.Loopback, 0, 0, 2, TimeSpan.FromSeconds(5)), peer);
+        peer.Transport = new TcpTransport(new TcpTransportOptions(IPAddress.Loopback, 0, 0, 2, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10)), peer);
         peer.Address = new PeerAddress(0x7F00_0001, IsIPv6: false, peer.Transport.Port);
         return peer;
     }

@@ -51,11 +51,31 @@ internal sealed class TcpTransportTests : TransportSuite
     }
 
     [Test]
+    [Platform("Linux", Reason = "only Linux counts the progress of a connection for us")]
+    public void A_link_whose_bytes_are_not_taken_breaks()
+    {
+        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen();
+        var events = new Peer(1);
+        var neighbour = new Member(new PeerId(Guid.NewGuid()), EndPoints.ToPeerAddress((IPEndPoint)listener.LocalEndPoint!));
+        using var link = new TcpOutgoingLink(events.Id, neighbour, Options(0, 0, 1) with { StallTimeout = TimeSpan.FromMilliseconds(200) }, events, _ => { });
+        link.Wire(Peer.Run, First);
+        using var accepted = listener.Accept();
+        accepted.ReceiveAll(new byte[LinkHello.Bytes]);
+        var reply = new byte[LinkReplyCodec.Bytes];
+        LinkReplyCodec.Write(LinkReply.Accepted, reply);
+        accepted.Send(reply);
+        new Outbox(new AttemptKey(First, default, 0), [.. Enumerable.Repeat(new byte[1 << 20], 64)]).SendAll(link);
+        Assert.That(events.ExpectLost().Outgoing, Is.True, "nobody reads: without the timeout it would wait for ever");
+    }
+
+    [Test]
     public void A_link_that_was_closed_unheard_says_so_when_it_is_wired()
     {
         var events = new Peer(1);
         var neighbour = new Member(new PeerId(Guid.NewGuid()), Nowhere());
-        using var link = new TcpOutgoingLink(events.Id, neighbour, 1, TimeSpan.FromSeconds(5), events, _ => { });
+        using var link = new TcpOutgoingLink(events.Id, neighbour, Options(0, 0, 1), events, _ => { });
         link.Wire(Peer.Run, First);
         Assert.That(events.ExpectLost().Epoch, Is.EqualTo(First));
         link.Wire(Peer.Run, Second);
@@ -100,7 +120,7 @@ internal sealed class TcpTransportTests : TransportSuite
         return EndPoints.ToPeerAddress((IPEndPoint)socket.LocalEndPoint!);
     }
 
-    private static TcpTransportOptions Options(int? port, int first, int stripes) => new(IPAddress.Loopback, port, first, stripes, TimeSpan.FromSeconds(5));
+    private static TcpTransportOptions Options(int? port, int first, int stripes) => new(IPAddress.Loopback, port, first, stripes, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10));
 
     private Relay RelayTo(Peer peer) => _relays[peer.Address];
 }

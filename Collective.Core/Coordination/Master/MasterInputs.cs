@@ -58,10 +58,10 @@ internal enum MasterEventKind
 internal sealed record MasterEvent(MasterEventKind Kind, PeerId Peer, PeerGroup Group, Epoch Epoch, string Text);
 
 /// <summary>What the operator may choose.</summary>
-internal sealed record MasterConfiguration(RunId Run, ushort Term, int HeartbeatTimeoutMs, int SegmentBytes)
+internal sealed record MasterConfiguration(RunId Run, ushort Term, int HeartbeatTimeoutMs, int SegmentBytes, int CrossedCallsTimeoutMs = Limits.CrossedCallsTimeoutMsDefault)
 {
-    /// <summary>Five signs of life within the timeout.</summary>
-    public int HeartbeatIntervalMs => Math.Max(20, HeartbeatTimeoutMs / 5);
+    /// <summary>Five signs of life within the timeout, and at least one a second: other deadlines are looked at with them.</summary>
+    public int HeartbeatIntervalMs => Math.Clamp(HeartbeatTimeoutMs / 5, 20, 1000);
 
     /// <summary>Time for all members to make the links of a new epoch; peers report failed links well before.</summary>
     public int WiringTimeoutMs => Math.Max(30_000, 3 * HeartbeatTimeoutMs);

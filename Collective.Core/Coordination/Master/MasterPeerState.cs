@@ -20,6 +20,7 @@ internal enum MasterPeerEvent
     AcknowledgeEpoch,
     ReportLink,
     QueryPending,
+    Withdraw,
     VoteTopology,
     VoteDecided,
     AskWhenAlone,
@@ -53,7 +54,7 @@ internal static class MasterPeerTable
         // Legal whenever the peer is registered, or admitted, and without effect on what it is doing.
         (not MasterPeerState.Unregistered, MasterPeerEvent.Heartbeat) => state,
         (not (MasterPeerState.Unregistered or MasterPeerState.Pending),
-            MasterPeerEvent.AcknowledgeEpoch or MasterPeerEvent.ReportLink or MasterPeerEvent.QueryPending) => state,
+            MasterPeerEvent.AcknowledgeEpoch or MasterPeerEvent.ReportLink or MasterPeerEvent.QueryPending or MasterPeerEvent.Withdraw) => state,
 
         _ => null,
     };

@@ -28,6 +28,7 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
     /// <summary>Outstanding topology vote or question of a lone peer.</summary>
     public RequestNumber Request { get; set; }
 
+    /// <summary>It stays pending until its group would have this many members.</summary>
     public int MinimumWorldSize { get; set; }
 
     public RequestNumber? Query { get; set; }
@@ -53,6 +54,12 @@ internal sealed class GroupRecord(PeerGroup group)
 
     public long OpenedMs { get; set; }
 
+    /// <summary>When the ring stood last, before the recovery that goes on.</summary>
+    public long StoodMs { get; set; }
+
+    /// <summary>When a member last entered, finished or asked for something.</summary>
+    public long ChangedMs { get; set; }
+
     public int Acknowledgements { get; set; }
 
     /// <summary>Failed links since the group last stood.</summary>
@@ -61,11 +68,20 @@ internal sealed class GroupRecord(PeerGroup group)
     /// <summary>Why the next tick opens another epoch, if it does.</summary>
     public string? RetryBecause { get; set; }
 
+    /// <summary>Why the ring does not stand any more, where neither the lost peers nor the failed links below say it: the first such reason since it last stood.</summary>
+    public string Cause { get; set; } = "";
+
+    /// <summary>Links that failed since the ring last stood, with what each end said.</summary>
+    public List<LinkReport> LinkReports { get; } = [];
+
     /// <summary>Peers lost since the last standing epoch.</summary>
     public List<Exclusion> Excluded { get; } = [];
 
     public Dictionary<(Tag Tag, uint Ordinal), AttemptRecord> Attempts { get; } = [];
 }
+
+/// <summary>What one end says about a link that failed.</summary>
+internal readonly record struct LinkReport(PeerRecord From, PeerRecord To, PeerRecord Reporter, string Detail);
 
 /// <summary>An attempt that at least one member has entered and that has no verdict.</summary>
 internal sealed class AttemptRecord(AttemptKey key, CollectiveDescriptor descriptor, PeerRecord first, int worldSize)

@@ -5,8 +5,8 @@ namespace Collective.Coordination;
 /// <summary>What becomes of attempts: Go, Verdict, or an end that travels with a new epoch.</summary>
 internal sealed partial class MasterStateMachine
 {
-    /// <summary>An attempt that ends for a reason of its own; the others of the group are aborted with the epoch's reason.</summary>
-    private readonly record struct AttemptEnd(AttemptRecord? Attempt, ErrorCode Code, string Reason);
+    /// <summary>An attempt (or all that not all have entered) that ends for a reason of its own; the others of the group are aborted with the epoch's reason.</summary>
+    private readonly record struct AttemptEnd(AttemptRecord? Attempt, ErrorCode Code, string Reason, bool All = false);
 
     private void OnCollectiveStart(PeerRecord peer, CollectiveStart start)
     {
@@ -16,6 +16,7 @@ internal sealed partial class MasterStateMachine
         }
 
         var group = GroupOf(peer);
+        group.ChangedMs = _nowMs;
         var key = (start.Attempt.Tag, start.Attempt.Ordinal);
         if (!group.Attempts.TryGetValue(key, out var attempt))
         {
@@ -64,19 +65,30 @@ internal sealed partial class MasterStateMachine
 
     private void OnCollectiveDone(PeerRecord peer, CollectiveDone done)
     {
-        if (!InCurrentEpoch(peer, done.Attempt, done) || !Accept(peer, MasterPeerEvent.FinishAttempt, done))
+        if (!InCurrentEpoch(peer, done.Attempt, done))
         {
             return;
         }
 
         var group = GroupOf(peer);
-        if (!group.Attempts.TryGetValue((done.Attempt.Tag, done.Attempt.Ordinal), out var attempt) || !attempt.HasEntered(peer))
+        group.ChangedMs = _nowMs;
+        if (!group.Attempts.TryGetValue((done.Attempt.Tag, done.Attempt.Ordinal), out var attempt) && !done.Ok)
+        {
+            return; // A wish to abort that crossed with the verdict.
+        }
+
+        if (!Accept(peer, MasterPeerEvent.FinishAttempt, done))
+        {
+            return;
+        }
+
+        if (attempt is null || !attempt.HasEntered(peer))
         {
             Evict(peer, $"finished {done.Attempt}, which it had not entered");
             return;
         }
 
-        if (attempt.HasPromised(peer))
+        if (done.Ok && attempt.HasPromised(peer))
         {
             Evict(peer, $"spoke about {done.Attempt} again after its promise");
             return;
@@ -84,7 +96,7 @@ internal sealed partial class MasterStateMachine
 
         if (!done.Ok)
         {
-            OpenEpoch(group, $"peer {peer.Id.ToShortString()} gave up {done.Attempt.Tag}: {done.Detail}");
+            OpenEpoch(group, $"peer {peer.Id.ToShortString()} gave up {done.Attempt.Tag} ({done.Detail}){Unfinished(group, attempt, peer)}");
             return;
         }
 
@@ -94,6 +106,7 @@ internal sealed partial class MasterStateMachine
         if (attempt.AllPromised)
         {
             group.Attempts.Remove((done.Attempt.Tag, done.Attempt.Ordinal));
+            ForgetLinkTrouble(group);
             foreach (var member in group.Ring)
             {
                 LeaveAttempt(member);
@@ -133,7 +146,9 @@ internal sealed partial class MasterStateMachine
         var decisions = new List<Decision>();
         foreach (var attempt in group.Attempts.Values)
         {
-            var (code, text) = attempt == end.Attempt ? (end.Code, end.Reason) : (ErrorCode.OperationAborted, reason);
+            var (code, text) = attempt == end.Attempt || (end.All && !attempt.AllEntered) ? (end.Code, end.Reason)
+                : attempt.Mismatch is { } mismatch ? (ErrorCode.Mismatch, mismatch)
+                : (ErrorCode.OperationAborted, reason);
             if (code != ErrorCode.OperationAborted)
             {
                 decisions.Add(new Decision(attempt.Key.Tag, attempt.Key.Ordinal, Committed: false, code, text));
@@ -155,34 +170,6 @@ internal sealed partial class MasterStateMachine
         if (--member.OpenAttempts == 0)
         {
             Move(member, MasterPeerEvent.AttemptsEnded);
-        }
-    }
-
-    /// <summary>A peer that votes cannot enter attempts, and who is in an attempt cannot vote: such calls never meet.</summary>
-    private bool RefuseCrossedVote(PeerRecord voter)
-    {
-        var group = GroupOf(voter);
-        if (group.Attempts.Values.FirstOrDefault(a => !a.HasEntered(voter)) is not { } attempt)
-        {
-            return false;
-        }
-
-        EndCrossedCalls(group, voter, attempt, attempt.First);
-        return true;
-    }
-
-    private void EndCrossedCalls(GroupRecord group, PeerRecord voter, AttemptRecord attempt, PeerRecord waiting)
-    {
-        var reason = $"peer {voter.Id.ToShortString()} waits in update topology while peer {waiting.Id.ToShortString()} waits in an all-reduce with {attempt.Key.Tag}: all peers must make the same sequence of calls";
-        Report(MasterEventKind.CallsCrossed, voter, reason, group);
-        Move(voter, MasterPeerEvent.VoteDecided);
-        _votes.Remove(voter);
-        OpenEpoch(group, reason, new AttemptEnd(attempt, ErrorCode.CrossedCalls, reason));
-
-        // After the epoch: what the voter calls next must not be taken for the attempt that just ended.
-        if (_peers.ContainsKey(voter.Connection))
-        {
-            Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, ErrorCode.CrossedCalls, reason, Sizes())));
         }
     }
 

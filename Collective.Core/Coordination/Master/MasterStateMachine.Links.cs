@@ -11,7 +11,7 @@ internal sealed partial class MasterStateMachine
 {
     private readonly Dictionary<PeerPair, LinkTrouble> _linkTroubles = [];
 
-    /// <summary>Failures of one pair since a ring in which the two are neighbours has stood.</summary>
+    /// <summary>Failures of one pair since an attempt was committed in a ring in which the two are neighbours.</summary>
     private sealed class LinkTrouble(long sinceMs)
     {
         public long SinceMs { get; } = sinceMs;
@@ -22,6 +22,9 @@ internal sealed partial class MasterStateMachine
 
         /// <summary>Counted once an epoch: both ends may report the same failure.</summary>
         public int Epochs { get; set; }
+
+        /// <summary>Of these, after which both ends were heard again: a death explains none of them.</summary>
+        public int Survived { get; set; }
     }
 
     /// <summary>A dead peer would have been evicted for silence within this time.</summary>
@@ -31,21 +34,36 @@ internal sealed partial class MasterStateMachine
     {
         var group = GroupOf(peer);
         var neighbour = group.Ring.Find(p => p.Id == report.Neighbour);
-        if (report.Epoch != group.Epoch || neighbour is null || neighbour == peer)
+        if (neighbour is null || neighbour == peer)
         {
-            return; // Of an older epoch: settled by the one that is on its way.
+            return; // Gone already: that explains it.
+        }
+
+        var (from, to) = report.Outgoing ? (peer, neighbour) : (neighbour, peer);
+        if (group.LinkReports.Count < Limits.LinkReportsMax && !group.LinkReports.Exists(r => r.From == from && r.To == to && r.Reporter == peer))
+        {
+            group.LinkReports.Add(new LinkReport(from, to, peer, report.Detail));
+        }
+
+        if (report.Epoch != group.Epoch)
+        {
+            return; // Of an older epoch: evidence for what ended it, no more.
         }
 
         var pair = PeerPair.Of(peer.Id, neighbour.Id);
-        if (!_linkTroubles.TryGetValue(pair, out var trouble))
+        if (!_linkTroubles.TryGetValue(pair, out var trouble) || (IsOld(trouble) && !IsOfThisRecovery(trouble, group)))
         {
-            _linkTroubles.Add(pair, trouble = new LinkTrouble(_nowMs));
+            _linkTroubles[pair] = trouble = new LinkTrouble(_nowMs); // What was long ago says nothing about now.
         }
 
-        trouble.Epochs += trouble.LastEpoch == group.Epoch ? 0 : 1;
+        if (trouble.LastEpoch != group.Epoch)
+        {
+            trouble.Survived += trouble.Epochs > 0 && neighbour.LastHeardMs > trouble.LastMs ? 1 : 0; // The reporter itself is being heard.
+            trouble.Epochs++;
+        }
+
         trouble.LastEpoch = group.Epoch;
         trouble.LastMs = _nowMs;
-        var (from, to) = report.Outgoing ? (peer, neighbour) : (neighbour, peer);
         var reason = $"the link from peer {from.Id.ToShortString()} to peer {to.Id.ToShortString()} failed: {report.Detail} (reported by peer {peer.Id.ToShortString()})";
         Report(MasterEventKind.LinkFailed, peer, reason, group);
 
@@ -53,7 +71,7 @@ internal sealed partial class MasterStateMachine
         group.LinkFailures++;
         if (group.LinkFailures == 1)
         {
-            OpenEpoch(group, reason);
+            OpenEpoch(group, reason, evident: true);
         }
         else
         {
@@ -67,7 +85,7 @@ internal sealed partial class MasterStateMachine
         {
             if (_groups.GetValueOrDefault(group.Group.Value) == group && group.RetryBecause is { } reason)
             {
-                OpenEpoch(group, reason);
+                OpenEpoch(group, reason, evident: true);
             }
         }
     }
@@ -76,7 +94,7 @@ internal sealed partial class MasterStateMachine
     private bool ArrangeRing(GroupRecord group)
     {
         var suspects = _linkTroubles.Where(t => t.Value.Epochs >= Limits.LinkFailuresAvoided).Select(t => t.Key).ToHashSet();
-        var proven = _linkTroubles.Where(t => IsProven(t.Value)).Select(t => t.Key).ToHashSet();
+        var proven = _linkTroubles.Where(t => IsProven(t.Value, group)).Select(t => t.Key).ToHashSet();
         var current = group.Ring.ConvertAll(p => p.Id);
         if ((RingOrder.Choose(current, current, suspects) ?? RingOrder.Choose(current, current, proven)) is { } order)
         {
@@ -97,9 +115,17 @@ internal sealed partial class MasterStateMachine
         return false;
     }
 
-    /// <summary>It goes on, and both ends have lived through more than the time in which a dead one is noticed.</summary>
-    private bool IsProven(LinkTrouble trouble)
-        => trouble.Epochs >= Limits.LinkFailuresAvoided && trouble.LastMs - trouble.SinceMs > PatienceMs && _nowMs - trouble.LastMs < PatienceMs;
+    /// <summary>
+    /// It goes on, and both ends have lived through more than the time in which a dead one is noticed. As long as no ring has stood since, age means nothing: while the order
+    /// tries each pair of a peer that nobody reaches, the first of them fails no more only because it is avoided.
+    /// </summary>
+    private bool IsProven(LinkTrouble trouble, GroupRecord group)
+        => trouble.Survived >= Limits.LinkFailuresProven - 1 && trouble.LastMs - trouble.SinceMs > PatienceMs
+            && (_nowMs - trouble.LastMs < PatienceMs || IsOfThisRecovery(trouble, group));
+
+    private bool IsOld(LinkTrouble trouble) => _nowMs - trouble.LastMs > Limits.LinkTroubleTimeouts * (long)Configuration.HeartbeatTimeoutMs;
+
+    private static bool IsOfThisRecovery(LinkTrouble trouble, GroupRecord group) => trouble.LastMs >= group.StoodMs;
 
     /// <summary>Members that neither make their links nor report why within the time.</summary>
     private void EvictWhoDoesNotWire()
@@ -113,10 +139,14 @@ internal sealed partial class MasterStateMachine
         }
     }
 
+    /// <summary>Data has flowed all around the ring: every link of it works.</summary>
     private void ForgetLinkTrouble(GroupRecord group)
     {
-        group.LinkFailures = 0;
-        group.RetryBecause = null;
+        if (_linkTroubles.Count == 0)
+        {
+            return;
+        }
+
         for (var i = 0; i < group.Ring.Count; i++)
         {
             _linkTroubles.Remove(PeerPair.Of(group.Ring[i].Id, group.Ring[(i + 1) % group.Ring.Count].Id));

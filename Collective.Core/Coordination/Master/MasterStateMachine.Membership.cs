@@ -17,34 +17,47 @@ internal sealed partial class MasterStateMachine
     private void OnTopologyVote(PeerRecord peer, TopologyVote vote)
     {
         peer.Request = vote.Request;
-        peer.MinimumWorldSize = vote.MinimumWorldSize;
         _votes.Add(peer);
-        if (!RefuseCrossedVote(peer))
+        GroupOf(peer).ChangedMs = _nowMs;
+        if (!RefuseCrossedVote(peer) && !RefuseCrossedQuery())
         {
             TryUpdateTopology();
         }
     }
 
-    /// <summary>Starts the update when all admitted peers have voted (or none is left) and every voter's group would be as large as it asks.</summary>
+    /// <summary>Starts the update when all admitted peers have voted, or none is left.</summary>
     private void TryUpdateTopology()
     {
-        if (_update is not null || _votes.Count < _admitted || (_admitted == 0 && _pending.Count == 0))
+        if (_update is not null || _votes.Count < _admitted)
         {
             return;
         }
 
-        foreach (var voter in _votes)
+        var newcomers = Admissible();
+        if (_admitted == 0 && newcomers.Count == 0)
         {
-            if (voter.MinimumWorldSize > GroupOf(voter).Ring.Count + _pending.Count(p => p.Group == voter.Group))
-            {
-                return;
-            }
+            return;
         }
 
         var voters = _votes.ToList();
         _votes.Clear();
-        _update = new Update(voters, Admit([.. _pending]));
+        _update = new Update(voters, Admit(newcomers));
         TryFinishUpdate();
+    }
+
+    /// <summary>The pending peers whose groups would have the size they ask for if all of these were admitted: as many as possible.</summary>
+    private List<PeerRecord> Admissible()
+    {
+        var admissible = _pending.ToList();
+        while (true)
+        {
+            var newcomers = admissible.CountBy(p => p.Group.Value).ToDictionary();
+            int Size(PeerRecord peer) => newcomers[peer.Group.Value] + (_groups.TryGetValue(peer.Group.Value, out var group) ? group.Ring.Count : 0);
+            if (admissible.RemoveAll(p => p.MinimumWorldSize > Size(p)) == 0)
+            {
+                return admissible;
+            }
+        }
     }
 
     /// <summary>Makes pending peers members and opens their groups' epochs.</summary>
@@ -109,7 +122,7 @@ internal sealed partial class MasterStateMachine
     {
         peer.Request = question.Request;
         var group = GroupOf(peer);
-        var newcomers = _pending.Where(p => p.Group == peer.Group).ToList();
+        var newcomers = Admissible().FindAll(p => p.Group == peer.Group);
         if (group.Ring.Count == 1 && newcomers.Count > 0)
         {
             Admit(newcomers);
@@ -136,7 +149,11 @@ internal sealed partial class MasterStateMachine
 
         peer.Query = query.Request;
         _queries++;
-        TryAnswerQueries();
+        GroupOf(peer).ChangedMs = _nowMs;
+        if (!RefuseCrossedQuery())
+        {
+            TryAnswerQueries();
+        }
     }
 
     private void TryAnswerQueries()
@@ -147,11 +164,39 @@ internal sealed partial class MasterStateMachine
         }
 
         _queries = 0;
+        var pending = Admissible().Count > 0;
         foreach (var peer in _peers.Values.Where(p => p.Query is not null))
         {
-            Emit(new MasterOutput.Send(peer.Connection, new PendingReply(peer.Query!.Value, _pending.Count > 0)));
+            Emit(new MasterOutput.Send(peer.Connection, new PendingReply(peer.Query!.Value, pending, default, "")));
             peer.Query = null;
         }
+    }
+
+    /// <summary>A vote or query that is still open is let go; of one that is decided the answer is on its way.</summary>
+    private void OnWithdraw(PeerRecord peer, Withdraw withdraw)
+    {
+        if (peer.Query == withdraw.Request)
+        {
+            FailQuery(peer, ErrorCode.TimedOut, Missing(_peers.Values.Where(p => p.Admitted && p.Query is null), "has not asked", "have not asked"));
+        }
+        else if (peer.State == MasterPeerState.Voting && peer.Request == withdraw.Request && _votes.Contains(peer))
+        {
+            FailVote(peer, ErrorCode.TimedOut, Missing(_peers.Values.Where(p => p.Admitted && !_votes.Contains(p)), "has not voted", "have not voted"));
+        }
+    }
+
+    private void FailVote(PeerRecord voter, ErrorCode code, string reason)
+    {
+        Move(voter, MasterPeerEvent.VoteDecided);
+        _votes.Remove(voter);
+        Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, code, reason, Sizes())));
+    }
+
+    private void FailQuery(PeerRecord peer, ErrorCode code, string reason)
+    {
+        Emit(new MasterOutput.Send(peer.Connection, new PendingReply(peer.Query!.Value, false, code, reason)));
+        peer.Query = null;
+        _queries--;
     }
 
     /// <summary>Takes a peer out of everything and re-evaluates every open vote.</summary>
@@ -184,7 +229,7 @@ internal sealed partial class MasterStateMachine
         }
         else
         {
-            OpenEpoch(group, reason);
+            OpenEpoch(group, reason, evident: true);
         }
 
         TryAnswerQueries();
@@ -193,7 +238,7 @@ internal sealed partial class MasterStateMachine
     }
 
     /// <summary>Ends every open attempt, fixes the ring and tells the members. The epoch stands when all have acknowledged it.</summary>
-    private void OpenEpoch(GroupRecord group, string reason, AttemptEnd end = default)
+    private void OpenEpoch(GroupRecord group, string reason, AttemptEnd end = default, bool evident = false)
     {
         var decisions = EndAttempts(group, reason, end); // First: attempts know their members by the ranks of the old ring.
         if (!ArrangeRing(group))
@@ -201,7 +246,9 @@ internal sealed partial class MasterStateMachine
             return; // Somebody had to be evicted; that opened a later epoch.
         }
 
+        group.Cause = evident || group.Cause.Length > 0 ? group.Cause : reason;
         group.Epoch = _lastEpoch = _lastEpoch == Epoch.None ? Epoch.First(Configuration.Term) : _lastEpoch.Next();
+        group.StoodMs = group.Standing ? _nowMs : group.StoodMs;
         group.Standing = false;
         group.OpenedMs = _nowMs;
         group.RetryBecause = null;
@@ -239,7 +286,7 @@ internal sealed partial class MasterStateMachine
 
         if (group.RetryBecause is { } reason)
         {
-            OpenEpoch(group, reason); // A link broke after one end had acknowledged it.
+            OpenEpoch(group, reason, evident: true); // A link broke after one end had acknowledged it.
         }
         else
         {
@@ -249,15 +296,16 @@ internal sealed partial class MasterStateMachine
 
     private void Stand(GroupRecord group)
     {
+        var established = Established(group);
         group.Standing = true;
+        group.ChangedMs = _nowMs;
+        group.Cause = "";
+        group.LinkReports.Clear();
         group.Excluded.Clear();
-        ForgetLinkTrouble(group);
-        Report(MasterEventKind.EpochStands, null, $"epoch {group.Epoch} of {group.Group} stands with {group.Ring.Count} peers after {_nowMs - group.OpenedMs} ms", group);
-        var message = new EpochStands(group.Epoch, Sizes());
-        foreach (var peer in group.Ring)
-        {
-            Emit(new MasterOutput.Send(peer.Connection, message));
-        }
+        group.LinkFailures = 0;
+        group.RetryBecause = null;
+        Report(MasterEventKind.EpochStands, null, $"epoch {group.Epoch} of {group.Group} stands with {group.Ring.Count} peers after {_nowMs - group.OpenedMs} ms, because {established}", group);
+        SendToAll(group, new EpochStands(group.Epoch, Sizes(), established));
 
         foreach (var peer in group.Ring.Where(p => p.State == MasterPeerState.Asking))
         {

@@ -80,9 +80,10 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case TopologyVote m when Accept(peer, MasterPeerEvent.VoteTopology, m): OnTopologyVote(peer, m); break;
             case AdmitWhenAlone m when Accept(peer, MasterPeerEvent.AskWhenAlone, m): OnAdmitWhenAlone(peer, m); break;
             case PendingQuery m when Accept(peer, MasterPeerEvent.QueryPending, m): OnPendingQuery(peer, m); break;
+            case Withdraw m when Accept(peer, MasterPeerEvent.Withdraw, m): OnWithdraw(peer, m); break;
             case CollectiveStart m: OnCollectiveStart(peer, m); break;
             case CollectiveDone m: OnCollectiveDone(peer, m); break;
-            case Hello or EpochReady or LinkFailed or TopologyVote or AdmitWhenAlone or PendingQuery: break; // Evicted by Accept.
+            case Hello or EpochReady or LinkFailed or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw: break; // Evicted by Accept.
             default: Evict(peer, $"sent {input.Message.Kind}, which is not for a master (or not before its hello)"); break;
         }
     }
@@ -112,6 +113,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
     {
         _unregistered--;
         peer.Group = hello.Group;
+        peer.MinimumWorldSize = hello.MinimumWorldSize;
         peer.Address = peer.Remote with { Port = hello.DataPort };
         var refusal = hello.Version != MessageCodec.Version
             ? $"this master speaks wire version {MessageCodec.Version}, the peer {hello.Version}: use the same release on both"
@@ -194,7 +196,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
 
             foreach (var group in _groups.Values)
             {
-                group.OpenedMs = _nowMs;
+                group.OpenedMs = group.ChangedMs = _nowMs;
             }
 
             _linkTroubles.Clear();
@@ -227,6 +229,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
 
         RetryLinks();
         EvictWhoDoesNotWire();
+        EndWaitsWithoutEnd();
     }
 
     private void Emit(MasterOutput output) => _outputs.Add(output);
@@ -242,12 +245,12 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         Invariant.Holds(_admitted + _pending.Count + _unregistered == _peers.Count);
         Invariant.Holds(_votes.Count <= _admitted);
         Invariant.Holds(_queries <= _admitted);
-        Invariant.Holds(_admitted > 0 || _pending.Count == 0);
     }
 
     /// <summary>The rest, for the simulator.</summary>
     public void AssertDeepInvariants()
     {
+        Invariant.Holds(_admitted > 0 || Admissible().Count == 0);
         Invariant.Holds(_groups.Values.Sum(g => g.Ring.Count) == _admitted);
         foreach (var group in _groups.Values)
         {

@@ -8,14 +8,20 @@ internal readonly record struct OperationId(long Value);
 /// <summary>What a peer is told.</summary>
 internal abstract record PeerInput
 {
-    // By the application.
-    internal sealed record Connect(PeerGroup Group) : PeerInput;
+    /// <summary>Of a call that may take any time.</summary>
+    public const long NoTimeout = -1;
 
-    internal sealed record UpdateTopology(RequestNumber Request, int MinimumWorldSize) : PeerInput;
+    // By the application. A call whose time is over ends with TimedOut as soon as the group agrees that it does.
+    internal sealed record Connect(PeerGroup Group, int MinimumWorldSize = 1, long TimeoutMs = NoTimeout) : PeerInput;
 
-    internal sealed record QueryPending(RequestNumber Request) : PeerInput;
+    internal sealed record UpdateTopology(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
 
-    internal sealed record Launch(OperationId Operation, Tag Tag, CollectiveDescriptor Descriptor) : PeerInput;
+    internal sealed record QueryPending(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
+
+    /// <summary>The caller of a vote or query has cancelled.</summary>
+    internal sealed record Withdraw(RequestNumber Request) : PeerInput;
+
+    internal sealed record Launch(OperationId Operation, Tag Tag, CollectiveDescriptor Descriptor, long TimeoutMs = NoTimeout) : PeerInput;
 
     internal sealed record Cancel(OperationId Operation) : PeerInput;
 

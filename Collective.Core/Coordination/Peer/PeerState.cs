@@ -37,7 +37,7 @@ internal enum AttemptState
     /// <summary>This peer has reported that it cannot finish; waits for the epoch that ends it.</summary>
     GivenUp,
 
-    /// <summary>This peer has the whole result and has promised; only a verdict can end it now.</summary>
+    /// <summary>This peer has the whole result and has promised; only the master can end it now.</summary>
     Promised,
 
     /// <summary>Aborted; told to the application when the next ring stands.</summary>
@@ -53,6 +53,7 @@ internal enum AttemptEvent
     Enter,
     RingCompleted,
     GiveUp,
+    Withdraw,
     Verdict,
     EpochEnded,
     RingStands,
@@ -85,6 +86,7 @@ internal static class PeerTables
         (AttemptState.Running, AttemptEvent.RingCompleted) => AttemptState.Promised,
         (AttemptState.Running, AttemptEvent.GiveUp) => AttemptState.GivenUp,
         (AttemptState.Promised, AttemptEvent.Verdict) => AttemptState.Committed,
+        (AttemptState.Promised, AttemptEvent.Withdraw) => AttemptState.Promised,
         (AttemptState.Running or AttemptState.GivenUp or AttemptState.Promised, AttemptEvent.EpochEnded) => AttemptState.Aborting,
         (AttemptState.Aborting, AttemptEvent.EpochEnded) => AttemptState.Aborting,
         (AttemptState.Aborting, AttemptEvent.RingStands) => AttemptState.Aborted,

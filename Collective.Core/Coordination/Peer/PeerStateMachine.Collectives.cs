@@ -33,7 +33,7 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
-        var attempt = new LocalAttempt(input.Operation, input.Tag, input.Descriptor);
+        var attempt = new LocalAttempt(input.Operation, input.Tag, input.Descriptor, SetDeadline(input.TimeoutMs));
         _attempts.Add(input.Tag, attempt);
         if (State == PeerState.Ready)
         {
@@ -126,17 +126,41 @@ internal sealed partial class PeerStateMachine
         }
     }
 
-    /// <summary>After the promise only a verdict ends an attempt; the caller then learns which.</summary>
     private void OnCancel(PeerInput.Cancel input)
     {
-        switch (Find(input.Operation))
+        if (Find(input.Operation) is { } attempt)
         {
-            case { State: AttemptState.Held } attempt:
-                Abort(attempt, new Outcome(ErrorCode.OperationAborted, "cancelled by the caller"));
-                break;
-            case { State: AttemptState.Running } attempt:
-                GiveUp(attempt, "its caller cancelled");
-                break;
+            EndEarly(attempt, new Outcome(ErrorCode.OperationAborted, "cancelled by the caller"));
+        }
+    }
+
+    /// <summary>
+    /// The caller does not want to wait any longer. Before the promise this peer can give up; after it only the master ends the attempt, who is asked
+    /// to (decision 0007). Either way the caller hears what all hear: aborted, or a verdict that was under way.
+    /// </summary>
+    private void EndEarly(LocalAttempt attempt, Outcome wish)
+    {
+        attempt.Deadline = Deadline.None;
+        if (attempt.State == AttemptState.Held)
+        {
+            Abort(attempt, wish with { Reason = $"{wish.Reason}, while the ring of its group was being made" });
+            return;
+        }
+
+        if (!attempt.Wish.Succeeded)
+        {
+            return;
+        }
+
+        attempt.Wish = wish;
+        if (attempt.State == AttemptState.Running)
+        {
+            GiveUp(attempt, wish.Reason);
+        }
+        else if (attempt.State == AttemptState.Promised)
+        {
+            attempt.Move(AttemptEvent.Withdraw);
+            Send(new CollectiveDone(attempt.Key, Ok: false, wish.Reason));
         }
     }
 
@@ -177,13 +201,13 @@ internal sealed partial class PeerStateMachine
     }
 
     /// <summary>The ring stands again: the application may hear of the aborts and call again at once.</summary>
-    private void FinishAborted()
+    private void FinishAborted(string established)
     {
         foreach (var attempt in _attempts.Values.Where(a => a.State == AttemptState.Aborting).ToArray())
         {
             attempt.Move(AttemptEvent.RingStands);
             _attempts.Remove(attempt.Tag);
-            Emit(new PeerOutput.FinishOperation(attempt.Operation, attempt.Outcome));
+            Emit(new PeerOutput.FinishOperation(attempt.Operation, attempt.OutcomeFor(established)));
         }
     }
 

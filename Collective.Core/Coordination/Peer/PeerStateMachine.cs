@@ -4,7 +4,7 @@ namespace Collective.Coordination;
 
 /// <summary>
 /// One peer, without IO: calls of the application, messages of the master and events of the data links go in, outputs come out.
-/// This part keeps the connection, the epoch and the requests; <c>PeerStateMachine.Collectives.cs</c> keeps the attempts.
+/// This part keeps the connection, the epoch and the time; <c>PeerStateMachine.Requests.cs</c> keeps votes and queries, <c>PeerStateMachine.Collectives.cs</c> the attempts.
 /// </summary>
 internal sealed partial class PeerStateMachine
 {
@@ -12,6 +12,7 @@ internal sealed partial class PeerStateMachine
 
     private readonly List<PeerOutput> _outputs = [];
     private PeerGroup _group;
+    private int _minimumWorldSize;
     private PeerId _self;
     private RunId _run;
     private ushort _term;
@@ -22,11 +23,9 @@ internal sealed partial class PeerStateMachine
     private long _leaveAtMs;
     private EpochOpened? _opened;
     private Membership? _membership;
-    private TopologyVote? _vote;
-    private RequestNumber? _query;
-
-    // Whether the application has asked for or admitted newcomers itself, or has reduced with others: newcomers then wait for its update (decision 0005).
-    private bool _newcomersWait;
+    private Deadline _connectDeadline = Deadline.None;
+    private long _heartbeatAtMs;
+    private long _wakeAtMs = long.MaxValue;
 
     public PeerState State { get; private set; }
 
@@ -52,6 +51,7 @@ internal sealed partial class PeerStateMachine
             case PeerInput.Leave: OnLeave(); break;
             case PeerInput.UpdateTopology m: OnUpdateTopology(m); break;
             case PeerInput.QueryPending m: OnQueryPending(m); break;
+            case PeerInput.Withdraw m: OnWithdraw(m); break;
             case PeerInput.Launch m: OnLaunch(m); break;
             case PeerInput.Cancel m: OnCancel(m); break;
             case PeerInput.RingCompleted m: OnRingCompleted(m); break;
@@ -81,7 +81,9 @@ internal sealed partial class PeerStateMachine
         var legal = Move(PeerEvent.Connect);
         Invariant.Holds(legal);
         _group = input.Group;
+        _minimumWorldSize = input.MinimumWorldSize;
         _lastHeardMs = _nowMs;
+        _connectDeadline = SetDeadline(input.TimeoutMs);
     }
 
     private void OnConnected(PeerInput.Connected input)
@@ -89,7 +91,7 @@ internal sealed partial class PeerStateMachine
         if (Move(PeerEvent.Connected))
         {
             _lastHeardMs = _nowMs;
-            Send(new Hello(MessageCodec.Version, _group, input.DataPort));
+            Send(new Hello(MessageCodec.Version, _group, input.DataPort, (ushort)_minimumWorldSize));
         }
     }
 
@@ -117,10 +119,7 @@ internal sealed partial class PeerStateMachine
             case EpochOpened m when m.Epoch > Epoch && Move(PeerEvent.EpochOpened): OnEpochOpened(m); break;
             case EpochStands m when m.Epoch == Epoch && Move(PeerEvent.EpochStands): OnEpochStands(m); break;
             case TopologyUpdated m: OnTopologyUpdated(m); break;
-            case PendingReply m when m.Request == _query:
-                _query = null;
-                Emit(new PeerOutput.FinishRequest(m.Request, Outcome.Success, m.Pending));
-                break;
+            case PendingReply m when m.Request == _query?.Number: OnPendingReply(m); break;
             case CollectiveGo m when Find(m.Attempt) is { State: AttemptState.Running } attempt: Emit(new PeerOutput.ReleaseRing(attempt.Operation)); break;
             case CollectiveGo m when m.Attempt.Epoch <= Epoch: break; // This peer has given up the attempt meanwhile.
             case Verdict m when Find(m.Attempt) is { State: AttemptState.Promised } attempt: OnVerdict(attempt); break;
@@ -136,8 +135,10 @@ internal sealed partial class PeerStateMachine
         _run = input.Run;
         _term = input.Term;
         _heartbeatTimeoutMs = (int)Math.Clamp(welcome.HeartbeatTimeoutMs, Limits.HeartbeatTimeoutMsMin, Limits.HeartbeatTimeoutMsMax);
+        _lastTickMs = _nowMs; // Of a process that is frozen before its first tick, too, the gap is known.
         Emit(new PeerOutput.Welcomed(_self, welcome.SegmentBytes));
-        Emit(new PeerOutput.WakeAt(_nowMs + HeartbeatIntervalMs));
+        _heartbeatAtMs = _nowMs + HeartbeatIntervalMs;
+        WakeForDeadlines();
     }
 
     private void OnEpochOpened(EpochOpened opened)
@@ -167,8 +168,9 @@ internal sealed partial class PeerStateMachine
     private void OnEpochStands(EpochStands stands)
     {
         _membership = new Membership(stands.Epoch, _opened!.Members, RankIn(_opened), stands.Sizes);
+        _connectDeadline = Deadline.None;
         Emit(new PeerOutput.WorldStands(_membership));
-        FinishAborted();
+        FinishAborted(stands.Reason);
         EnterHeld();
     }
 
@@ -178,66 +180,6 @@ internal sealed partial class PeerStateMachine
         {
             Send(new LinkFailed(input.Epoch, input.Neighbour, input.Outgoing, input.Detail));
         }
-    }
-
-    private void OnUpdateTopology(PeerInput.UpdateTopology input)
-    {
-        Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
-            : _attempts.Count > 0 ? new Outcome(ErrorCode.PendingOperations, $"{_attempts.Count} collectives are in flight: await them before updating the topology")
-            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer already waits in update topology")
-            : null;
-        if (refusal is { } outcome)
-        {
-            Emit(new PeerOutput.FinishRequest(input.Request, outcome, false));
-            return;
-        }
-
-        _newcomersWait |= input.MinimumWorldSize <= 1; // A larger one is asked for by connect, not by the application.
-        _vote = new TopologyVote(input.Request, (ushort)input.MinimumWorldSize);
-        if (_question is null)
-        {
-            Send(_vote); // Else after its answer: the master takes one question of a peer at a time.
-        }
-    }
-
-    private void OnTopologyUpdated(TopologyUpdated updated)
-    {
-        if (updated.Request == _question)
-        {
-            OnLoneAnswer();
-        }
-        else if (updated.Request == _vote?.Request)
-        {
-            _vote = null;
-            if (updated.Error == default)
-            {
-                ForgetTags();
-                _membership = _membership! with { Sizes = updated.Sizes };
-                Emit(new PeerOutput.WorldStands(_membership));
-            }
-
-            Emit(new PeerOutput.FinishRequest(updated.Request, new Outcome(updated.Error, updated.Reason), false));
-        }
-        else
-        {
-            Die(new Outcome(ErrorCode.MasterLost, "the master answered a question that this peer had not asked: it does not keep the protocol"));
-        }
-    }
-
-    private void OnQueryPending(PeerInput.QueryPending input)
-    {
-        Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
-            : _query is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer already waits for the answer to are peers pending")
-            : null;
-        if (refusal is { } outcome)
-        {
-            Emit(new PeerOutput.FinishRequest(input.Request, outcome, false));
-            return;
-        }
-
-        _newcomersWait = true;
-        _query = input.Request;
-        Send(new PendingQuery(input.Request));
     }
 
     private void OnLeave()
@@ -258,7 +200,7 @@ internal sealed partial class PeerStateMachine
         FinishEverything(Left);
         Send(new Leave());
         _leaveAtMs = _nowMs + Limits.LeaveMsMax;
-        Emit(new PeerOutput.WakeAt(_leaveAtMs));
+        WakeAt(_leaveAtMs);
     }
 
     private void OnTick()
@@ -268,15 +210,35 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
-        var gap = _lastTickMs is { } last ? _nowMs - last : 0;
-        _lastTickMs = _nowMs;
-        Emit(new PeerOutput.WakeAt(_nowMs + HeartbeatIntervalMs));
-        if (State == PeerState.Leaving && _nowMs >= _leaveAtMs)
+        if (State == PeerState.Leaving)
         {
-            Die(Outcome.Success); // The master does not answer: go anyway.
+            if (_nowMs >= _leaveAtMs)
+            {
+                Die(Outcome.Success); // The master does not answer: go anyway.
+                return;
+            }
+
+            WakeAt(_leaveAtMs);
             return;
         }
 
+        ExpireDeadlines();
+        if (State is not PeerState.Dead && _nowMs >= _heartbeatAtMs)
+        {
+            Beat();
+        }
+
+        if (State is not PeerState.Dead)
+        {
+            WakeForDeadlines();
+        }
+    }
+
+    private void Beat()
+    {
+        var gap = _lastTickMs is { } last ? _nowMs - last : 0;
+        _lastTickMs = _nowMs;
+        _heartbeatAtMs = _nowMs + HeartbeatIntervalMs;
         if (State is PeerState.Connecting or PeerState.Registering)
         {
             return; // The driver bounds these two.
@@ -311,13 +273,7 @@ internal sealed partial class PeerStateMachine
     private void FinishEverything(Outcome outcome)
     {
         FinishAllAttempts(outcome);
-        foreach (var request in new[] { _vote?.Request, _query }.OfType<RequestNumber>())
-        {
-            Emit(new PeerOutput.FinishRequest(request, outcome, false));
-        }
-
-        _vote = null;
-        _query = _question = null;
+        FinishRequests(outcome);
     }
 
     private int RankIn(EpochOpened opened)

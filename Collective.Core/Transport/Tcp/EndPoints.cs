@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Collective.Protocol;
 
 namespace Collective.Transport.Tcp;
@@ -41,6 +42,20 @@ internal static class EndPoints
         socket.SendTimeout = (int)timeout.TotalMilliseconds;
         socket.Connect(endPoint);
         socket.SendTimeout = 0;
+    }
+
+    /// <summary>
+    /// Breaks the connection when bytes wait to be sent and the other side has taken none for this long: Linux counts the progress (RFC 5482, option TCP_USER_TIMEOUT),
+    /// whoever is slow but takes bytes keeps it. Elsewhere the system's own, longer, timeout counts.
+    /// </summary>
+    public static void BreakWhenStalled(Socket socket, TimeSpan timeout)
+    {
+        const int levelTcp = 6, userTimeout = 18;
+        if (OperatingSystem.IsLinux())
+        {
+            var milliseconds = (int)timeout.TotalMilliseconds;
+            socket.SetRawSocketOption(levelTcp, userTimeout, MemoryMarshal.AsBytes(new ReadOnlySpan<int>(ref milliseconds)));
+        }
     }
 
     public static void SendAll(this Socket socket, ReadOnlySpan<byte> bytes)

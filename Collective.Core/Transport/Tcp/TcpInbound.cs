@@ -116,7 +116,14 @@ internal sealed class TcpInbound : IDisposable
 
             if (Admit(socket) is { } stripe)
             {
-                new Thread(() => Receive(stripe), maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-receive" }.Start();
+                try
+                {
+                    new Thread(() => Receive(stripe), maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-receive" }.Start();
+                }
+                catch (OutOfMemoryException e)
+                {
+                    Forget(stripe, e.Message); // The system gives no more threads: its opener sees it closed, and the host lives.
+                }
             }
         }
     }
@@ -307,7 +314,8 @@ internal sealed class TcpInbound : IDisposable
                 return LinkReply.WrongPeer;
             }
 
-            if (hello.Epoch < plan.Epoch || hello.Epoch < stripe.Epoch)
+            var overtaken = _stripes.Exists(s => s.From == hello.From && s.Index == hello.Stripe && s.Epoch > hello.Epoch); // By one on another connection.
+            if (hello.Epoch < plan.Epoch || overtaken)
             {
                 return LinkReply.StaleEpoch;
             }

@@ -30,8 +30,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
     private readonly SegmentQueue _queue = new();
     private readonly Member _neighbour;
     private readonly PeerId _self;
-    private readonly int _stripeCount;
-    private readonly TimeSpan _connectTimeout;
+    private readonly TcpTransportOptions _options;
     private readonly ITransportEvents _events;
     private readonly Action<Epoch> _ready;
     private readonly HashSet<Socket> _sockets = [];
@@ -41,13 +40,12 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
     private int _stripesReady;
     private bool _closed;
 
-    public TcpOutgoingLink(PeerId self, Member neighbour, int stripeCount, TimeSpan connectTimeout, ITransportEvents events, Action<Epoch> ready)
+    public TcpOutgoingLink(PeerId self, Member neighbour, TcpTransportOptions options, ITransportEvents events, Action<Epoch> ready)
     {
         _self = self;
         _neighbour = neighbour;
-        _stripeCount = stripeCount;
-        _stripes = new Stripe[stripeCount];
-        _connectTimeout = connectTimeout;
+        _stripes = new Stripe[options.StripeCount];
+        _options = options;
         _events = events;
         _ready = ready;
     }
@@ -90,7 +88,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             return;
         }
 
-        for (var i = 0; first && i < _stripeCount; i++)
+        for (var i = 0; first && i < _options.StripeCount; i++)
         {
             var stripe = _stripes[i] = new Stripe((byte)i);
             new Thread(() => Run(stripe), maxStackSize: 256 * 1024) { IsBackground = true, Name = $"collective-send-{i}" }.Start();
@@ -295,7 +293,8 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             stripe.Socket = socket;
         }
 
-        EndPoints.Connect(socket, endPoint, _connectTimeout);
+        EndPoints.Connect(socket, endPoint, TimeSpan.FromMilliseconds(Math.Min(_options.ConnectTimeout.TotalMilliseconds, Limits.LinkConnectMsMax)));
+        EndPoints.BreakWhenStalled(socket, _options.StallTimeout);
     }
 
     private bool IsOutdated(Epoch epoch)
@@ -310,8 +309,8 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
     {
         var socket = stripe.Socket!;
         var buffer = stripe.Buffer.AsSpan();
-        socket.ReceiveTimeout = (int)_connectTimeout.TotalMilliseconds;
-        new LinkHello(MessageCodec.Version, _run, epoch, _self, _neighbour.Id, stripe.Index, (byte)_stripeCount).Write(buffer);
+        socket.ReceiveTimeout = (int)_options.ConnectTimeout.TotalMilliseconds;
+        new LinkHello(MessageCodec.Version, _run, epoch, _self, _neighbour.Id, stripe.Index, (byte)_options.StripeCount).Write(buffer);
         socket.SendAll(buffer[..LinkHello.Bytes]);
         var reply = buffer[..LinkReplyCodec.Bytes];
         if (!socket.ReceiveAll(reply))
@@ -332,7 +331,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         lock (_gate)
         {
             stripe.Wired = epoch;
-            complete = epoch == _epoch && ++_stripesReady == _stripeCount;
+            complete = epoch == _epoch && ++_stripesReady == _options.StripeCount;
         }
 
         if (complete)

@@ -5,7 +5,7 @@ using Collective.Protocol;
 namespace Collective.Transport.Tcp;
 
 /// <summary>How a peer's data connections are made.</summary>
-internal sealed record TcpTransportOptions(IPAddress Listen, int? ListenPort, int FirstPort, int StripeCount, TimeSpan ConnectTimeout);
+internal sealed record TcpTransportOptions(IPAddress Listen, int? ListenPort, int FirstPort, int StripeCount, TimeSpan ConnectTimeout, TimeSpan StallTimeout);
 
 /// <summary>Stripes over TCP: to the next peer and from the previous one.</summary>
 internal sealed class TcpTransport : ITransport
@@ -55,7 +55,7 @@ internal sealed class TcpTransport : ITransport
             if (plan.Next is { } next)
             {
                 var fits = outdated is { Closed: false } && outdated.Neighbour == next;
-                outgoing = fits ? outdated! : new TcpOutgoingLink(plan.Self, next, _options.StripeCount, _options.ConnectTimeout, _events, epoch => OnReady(epoch, outgoing: true));
+                outgoing = fits ? outdated! : new TcpOutgoingLink(plan.Self, next, _options, _events, epoch => OnReady(epoch, outgoing: true));
             }
 
             _outgoing = outgoing;

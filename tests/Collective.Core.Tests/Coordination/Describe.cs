@@ -23,10 +23,11 @@ internal static class Describe
 
     public static string Text(Message message) => message switch
     {
-        Hello m => Of(m, $"version {m.Version}, {m.Group}, data port {m.DataPort}"),
+        Hello m => Of(m, $"version {m.Version}, {m.Group}, data port {m.DataPort}{(m.MinimumWorldSize > 1 ? $", at least {m.MinimumWorldSize}" : "")}"),
         EpochReady m => Of(m, $"{m.Epoch}"),
         LinkFailed m => Of(m, $"{m.Epoch} {(m.Outgoing ? "to" : "from")} {Name(m.Neighbour)}: {m.Detail}"),
-        TopologyVote m => Of(m, m.MinimumWorldSize > 0 ? $"request {Request(m.Request)}, at least {m.MinimumWorldSize}" : $"request {Request(m.Request)}"),
+        TopologyVote m => Of(m, $"request {Request(m.Request)}"),
+        Withdraw m => Of(m, $"request {Request(m.Request)}"),
         AdmitWhenAlone m => Of(m, $"request {Request(m.Request)}"),
         PendingQuery m => Of(m, $"request {Request(m.Request)}"),
         CollectiveStart m => Of(m, $"{m.Attempt}: {Text(m.Descriptor)}"),
@@ -34,9 +35,9 @@ internal static class Describe
         Welcome m => Of(m, $"as {Name(m.Id)}, heartbeat timeout {m.HeartbeatTimeoutMs} ms, segments of {m.SegmentBytes} bytes"),
         Refused m => Of(m, $"{m.Code}: {m.Reason}"),
         EpochOpened m => Of(m, $"{m.Epoch} [{Names(m.Members)}] because {m.Reason}{Text(m.Excluded)}{Text(m.Decisions)}"),
-        EpochStands m => Of(m, $"{m.Epoch}, {Text(m.Sizes)}"),
+        EpochStands m => Of(m, $"{m.Epoch}, {Text(m.Sizes)}, because {m.Reason}"),
         TopologyUpdated m => Of(m, $"request {Request(m.Request)}, {(m.Error == default ? "ok" : $"{m.Error}: {m.Reason}")}, {Text(m.Sizes)}"),
-        PendingReply m => Of(m, $"request {Request(m.Request)}: {(m.Pending ? "somebody is pending" : "nobody is pending")}"),
+        PendingReply m => Of(m, $"request {Request(m.Request)}: {(m.Error != default ? $"{m.Error}: {m.Reason}" : m.Pending ? "somebody is pending" : "nobody is pending")}"),
         CollectiveGo m => Of(m, $"{m.Attempt}"),
         Verdict m => Of(m, $"{m.Attempt} committed"),
         Evicted m => Of(m, m.Reason),
@@ -54,10 +55,11 @@ internal static class Describe
 
     public static string Text(PeerInput input) => input switch
     {
-        PeerInput.Connect m => $"application: Connect {m.Group}",
-        PeerInput.UpdateTopology m => $"application: UpdateTopology request {m.Request.Value}, at least {m.MinimumWorldSize}",
-        PeerInput.QueryPending m => $"application: QueryPending request {m.Request.Value}",
-        PeerInput.Launch m => $"application: Launch operation {m.Operation.Value}, {m.Tag}: {Text(m.Descriptor)}",
+        PeerInput.Connect m => $"application: Connect {m.Group}{Within(m.TimeoutMs)}",
+        PeerInput.UpdateTopology m => $"application: UpdateTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
+        PeerInput.Withdraw m => $"application: Withdraw request {m.Request.Value}",
+        PeerInput.QueryPending m => $"application: QueryPending request {m.Request.Value}{Within(m.TimeoutMs)}",
+        PeerInput.Launch m => $"application: Launch operation {m.Operation.Value}, {m.Tag}: {Text(m.Descriptor)}{Within(m.TimeoutMs)}",
         PeerInput.Cancel m => $"application: Cancel operation {m.Operation.Value}",
         PeerInput.Leave => "application: Leave",
         PeerInput.Connected m => $"control: Connected, data port {m.DataPort}",
@@ -97,6 +99,8 @@ internal static class Describe
 
         return line;
     }
+
+    private static string Within(long timeoutMs) => timeoutMs < 0 ? "" : $" within {timeoutMs} ms";
 
     private static string Of(Message message, string text) => $"{message.Kind} {text}";
 

@@ -213,8 +213,8 @@ internal sealed class MasterCollectiveTests
     public void Hello_twice() => new MasterScript("Protocol violation, of an admitted peer and of a pending one.")
         .Given("AB")
         .Join('C')
-        .Receive('A', new Hello(MessageCodec.Version, default, 1))
-        .Receive('C', new Hello(MessageCodec.Version, default, 1))
+        .Receive('A', new Hello(MessageCodec.Version, default, 1, 1))
+        .Receive('C', new Hello(MessageCodec.Version, default, 1, 1))
         .Check();
 
     [Test]
@@ -222,7 +222,7 @@ internal sealed class MasterCollectiveTests
         .Given("A")
         .Connect('B').Connect('C').Connect('D')
         .Receive('B', new Heartbeat())
-        .Receive('B', new Hello(MessageCodec.Version, default, 1))
+        .Receive('B', new Hello(MessageCodec.Version, default, 1, 1))
         .Receive('C', new Leave())
         .Receive('D', new CollectiveStart(default, default))
         .Check();
@@ -290,5 +290,46 @@ internal sealed class MasterCollectiveTests
         .Ready("B")
         .WhileBeating("ABC", 30)
         .Tick(1)
+        .Check();
+
+    [Test]
+    public void Crossed_tags() => new MasterScript("All wait, each for another: after a while they are told who waits where.")
+        .Given("ABC")
+        .Start("AB", 7).Start("C", 8)
+        .WhileBeating("ABC", 60).Tick(1000)
+        .Check();
+
+    [Test]
+    public void Tag_that_one_has_not_entered_yet() => new MasterScript("B is in no call: it may only be slow, and is not waited out.")
+        .Given("AB")
+        .Start("A", 7)
+        .WhileBeating("AB", 90)
+        .GiveUp('A', 7, "the all-reduce with tag 7 was not done within 90 s")
+        .Ready("AB")
+        .Check();
+
+    [Test]
+    public void Withdrawn_after_the_promise() => new MasterScript("As long as no verdict is given the master may abort.")
+        .Given("AB")
+        .Start("AB", 7).Promise("A", 7).GiveUp('A', 7, "cancelled by the caller").Ready("AB")
+        .Check();
+
+    [Test]
+    public void Withdrawn_as_the_verdict_is_under_way() => new MasterScript("Too late: it was committed.")
+        .Given("AB")
+        .Start("AB", 7).Promise("AB", 7).GiveUp('A', 7, "cancelled by the caller")
+        .Check();
+
+    [Test]
+    public void Mismatch_seen_before_the_last_one_was_lost() => new MasterScript("Who differs is told, although C never entered.")
+        .Given("ABC")
+        .Start("A", 7).Start("B", 7, count: 11).Lose('C').Ready("AB")
+        .Check();
+
+    [Test]
+    public void A_question_that_another_group_has_not_joined() => new MasterScript("B waits for C of another group, which may be slow: A waits for B without an error, until C has asked, too.")
+        .Given((0, "AB"), (1, "C"))
+        .Start("A", 7).Query("B")
+        .WhileBeating("ABC", 70).Query("C").Tick(1000)
         .Check();
 }

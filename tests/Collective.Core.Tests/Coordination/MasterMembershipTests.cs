@@ -45,24 +45,53 @@ internal sealed class MasterMembershipTests
         .Check();
 
     [Test]
-    public void Minimum_world_size() => new MasterScript("A vote waits until the voter's group would be as large as it asks.")
+    public void Minimum_world_size() => new MasterScript("A peer waits until its group would be as large as it asks; nobody waits for it.")
         .Given("AB")
-        .Vote("A", minimumWorldSize: 4).Vote("B")
-        .Join('C')
+        .Join('C', minimumWorldSize: 4)
         .Join('D', group: 1)
-        .Note("D is of another group: it does not count.")
+        .Query("AB")
+        .Vote("AB")
+        .Note("D is of another group: it is admitted, and does not count for C.")
+        .Ready("D")
         .Join('E')
-        .Ready("ABCED")
+        .Vote("ABD")
+        .Ready("ABCE")
         .Check();
 
     [Test]
-    public void Minimum_world_size_after_a_loss() => new MasterScript("Who is lost counts no more; the size is reached again by another.")
-        .Given("ABC")
-        .Vote("AB", minimumWorldSize: 3)
-        .Lose('C')
-        .Ready("AB")
+    public void Minimum_world_size_of_the_first() => new MasterScript("All of the first who ask for company are admitted together.")
+        .Join('A', minimumWorldSize: 3)
+        .Join('B', minimumWorldSize: 3)
+        .Lose('B')
+        .Join('C', minimumWorldSize: 2)
+        .Note("A still waits, but C would be alone: it waits, too.")
         .Join('D')
-        .Ready("ABD")
+        .Ready("ACD")
+        .Check();
+
+    [Test]
+    public void Vote_and_query_cross() => new MasterScript("Neither can ever be decided: both hear who waits where.")
+        .Given("ABCD")
+        .Vote("AB").Query("D").Vote("C")
+        .Check();
+
+    [Test]
+    public void Vote_withdrawn_by_timeout() => new MasterScript("The answer names who has not voted; the vote does not count, and it can vote again.")
+        .Given("AB").Join('C')
+        .Vote("A").Withdraw('A')
+        .Vote("B").Vote("A").Ready("ABC")
+        .Check();
+
+    [Test]
+    public void Vote_withdrawn_too_late() => new MasterScript("The update has been decided: the answer comes with the ring.")
+        .Given("A").Join('B')
+        .Vote("A").Withdraw('A').Ready("AB").Withdraw('A')
+        .Check();
+
+    [Test]
+    public void Query_withdrawn() => new MasterScript("The others' question is open until it asks again.")
+        .Given("AB")
+        .Query("A").Withdraw('A').Query("BA")
         .Check();
 
     [Test]
@@ -231,7 +260,7 @@ internal sealed class MasterMembershipTests
     [Test]
     public void Refusal_for_the_wire_version() => new MasterScript("Another release is refused with a reason.")
         .Connect('A')
-        .Receive('A', new Hello(2, default, 0))
+        .Receive('A', new Hello(2, default, 0, 1))
         .Lose('A')
         .Check();
 
@@ -294,14 +323,56 @@ internal sealed class MasterMembershipTests
         .Check();
 
     [Test]
-    public void Link_failures_are_forgotten_when_the_ring_stands() => new MasterScript("Failures count only without a standing ring between them.")
+    public void Link_to_a_peer_that_died_after_an_earlier_trouble() => new MasterScript("The link broke once and stood again; then A dies unnoticed. B, the newcomer, keeps its place: no failure after the death counts.")
         .Given("AB")
+        .LinkFails('B', 'A', outgoing: true).Ready("AB").WhileBeating("AB", 8)
+        .LinkFails('B', 'A', outgoing: true).Tick(1000).Beat("B")
+        .LinkFails('B', 'A', outgoing: true).Tick(1000).Beat("B")
+        .LinkFails('B', 'A', outgoing: true).Tick(1000).Beat("B")
+        .LinkFails('B', 'A', outgoing: true).Tick(1000).Beat("B")
+        .Check();
+
+    [Test]
+    public void Link_reported_by_both_ends() => new MasterScript("The epoch opens with the first report; what stands says what both ends reported.")
+        .Given("ABC").Start("A", 7)
+        .LinkFails('A', 'B', outgoing: true)
+        .LinkFails('B', 'A', outgoing: false, epoch: new Epoch((1UL << 48) | 2))
+        .Ready("ABC")
+        .Check();
+
+    [Test]
+    public void Link_reported_before_the_death_that_broke_it() => new MasterScript("Nobody blames a link when the peer behind it is gone.")
+        .Given("ABC").Start("AC", 7)
+        .LinkFails('A', 'B', outgoing: true)
+        .Lose('B')
+        .LinkFails('C', 'B', outgoing: false)
+        .Ready("AC")
+        .Check();
+
+    [Test]
+    public void Link_failures_are_forgotten_when_data_has_flowed() => new MasterScript("A ring that only stands proves nothing: the second break before a commit counts, the one after it does not.")
+        .Given("ABCD")
         .Tick(0)
+        .LinkFails('A', 'B', outgoing: true).Ready("ABCD")
+        .Start("ABCD", 7).Promise("ABCD", 7)
+        .LinkFails('A', 'B', outgoing: true).Ready("ABCD")
+        .Start("ABCD", 7)
+        .LinkFails('A', 'B', outgoing: true).Ready("ABCD")
+        .Check();
+
+    [Test]
+    public void Link_breaks_after_another_reason() => new MasterScript("What ended the attempt is said first; the link broke only while the ring was made.")
+        .Given("ABC").Start("AB", 7)
+        .GiveUp('A', 7, "cancelled by the caller")
         .LinkFails('A', 'B', outgoing: true)
-        .LinkFails('A', 'B', outgoing: true)
-        .Tick(1000)
-        .Ready("AB")
-        .LinkFails('A', 'B', outgoing: true)
+        .Ready("ABC")
+        .Check();
+
+    [Test]
+    public void Peer_lost_after_another_reason() => new MasterScript("Both are said.")
+        .Given("ABC").Start("AB", 7)
+        .GiveUp('A', 7, "cancelled by the caller")
+        .Lose('C')
         .Ready("AB")
         .Check();
 }

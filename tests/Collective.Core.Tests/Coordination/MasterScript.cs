@@ -66,8 +66,8 @@ internal sealed class MasterScript
         return Step($"{peer} connects from {from}", new MasterInput.Connected(connection, from, Describe.Peer(peer)));
     }
 
-    public MasterScript Join(char peer, uint group = 0, PeerAddress? remote = null)
-        => Connect(peer, remote).Receive(peer, new Hello(MessageCodec.Version, new PeerGroup(group), Describe.DataPort(peer)));
+    public MasterScript Join(char peer, uint group = 0, PeerAddress? remote = null, ushort minimumWorldSize = 1)
+        => Connect(peer, remote).Receive(peer, new Hello(MessageCodec.Version, new PeerGroup(group), Describe.DataPort(peer), minimumWorldSize));
 
     public MasterScript Receive(char peer, Message message) => Step($"{peer}: {Describe.Text(message)}", new MasterInput.Received(_connections[peer], message));
 
@@ -84,7 +84,10 @@ internal sealed class MasterScript
     /// <summary>Every one of these peers acknowledges its group's epoch.</summary>
     public MasterScript Ready(string peers) => Receive(peers, p => new EpochReady(EpochOf(p)));
 
-    public MasterScript Vote(string peers, ushort minimumWorldSize = 0) => Receive(peers, _ => new TopologyVote(new RequestNumber(++_request), minimumWorldSize));
+    public MasterScript Vote(string peers) => Receive(peers, _ => new TopologyVote(new RequestNumber(++_request)));
+
+    /// <summary>Takes its last request back.</summary>
+    public MasterScript Withdraw(char peer) => Receive(peer, new Withdraw(new RequestNumber(_request)));
 
     public MasterScript Query(string peers) => Receive(peers, _ => new PendingQuery(new RequestNumber(++_request)));
 
@@ -134,7 +137,7 @@ internal sealed class MasterScript
     private void UpdateTopology()
     {
         Stand();
-        Receive(string.Concat(Admitted()), _ => new TopologyVote(default, 0));
+        Receive(string.Concat(Admitted()), _ => new TopologyVote(default));
         Stand();
     }
 

@@ -68,20 +68,25 @@ internal sealed class PeerScript
 
     public PeerScript Wired(ulong number) => Input(new PeerInput.Wired(Number(number)));
 
-    public PeerScript Stands(ulong number, int size) => Hear(new EpochStands(Number(number), new WorldSizes(size, 1, size)));
+    public PeerScript Stands(ulong number, int size, string reason = "") => Hear(new EpochStands(Number(number), new WorldSizes(size, 1, size), reason));
 
     public PeerScript Hear(Message message, RunId? run = null, ushort term = 1) => Input(new PeerInput.Received(term, run ?? Run, message));
 
-    public PeerScript Launch(long operation, ulong tag = 7, ulong count = 10)
-        => Input(new PeerInput.Launch(new OperationId(operation), new Tag(tag), new CollectiveDescriptor(count, DataType.Float32, ReduceOperation.Sum, 0)));
+    public PeerScript Launch(long operation, ulong tag = 7, ulong count = 10, long timeoutMs = PeerInput.NoTimeout)
+        => Input(new PeerInput.Launch(new OperationId(operation), new Tag(tag), new CollectiveDescriptor(count, DataType.Float32, ReduceOperation.Sum, 0), timeoutMs));
 
     public PeerScript Cancel(long operation) => Input(new PeerInput.Cancel(new OperationId(operation)));
 
     public PeerScript Completed(long operation) => Input(new PeerInput.RingCompleted(new OperationId(operation)));
 
-    public PeerScript Vote(ulong request, int atLeast = 0) => Input(new PeerInput.UpdateTopology(new RequestNumber(request), atLeast));
+    public PeerScript Vote(ulong request, long timeoutMs = PeerInput.NoTimeout) => Input(new PeerInput.UpdateTopology(new RequestNumber(request), timeoutMs));
 
-    public PeerScript Query(ulong request) => Input(new PeerInput.QueryPending(new RequestNumber(request)));
+    public PeerScript Query(ulong request, long timeoutMs = PeerInput.NoTimeout) => Input(new PeerInput.QueryPending(new RequestNumber(request), timeoutMs));
+
+    public PeerScript Replied(ulong request, bool pending = false, ErrorCode error = default, string reason = "")
+        => Hear(new PendingReply(new RequestNumber(request), pending, error, reason));
+
+    public PeerScript Withdraw(ulong request) => Input(new PeerInput.Withdraw(new RequestNumber(request)));
 
     public PeerScript Answer(ulong request, ErrorCode error = default, string reason = "", int size = 2)
         => Hear(new TopologyUpdated(new RequestNumber(request), error, reason, new WorldSizes(size, 1, size)));
@@ -128,7 +133,7 @@ internal sealed class PeerScript
             new PeerInput.Connected(Describe.DataPort('A')),
             new PeerInput.Received(1, Run, new Welcome(Describe.Peer('A'), HeartbeatTimeoutMs, 1 << 20)),
             new PeerInput.Received(1, Run, new EpochOpened(Number(1), "admitted A", [Describe.Member('A'), Describe.Member('B')], [], [])),
-            new PeerInput.Received(1, Run, new EpochStands(Number(1), new WorldSizes(2, 1, 2))),
+            new PeerInput.Received(1, Run, new EpochStands(Number(1), new WorldSizes(2, 1, 2), "")),
             new PeerInput.Leave(),
             new PeerInput.Lost(ErrorCode.MasterLost, "closed"),
         ];

@@ -33,6 +33,13 @@ internal sealed class PeerTranscriptTests
         .Check();
 
     [Test]
+    public void Frozen_before_its_first_tick() => new PeerScript("A process that stood still does not take the master for lost: it hears why it was evicted.")
+        .Given(PeerState.Pending)
+        .Tick(60_000)
+        .Hear(new Evicted("no heartbeat for 60.0 s"))
+        .Check();
+
+    [Test]
     public void Verdict_eager() => new PeerScript("Enter, promise, verdict.")
         .Given("AB").Launch(1).Completed(1).Hear(new Verdict(PeerScript.Attempt(1)))
         .Launch(2).Completed(2).Hear(new Verdict(PeerScript.Attempt(1, ordinal: 1)))
@@ -162,13 +169,13 @@ internal sealed class PeerTranscriptTests
 
     [Test]
     public void Alone_in_a_program_that_admits_newcomers_itself() => new PeerScript("Nobody is let in behind its back: too few peers, at once.")
-        .Given("A").Query(9).Hear(new PendingReply(new RequestNumber(9), Pending: true)).Launch(1).Vote(10).Answer(10, size: 1).Launch(2)
+        .Given("A").Query(9).Replied(9, true).Launch(1).Vote(10).Answer(10, size: 1).Launch(2)
         .Check();
 
     [Test]
     public void Topology_vote() => new PeerScript("Ordinals go on within the epoch: an attempt's name is never used twice.")
         .Given("AB").Launch(1).Completed(1).Hear(new Verdict(PeerScript.Attempt(1)))
-        .Vote(9, atLeast: 2).Answer(9).Launch(2)
+        .Vote(9).Answer(9).Launch(2)
         .Check();
 
     [Test]
@@ -178,7 +185,7 @@ internal sealed class PeerTranscriptTests
 
     [Test]
     public void Pending_query() => new PeerScript("Runs beside collectives.")
-        .Given("AB").Query(9).Launch(1).Hear(new PendingReply(new RequestNumber(9), true)).Query(10).Hear(new PendingReply(new RequestNumber(10), false))
+        .Given("AB").Query(9).Launch(1).Replied(9, true).Query(10).Replied(10, false)
         .Check();
 
     [Test]
@@ -267,4 +274,50 @@ internal sealed class PeerTranscriptTests
         machine.Completed(3).Hear(new Verdict(PeerScript.Attempt(1, tag: 3))).Launch(1001, tag: 1001);
         Assert.That(machine.LastLine, Does.StartWith("  send CollectiveStart tag 1001 #0"));
     }
+
+    [Test]
+    public void Timeout_of_a_running_attempt() => new PeerScript("The others are told to abort; the caller hears TimedOut with what the master has established.")
+        .Given("AB").Launch(1, timeoutMs: 300).Tick(299).Tick(1).Opened(2, "AB", "peer A gave up tag 7").Stands(2, 2, "peer A gave up tag 7: peer B (is in no call) had not entered it")
+        .Check();
+
+    [Test]
+    public void Timeout_after_the_promise() => new PeerScript("Only the master can end it: it is asked to, once. Here the verdict was under way.")
+        .Given("AB").Launch(1, timeoutMs: 300).Completed(1).Tick(300).Tick(1000).Hear(new Verdict(PeerScript.Attempt(1)))
+        .Check();
+
+    [Test]
+    public void Timeout_while_the_ring_is_made() => new PeerScript("It has not been entered: it ends here.")
+        .Given("AB").Opened(2, "AB", "a link failed").Launch(1, timeoutMs: 300).Tick(300)
+        .Check();
+
+    [Test]
+    public void Timeout_of_a_vote() => new PeerScript("Withdrawn; the master's answer ends the call.")
+        .Given("AB").Vote(9, timeoutMs: 300).Tick(300).Answer(9, ErrorCode.TimedOut, "peer B (is in no call) has not voted").Vote(10)
+        .Check();
+
+    [Test]
+    public void Timeout_of_a_vote_just_decided() => new PeerScript("The update was done: the call succeeds.")
+        .Given("AB").Vote(9, timeoutMs: 300).Tick(300).Answer(9)
+        .Check();
+
+    [Test]
+    public void Query_cancelled() => new PeerScript("Withdrawn once, however often it is cancelled.")
+        .Given("AB").Query(9).Withdraw(9).Withdraw(9).Replied(9, error: ErrorCode.TimedOut, reason: "peer B (is in no call) has not asked")
+        .Check();
+
+    [Test]
+    public void Timeout_of_connect() => new PeerScript("Says how far it came.")
+        .Input(new PeerInput.Connect(new PeerGroup(0), MinimumWorldSize: 2, TimeoutMs: 700)).Input(new PeerInput.Connected(5001))
+        .Hear(new Welcome(Describe.Peer('A'), 5000, 1 << 20)).Tick(700)
+        .Check();
+
+    [Test]
+    public void Vote_beside_a_query() => new PeerScript("They exclude each other.")
+        .Given("AB").Query(9).Vote(10).Replied(9).Vote(11).Query(12)
+        .Check();
+
+    [Test]
+    public void Timeouts_in_the_wrong_order() => new PeerScript("A later deadline does not put off an earlier one: the next wake-up stays at 300 ms, and the next but one is at 900 ms.")
+        .Given("AB").Launch(1, timeoutMs: 300).Launch(2, tag: 8, timeoutMs: 900).Tick(300)
+        .Check();
 }

@@ -133,10 +133,10 @@ internal sealed class MessageCodecTests
     [TestCase(ushort.MaxValue)]
     public void A_hello_of_another_version_shows_its_version_whatever_follows(ushort version)
     {
-        var payload = Samples.Payload(new Hello(version, new PeerGroup(9), 9));
-        Assert.That(MessageCodec.Decode(MessageKind.Hello, payload), Is.EqualTo(new Hello(version, default, 0)));
-        Assert.That(MessageCodec.Decode(MessageKind.Hello, [.. payload, 1, 2, 3]), Is.EqualTo(new Hello(version, default, 0)));
-        Assert.That(MessageCodec.Decode(MessageKind.Hello, payload.AsSpan(0, 6)), Is.EqualTo(new Hello(version, default, 0)));
+        var payload = Samples.Payload(new Hello(version, new PeerGroup(9), 9, 9));
+        Assert.That(MessageCodec.Decode(MessageKind.Hello, payload), Is.EqualTo(new Hello(version, default, 0, 1)));
+        Assert.That(MessageCodec.Decode(MessageKind.Hello, [.. payload, 1, 2, 3]), Is.EqualTo(new Hello(version, default, 0, 1)));
+        Assert.That(MessageCodec.Decode(MessageKind.Hello, payload.AsSpan(0, 6)), Is.EqualTo(new Hello(version, default, 0, 1)));
         Assert.That(MessageCodec.Decode(MessageKind.Hello, payload.AsSpan(0, 5)), Is.Null);
     }
 

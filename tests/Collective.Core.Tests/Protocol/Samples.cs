@@ -20,12 +20,13 @@ internal static class Samples
 
     public static IReadOnlyList<Message> All { get; } =
     [
-        new Hello(MessageCodec.Version, new PeerGroup(0x5152_5354), 0x6162),
+        new Hello(MessageCodec.Version, new PeerGroup(0x5152_5354), 0x6162, 0x0708),
         new EpochReady(Epoch),
         new LinkFailed(Epoch, PeerA, Outgoing: true, "connection refused"),
-        new TopologyVote(new RequestNumber(0x7172_7374_7576_7778), 0x0708),
+        new TopologyVote(new RequestNumber(0x7172_7374_7576_7778)),
         new AdmitWhenAlone(new RequestNumber(0x8182_8384_8586_8788)),
         new PendingQuery(new RequestNumber(0x9192_9394_9596_9798)),
+        new Withdraw(new RequestNumber(0x9192_9394_9596_9798)),
         new CollectiveStart(Attempt, Descriptor),
         new CollectiveDone(Attempt, Ok: false, "cancelled"),
         new Leave(),
@@ -38,9 +39,9 @@ internal static class Samples
             [new Member(PeerA, AddressV4), new Member(PeerB, AddressV6)],
             [new Exclusion(new PeerId(new Guid("c0c1c2c3-c4c5-c6c7-c8c9-cacbcccdcecf")), "silent")],
             [new Decision(new Tag(5), 6, Committed: true, default, ""), new Decision(new Tag(7), 8, Committed: false, ErrorCode.Mismatch, "count")]),
-        new EpochStands(Epoch, Sizes),
+        new EpochStands(Epoch, Sizes, "peer lost"),
         new TopologyUpdated(new RequestNumber(0xA1A2_A3A4_A5A6_A7A8), ErrorCode.CrossedCalls, "ünïcode", Sizes),
-        new PendingReply(new RequestNumber(0xB1B2_B3B4_B5B6_B7B8), Pending: true),
+        new PendingReply(new RequestNumber(0xB1B2_B3B4_B5B6_B7B8), Pending: true, ErrorCode.TimedOut, "silent"),
         new CollectiveGo(Attempt),
         new Verdict(Attempt),
         new Evicted("frozen"),

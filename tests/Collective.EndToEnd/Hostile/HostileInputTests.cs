@@ -27,7 +27,7 @@ internal sealed class HostileInputTests : EndToEndTest
         yield return Case("a hello with bytes left over", [13, 0, 0, 0, 1, 0, .. new byte[18], .. Frame(Hello)[FrameHeader.Bytes..], 0]);
         yield return Case("a heartbeat before hello", Frame(new Heartbeat()));
         yield return Case("a leave before hello", Frame(new Leave()));
-        yield return Case("a vote before hello", Frame(new TopologyVote(default, 1)));
+        yield return Case("a vote before hello", Frame(new TopologyVote(default)));
         yield return Case("a collective before hello", Frame(new CollectiveStart(default, new CollectiveDescriptor(1, DataType.Int8, ReduceOperation.Sum, 0))));
         yield return Case("a verdict", Frame(new Verdict(default)));
         yield return Case("a welcome", Frame(new Welcome(default, 1000, 4096)));
@@ -38,7 +38,7 @@ internal sealed class HostileInputTests : EndToEndTest
     private static IEnumerable<TestCaseData> AfterHello()
     {
         yield return Case("another hello", Hello);
-        yield return Case("a vote while pending", new TopologyVote(default, 1));
+        yield return Case("a vote while pending", new TopologyVote(default));
         yield return Case("a question while pending", new PendingQuery(default));
         yield return Case("a lone peer's question while pending", new AdmitWhenAlone(default));
         yield return Case("an acknowledgement while pending", new EpochReady(Epoch.First(1)));
@@ -50,7 +50,7 @@ internal sealed class HostileInputTests : EndToEndTest
         static TestCaseData Case(string name, Message message) => new TestCaseData(message).SetArgDisplayNames(name);
     }
 
-    private static Hello Hello => new(MessageCodec.Version, default, 1);
+    private static Hello Hello => new(MessageCodec.Version, default, 1, 1);
 
     [TestCaseSource(nameof(Bytes))]
     public Task WhatIsNoProtocolIsClosed(byte[] bytes) => Undisturbed(async master =>
@@ -103,7 +103,7 @@ internal sealed class HostileInputTests : EndToEndTest
     public Task AnotherVersionIsRefusedWithBothNamed([Values(0, 2, 65_535)] int version) => Undisturbed(async master =>
     {
         using var socket = await Connect(master);
-        await Send(socket, Frame(new Hello((ushort)version, default, 1)));
+        await Send(socket, Frame(new Hello((ushort)version, default, 1, 1)));
         var (_, answer) = await UntilMessage<Refused>(socket);
         Assert.That(answer.Code, Is.EqualTo(ErrorCode.MasterRefused));
         Assert.That(answer.Reason, Does.Contain($"version {MessageCodec.Version}").And.Contain($"peer {version}"));
@@ -120,7 +120,7 @@ internal sealed class HostileInputTests : EndToEndTest
         using var closed = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         closed.Bind(new IPEndPoint(IPAddress.Loopback, 0)); // Bound, so that nobody else listens there; not listening.
         using var socket = await Connect(master);
-        await Send(socket, Frame(new Hello(MessageCodec.Version, default, (ushort)((IPEndPoint)closed.LocalEndPoint!).Port)));
+        await Send(socket, Frame(new Hello(MessageCodec.Version, default, (ushort)((IPEndPoint)closed.LocalEndPoint!).Port, 1)));
         var (header, welcome) = await Receive(socket);
         Assert.That(welcome, Is.TypeOf<Welcome>());
         var update = peer.UpdateTopologyAsync();

@@ -99,11 +99,14 @@ internal sealed class UsageTests : EndToEndTest
         var voting = peers[0].UpdateTopologyAsync();
         AssertFailure(await FailureOf(() => peers[0].UpdateTopologyAsync()), ErrorCode.InvalidUsage, "already");
         AssertFailure(await FailureOf(() => peers[0].AllReduceAsync<int>(new int[3])), ErrorCode.InvalidUsage, "update topology");
+        AssertFailure(await FailureOf(() => peers[0].ArePeersPendingAsync()), ErrorCode.InvalidUsage, "update topology");
+        await peers[1].UpdateTopologyAsync().WaitAsync(Deadline);
+        await voting.WaitAsync(Deadline);
         var asking = peers[0].ArePeersPendingAsync();
         AssertFailure(await FailureOf(() => peers[0].ArePeersPendingAsync()), ErrorCode.InvalidUsage, "already");
+        AssertFailure(await FailureOf(() => peers[0].UpdateTopologyAsync()), ErrorCode.InvalidUsage, "are peers pending");
         Assert.That(await peers[1].ArePeersPendingAsync().WaitAsync(Deadline), Is.False);
-        await peers[1].UpdateTopologyAsync().WaitAsync(Deadline);
-        await Task.WhenAll(voting, asking).WaitAsync(Deadline);
+        Assert.That(await asking.WaitAsync(Deadline), Is.False);
     }
 
     [Test]
@@ -136,6 +139,7 @@ internal sealed class UsageTests : EndToEndTest
 
         var request = AllReduceRequest.InPlace<int>(new int[3], 1);
         AssertFailure(await FailureOf(() => peer.AllReduceMultipleWithRetryAsync([])), ErrorCode.InvalidArgument, "empty");
+        AssertFailure(await FailureOf(() => peer.AllReduceMultipleWithRetryAsync([request, null!])), ErrorCode.InvalidArgument, "null");
         AssertFailure(await FailureOf(() => peer.AllReduceMultipleWithRetryAsync([request, request])), ErrorCode.InvalidArgument, "same tag");
         AssertFailure(await FailureOf(() => peer.AllReduceMultipleWithRetryAsync([request], 0)), ErrorCode.InvalidArgument, "1 to 256");
         AssertFailure(await FailureOf(() => peer.AllReduceMultipleWithRetryAsync([request], 257)), ErrorCode.InvalidArgument, "1 to 256");
@@ -152,7 +156,11 @@ internal sealed class UsageTests : EndToEndTest
         yield return Case("host:65536", "no address");
         yield return Case("host:-1", "no address");
         yield return Case("[::1:5", "no address");
+        yield return Case("a..b:1", "no address");
+        yield return new TestCaseData(new CommunicatorOptions(new string('a', 5000)), "no address").SetArgDisplayNames("a name of 5000 characters");
         yield return Case("host:0", "port");
+        yield return new TestCaseData(new CommunicatorOptions(Good) { CallTimeout = TimeSpan.Zero }, "24 days").SetArgDisplayNames("no time for a call");
+        yield return new TestCaseData(new CommunicatorOptions(Good) { LinkStallTimeout = TimeSpan.FromHours(1) }, "10 min").SetArgDisplayNames("an hour for a stalled link");
         yield return new TestCaseData(new CommunicatorOptions(Good) { StripeCount = 0 }, "1 to 64").SetArgDisplayNames("no stripes");
         yield return new TestCaseData(new CommunicatorOptions(Good) { StripeCount = 65 }, "1 to 64").SetArgDisplayNames("65 stripes");
         yield return new TestCaseData(new CommunicatorOptions(Good) { MinimumWorldSize = 0 }, "1 to 1024").SetArgDisplayNames("minimum 0");
