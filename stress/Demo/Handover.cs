@@ -29,10 +29,6 @@ internal sealed class Handover(Communicator communicator, TrainingState state)
                     return received;
                 }
             }
-            catch (CollectiveException error) when (error.Code == ErrorCode.OperationAborted)
-            {
-                // A peer died. All others are told so as well, and begin again with us.
-            }
             catch (CollectiveException error) when (error.Code == ErrorCode.TooFewPeers)
             {
                 // Nobody else is left: what this peer has is the state.
@@ -63,7 +59,7 @@ internal sealed class Handover(Communicator communicator, TrainingState state)
             state.CopyTo(_words);
         }
 
-        var result = await communicator.AllReduceAsync<uint>(_words, ReduceOperation.Sum, StateTag, cancellationToken: cancellationToken);
+        var result = await ReduceAsync<uint>(_words, ReduceOperation.Sum, StateTag, cancellationToken);
 
         // If the donor died between the two all-reduces, the second one ran without it and added up nothing but zeros. It
         // also ran in another epoch then, and every peer that took part sees that.
@@ -89,7 +85,7 @@ internal sealed class Handover(Communicator communicator, TrainingState state)
     {
         var world = communicator.World;
         var answer = new SurveyAnswer(world.Epoch.Value, _hasState, (ulong)world.Rank, (ulong)state.StepsDone).ToWords();
-        var result = await communicator.AllReduceAsync<ulong>(answer, ReduceOperation.Max, SurveyTag, cancellationToken: cancellationToken);
+        var result = await ReduceAsync<ulong>(answer, ReduceOperation.Max, SurveyTag, cancellationToken);
 
         // All peers hold the same words now, so they all decide alike.
         var (epochMin, epochMax) = SurveyAnswer.Extremes(answer, SurveyAnswer.EpochAt);
@@ -109,6 +105,26 @@ internal sealed class Handover(Communicator communicator, TrainingState state)
         // At the start of a run everybody is new, and begins with the state that follows from the seed.
         var (donorRank, _) = SurveyAnswer.Extremes(answer, SurveyAnswer.RankAt);
         return new Survey(someoneHasState && someoneIsNew, (int)donorRank, result.World);
+    }
+
+    /// <summary>
+    /// Repeats an aborted call before anything else is called: a peer that had not entered it when another died hears of no abort and
+    /// waits in this very call.
+    /// </summary>
+    private async Task<AllReduceResult> ReduceAsync<T>(Memory<T> buffer, ReduceOperation operation, ulong tag, CancellationToken cancellationToken)
+        where T : unmanaged
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await communicator.AllReduceAsync(buffer, operation, tag, cancellationToken: cancellationToken);
+            }
+            catch (CollectiveException error) when (error.Code == ErrorCode.OperationAborted && attempt < AttemptsMax)
+            {
+                // A peer died.
+            }
+        }
     }
 
     /// <summary>What a survey found, the same on every peer.</summary>

@@ -4,7 +4,7 @@ using NUnit.Framework;
 namespace Collective.EndToEnd;
 
 /// <summary>How newcomers of the demo get their state, between communicators of one process.</summary>
-[CancelAfter(30_000)]
+[CancelAfter(60_000)]
 internal sealed class HandoverTests
 {
     [Test]
