@@ -50,7 +50,7 @@ internal sealed class ChurnTests : ProcessTest
         await Begin(victims, survivor);
         foreach (var victim in victims)
         {
-            Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed), victim.Name);
+            Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed), victim.Name);
         }
 
         await survivor.Said("too few peers", lines => lines.Any(l => l.StartsWith("TooFewPeers", StringComparison.Ordinal)), Deadline);

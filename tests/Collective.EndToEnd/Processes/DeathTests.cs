@@ -20,7 +20,7 @@ internal sealed class DeathTests : ProcessTest
         var master = StartMaster(heartbeat: Heartbeat);
         var survivors = new[] { Start("A", master, "--minimum-world-size 2"), Start("B", master, "--minimum-world-size 2") };
         var victim = Start("victim", master, $"--die-at {point}");
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         await GoOnAndLeave(survivors);
     }
 
@@ -31,7 +31,7 @@ internal sealed class DeathTests : ProcessTest
     {
         var master = StartMaster(heartbeat: Heartbeat);
         var victim = Start("victim", master, $"--die-at {point}");
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         await GoOnAndLeave(Start("A", master, "--minimum-world-size 2"), Start("B", master, "--minimum-world-size 2"));
     }
 
@@ -68,7 +68,7 @@ internal sealed class DeathTests : ProcessTest
         var survivors = new[] { Start("A", master, Arguments), Start("B", master, Arguments) };
         var victim = Start("victim", master, $"{Arguments} --wait-for-go true --die-at {point}");
         await Begin([victim], survivors);
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         await GoOnAndLeave(survivors);
     }
 
@@ -79,7 +79,7 @@ internal sealed class DeathTests : ProcessTest
         var master = StartMaster(heartbeat: Heartbeat);
         var survivors = new[] { Start("A", master, "--minimum-world-size 3"), Start("B", master, "--minimum-world-size 3") };
         var victim = Start("victim", master, $"--minimum-world-size 3 --rounds 2 --die-at {point}");
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         Assert.That(victim.Committed.Count(l => IsRoundOf(l, 3)), Is.EqualTo(2));
         await GoOnAndLeave(survivors);
     }
@@ -101,7 +101,7 @@ internal sealed class DeathTests : ProcessTest
         }
 
         victim.Tell("go");
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         await GoOnAndLeave(survivors);
     }
 
@@ -114,7 +114,7 @@ internal sealed class DeathTests : ProcessTest
         const string Arguments = $"--minimum-world-size 3 {Bulk}";
         var survivors = new[] { Start("A", master, Arguments), Start("B", master, Arguments) };
         var victim = Start("victim", master, $"{Arguments} --break-links-at segment-sent#20 --die-at {point}");
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         await GoOnAndLeave(survivors);
     }
 
@@ -133,7 +133,7 @@ internal sealed class DeathTests : ProcessTest
         // When the first dies, an aborted operation begins anew and the second may pass the point later: it must all the same.
         foreach (var victim in victims)
         {
-            Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed), victim.Name);
+            Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed), victim.Name);
         }
 
         await GoOnAndLeave(survivors);
