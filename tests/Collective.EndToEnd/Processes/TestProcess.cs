@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
 using System.Runtime.InteropServices;
 using Collective.EndToEnd.Support;
 using NUnit.Framework;
@@ -180,6 +181,15 @@ internal sealed partial class TestProcess : IAsyncDisposable
                 // Looked at above, after one more look at the lines.
             }
         }
+    }
+
+    /// <summary>Where a master listens, once it says so.</summary>
+    public async Task<IPEndPoint> ListensOn(TimeSpan deadline)
+    {
+        const string Words = "Listening on ";
+        await Said("where it listens", lines => lines.Any(l => l.Contains(Words, StringComparison.Ordinal)), deadline);
+        var line = Lines.First(l => l.Contains(Words, StringComparison.Ordinal));
+        return IPEndPoint.Parse(line[(line.IndexOf(Words, StringComparison.Ordinal) + Words.Length)..].Split(' ')[0].TrimEnd('.', ','));
     }
 
     /// <summary>The exit status, once everything it said has been read.</summary>
