@@ -121,6 +121,18 @@ internal sealed partial class TestProcess : IAsyncDisposable
     /// <summary>Nothing of it runs on.</summary>
     public void Kill() => Signal(Sigkill);
 
+    public void KillUnlessDead()
+    {
+        try
+        {
+            _process.Kill();
+        }
+        catch (InvalidOperationException)
+        {
+            // It was faster.
+        }
+    }
+
     /// <summary>Stops it, and returns when it stands still.</summary>
     public Task Freeze()
     {
