@@ -35,6 +35,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
     private readonly Action<Epoch> _ready;
     private readonly HashSet<Socket> _sockets = [];
     private readonly Stripe?[] _stripes;
+    private readonly TimeSpan _idleCheck;
     private RunId _run;
     private Epoch _epoch;
     private int _stripesReady;
@@ -45,6 +46,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         _self = self;
         _neighbour = neighbour;
         _stripes = new Stripe[options.StripeCount];
+        _idleCheck = options.StallTimeout / Limits.IdleChecksPerStallTimeout;
         _options = options;
         _events = events;
         _ready = ready;
@@ -196,7 +198,10 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         }
     }
 
-    /// <summary>Waits for work: a new epoch to move to (<paramref name="target"/> is not the stripe's) or a segment. False when closed.</summary>
+    /// <summary>
+    /// Waits for work: a new epoch to move to (<paramref name="target"/> is not the stripe's) or a segment. False when closed. While there is none it looks at
+    /// the connection now and then: what was sent last may never arrive, and the system tells only who asks.
+    /// </summary>
     private bool Take(Stripe stripe, out Epoch target, out SegmentQueue.Item item)
     {
         lock (_gate)
@@ -204,7 +209,10 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             stripe.Waiting = true;
             while (stripe.Lent || (!_closed && _epoch == stripe.Wired && _queue.Count == 0))
             {
-                Monitor.Wait(_gate);
+                if (!Monitor.Wait(_gate, _idleCheck) && !stripe.Lent)
+                {
+                    stripe.Socket!.ThrowIfBroken();
+                }
             }
 
             stripe.Waiting = false;
