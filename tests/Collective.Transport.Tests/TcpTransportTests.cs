@@ -75,6 +75,44 @@ internal sealed class TcpTransportTests : TransportSuite
     }
 
     [Test]
+    public void Both_ends_count_what_moves_in_an_epoch([Values(1, 3)] int stripes)
+    {
+        var ring = Ring(2, stripes);
+        WireRing(First, ring);
+        Assert.That(ring[0].Transport.Moved, Is.EqualTo(default(LinkBytes)));
+        Transfer(ring[0], ring[1], First, Payloads.Random(1, 10, 100_000, 1_000_000));
+        const ulong Bytes = 1_100_010 + (3 * SegmentHeader.Bytes);
+        Assert.That(ring[0].Transport.Moved, Is.EqualTo(new LinkBytes(Bytes, 0)));
+        Assert.That(ring[1].Transport.Moved, Is.EqualTo(new LinkBytes(0, Bytes)));
+
+        WireRing(Second, ring);
+        Assert.That(ring[0].Transport.Moved, Is.EqualTo(default(LinkBytes)));
+        Assert.That(ring[1].Transport.Moved, Is.EqualTo(default(LinkBytes)));
+        Transfer(ring[0], ring[1], Second, Payloads.Random(1, 7));
+        Assert.That(ring[1].Transport.Moved, Is.EqualTo(new LinkBytes(0, 7 + SegmentHeader.Bytes)));
+    }
+
+    /// <summary>What is on its way shows: nothing in between has to be trusted.</summary>
+    [Test]
+    public void Bytes_that_something_in_between_has_taken_are_missing_at_the_other_end()
+    {
+        var ring = Ring(2);
+        WireRing(First, ring);
+        RelayTo(ring[1]).Swallow();
+        var outbox = new Outbox(Key(First), Payloads.Random(1, 1000));
+        outbox.SendAll(ring[0].Transport);
+        outbox.ExpectAllSent();
+        RelayTo(ring[1]).ExpectSwallowed(1000);
+        Assert.That(ring[0].Transport.Moved.Sent, Is.EqualTo(1000UL + SegmentHeader.Bytes));
+        Assert.That(ring[1].Transport.Moved.Received, Is.Zero);
+        ring.ForEach(p => p.ExpectNothing());
+
+        // Nobody answers a hello on it: another connection is made.
+        WireRing(Second, ring);
+        Assert.That(RelayTo(ring[1]).Made, Is.EqualTo(2));
+    }
+
+    [Test]
     public void A_link_that_was_closed_unheard_says_so_when_it_is_wired()
     {
         var events = new Peer(1);

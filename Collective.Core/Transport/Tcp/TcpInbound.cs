@@ -4,22 +4,6 @@ using Collective.Protocol;
 
 namespace Collective.Transport.Tcp;
 
-/// <summary>One accepted connection: a stripe of the previous peer's link once it has said hello, a stranger before.</summary>
-internal sealed class TcpInboundStripe(Socket socket)
-{
-    public Socket Socket { get; } = socket;
-
-    public PeerId? From { get; set; }
-
-    public Epoch Epoch { get; set; }
-
-    public byte Index { get; set; }
-
-    public byte Count { get; set; }
-
-    public long AcceptedMs { get; } = Environment.TickCount64;
-}
-
 /// <summary>Accepts stripes, answers their hellos and receives their segments: one thread a connection.</summary>
 internal sealed class TcpInbound : IDisposable
 {
@@ -43,6 +27,24 @@ internal sealed class TcpInbound : IDisposable
         _events = events;
         _ready = ready;
         new Thread(AcceptLoop, maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-accept" }.Start();
+    }
+
+    /// <summary>Bytes of segments that have come from the previous peer in the present epoch.</summary>
+    public ulong BytesReceived
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var bytes = 0UL;
+                foreach (var stripe in _stripes)
+                {
+                    bytes += _plan is { } plan && stripe.From == plan.Previous?.Id && stripe.Epoch == plan.Epoch ? stripe.BytesReceived : 0;
+                }
+
+                return bytes;
+            }
+        }
     }
 
     /// <summary>The epoch to accept for. Stripes of peers that are not the previous one any more are closed.</summary>
@@ -163,7 +165,7 @@ internal sealed class TcpInbound : IDisposable
             stripe.Socket.SendTimeout = Limits.HandshakeMsMax;
             var header = GC.AllocateUninitializedArray<byte>(LinkHello.Bytes);
             var scrap = Array.Empty<byte>();
-            while (stripe.Socket.ReceiveAll(header.AsSpan(0, SegmentHeader.Bytes)))
+            while (stripe.Receive(header.AsSpan(0, SegmentHeader.Bytes)))
             {
                 detail = ReceiveRecord(stripe, header, ref scrap);
                 if (detail.Length > 0)
@@ -202,7 +204,7 @@ internal sealed class TcpInbound : IDisposable
                 return $"sent a segment of epoch {segment.Attempt.Epoch} on a stripe of epoch {stripe.Epoch}";
             }
 
-            return ReceiveSegment(stripe.Socket, segment, ref scrap);
+            return ReceiveSegment(stripe, segment, ref scrap);
         }
 
         if (!stripe.Socket.ReceiveAll(header.AsSpan(SegmentHeader.Bytes)) || LinkHello.Parse(header) is not { } hello)
@@ -227,7 +229,7 @@ internal sealed class TcpInbound : IDisposable
         return "";
     }
 
-    private string ReceiveSegment(Socket socket, in SegmentHeader header, ref byte[] scrap)
+    private string ReceiveSegment(TcpInboundStripe stripe, in SegmentHeader header, ref byte[] scrap)
     {
         switch (_router.Find(header, out var handler))
         {
@@ -240,7 +242,7 @@ internal sealed class TcpInbound : IDisposable
 
                 if (verdict == SegmentVerdict.Receive)
                 {
-                    ReceiveInto(socket, handler, header, target);
+                    ReceiveInto(stripe, handler, header, target);
                     _events.SegmentMoved(sent: false);
                     return "";
                 }
@@ -248,7 +250,7 @@ internal sealed class TcpInbound : IDisposable
                 break;
             case SegmentRoute.Early:
                 var payload = ArrayPool<byte>.Shared.Rent(header.PayloadBytes);
-                Require(socket.ReceiveAll(payload.AsSpan(0, header.PayloadBytes)));
+                Require(stripe.Receive(payload.AsSpan(0, header.PayloadBytes)));
                 _router.KeepEarly(header, payload);
                 _events.SegmentMoved(sent: false);
                 return "";
@@ -261,16 +263,16 @@ internal sealed class TcpInbound : IDisposable
             scrap = GC.AllocateUninitializedArray<byte>(header.PayloadBytes);
         }
 
-        Require(socket.ReceiveAll(scrap.AsSpan(0, header.PayloadBytes)));
+        Require(stripe.Receive(scrap.AsSpan(0, header.PayloadBytes)));
         return "";
     }
 
-    private static void ReceiveInto(Socket socket, ISegmentHandler handler, in SegmentHeader header, Span<byte> target)
+    private static void ReceiveInto(TcpInboundStripe stripe, ISegmentHandler handler, in SegmentHeader header, Span<byte> target)
     {
         var received = false;
         try
         {
-            Require(socket.ReceiveAll(target));
+            Require(stripe.Receive(target));
             received = true;
         }
         finally
@@ -340,6 +342,7 @@ internal sealed class TcpInbound : IDisposable
             stripe.Epoch = hello.Epoch;
             stripe.Index = hello.Stripe;
             stripe.Count = hello.StripeCount;
+            stripe.BeginCounting();
             completed = Complete();
             return LinkReply.Accepted;
         }

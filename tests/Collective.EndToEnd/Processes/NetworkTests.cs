@@ -42,10 +42,11 @@ internal sealed class NetworkTests : ProcessTest
     /// Between two neighbours data stops: both ways, or one way only, so that one of the two believes that its connections stand. Nobody is taken out:
     /// the ring goes round the pair.
     /// </summary>
-    [Test]
-    public async Task APairThatCannotConnectIsAvoided([Values] bool forth, [Values] bool back)
+    [TestCase(true, true)]
+    [TestCase(true, false)]
+    [TestCase(false, true)]
+    public async Task APairThatCannotConnectIsAvoided(bool forth, bool back)
     {
-        Assume.That(forth || back);
         var peers = await StartRing(4, "--stall-timeout-ms 2000");
         var ring = InRingOrder(peers);
         var (from, to) = (Array.IndexOf(peers, ring[0]) + 1, Array.IndexOf(peers, ring[1]) + 1);
