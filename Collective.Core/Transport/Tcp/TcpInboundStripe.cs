@@ -3,12 +3,14 @@ using Collective.Protocol;
 
 namespace Collective.Transport.Tcp;
 
-/// <summary>One accepted connection: a stripe of the previous peer's link once it has said hello, a stranger before.</summary>
-internal sealed class TcpInboundStripe(Socket socket)
+/// <summary>One inbound stripe.</summary>
+internal sealed class TcpInboundStripe(InboundConnection connection)
 {
     private ulong _bytesReceived;
 
-    public Socket Socket { get; } = socket;
+    public InboundConnection Connection { get; } = connection;
+
+    public Socket Socket => Connection.Socket;
 
     public PeerId? From { get; set; }
 
@@ -20,8 +22,6 @@ internal sealed class TcpInboundStripe(Socket socket)
 
     /// <summary>Bytes since its last hello. Counted by its thread as they come, so that a slow one shows that it moves.</summary>
     public ulong BytesReceived => Volatile.Read(ref _bytesReceived);
-
-    public long AcceptedMs { get; } = Environment.TickCount64;
 
     public void BeginCounting() => Volatile.Write(ref _bytesReceived, 0);
 
