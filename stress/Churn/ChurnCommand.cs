@@ -25,9 +25,10 @@ internal static class ChurnCommand
                 result.AddError($"'{result.Tokens[0].Value}' is not a valid value of --mix: it takes some of {all}.");
             }
         });
+        var log = new Option<string>("--log") { Description = "A file for the master's log and all that happens, with times." };
         var command = new Command("churn", "Let peers be killed, frozen, cut off, reset, leave and join while they reduce, and check every promise.")
         {
-            minutes, peers, rate, seed, mix, json,
+            minutes, peers, rate, seed, mix, json, log,
         };
         command.SetAction((parsed, cancellationToken) =>
         {
@@ -38,7 +39,7 @@ internal static class ChurnCommand
                 Rate = parsed.GetValue(rate),
                 Seed = parsed.GetValue(seed),
             };
-            return RunAsync(plan, parsed.GetValue(mix), parsed.GetValue(json), cancellationToken);
+            return RunAsync(plan, parsed.GetValue(mix), parsed.GetValue(json), parsed.GetValue(log), cancellationToken);
         });
         return command;
     }
@@ -53,7 +54,7 @@ internal static class ChurnCommand
         return command;
     }
 
-    private static async Task<int> RunAsync(ChurnPlan plan, string? mix, bool json, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(ChurnPlan plan, string? mix, bool json, string? log, CancellationToken cancellationToken)
     {
         if (OperatingSystem.IsWindows())
         {
@@ -68,7 +69,8 @@ internal static class ChurnCommand
 
         try
         {
-            var report = await RunWithDisplayAsync(possible, json, cancellationToken);
+            await using var logFile = log is null ? null : new StreamWriter(log) { AutoFlush = true };
+            var report = await RunWithDisplayAsync(possible, json, logFile, cancellationToken);
             if (json)
             {
                 Console.Out.WriteLine(JsonSerializer.Serialize(report, JsonLines.Options));
@@ -112,11 +114,11 @@ internal static class ChurnCommand
         return plan with { Mix = [.. plan.Mix.Where(kind => kind != ChurnKind.Blackhole)] };
     }
 
-    private static async Task<ChurnReport> RunWithDisplayAsync(ChurnPlan plan, bool json, CancellationToken cancellationToken)
+    private static async Task<ChurnReport> RunWithDisplayAsync(ChurnPlan plan, bool json, TextWriter? log, CancellationToken cancellationToken)
     {
         if (json)
         {
-            return await new ChurnOrchestrator(plan, new NoChurnDisplay()).RunAsync(cancellationToken);
+            return await new ChurnOrchestrator(plan, new NoChurnDisplay(), log).RunAsync(cancellationToken);
         }
 
         Console.Out.WriteLine(string.Create(
@@ -124,11 +126,11 @@ internal static class ChurnCommand
             $"At most {plan.Peers} processes reduce for {plan.Minutes} min, {plan.Rate} events a second: {ChurnPlan.Text(plan.Mix)}. Seed {plan.Seed}."));
         if (Console.IsOutputRedirected || !AnsiConsole.Profile.Capabilities.Interactive)
         {
-            return await new ChurnOrchestrator(plan, new LineChurnDisplay(Console.Out)).RunAsync(cancellationToken);
+            return await new ChurnOrchestrator(plan, new LineChurnDisplay(Console.Out), log).RunAsync(cancellationToken);
         }
 
         return await AnsiConsole.Live(new Text("")).StartAsync(
-            context => new ChurnOrchestrator(plan, new LiveChurnDisplay(context)).RunAsync(cancellationToken));
+            context => new ChurnOrchestrator(plan, new LiveChurnDisplay(context), log).RunAsync(cancellationToken));
     }
 
     private static async Task<int> RunPeerAsync(string master, int seed)

@@ -11,6 +11,7 @@ namespace Collective.Stress.Churn;
 [JsonDerivedType(typeof(Committed), "committed")]
 [JsonDerivedType(typeof(Aborted), "aborted")]
 [JsonDerivedType(typeof(Alone), "alone")]
+[JsonDerivedType(typeof(Waiting), "waiting")]
 [JsonDerivedType(typeof(Lost), "lost")]
 [JsonDerivedType(typeof(LinksBroken), "links-broken")]
 [JsonDerivedType(typeof(Wrong), "wrong")]
@@ -29,6 +30,9 @@ internal abstract record ChurnEvent(long At)
 
     /// <summary>No other peer is there; said again every second.</summary>
     public sealed record Alone(long At, ulong Step) : ChurnEvent(At);
+
+    /// <summary>A call has not returned for long; said again and again.</summary>
+    public sealed record Waiting(long At, ulong Step, string Call, double Seconds) : ChurnEvent(At);
 
     /// <summary>The connection to the run ended; the peer connects anew.</summary>
     public sealed record Lost(long At, string Code, string Message) : ChurnEvent(At);

@@ -5,7 +5,7 @@ using Collective.Stress.Processes;
 namespace Collective.Stress.Churn;
 
 /// <summary>Starts the master and the peer processes, lets the schedule loose on them, follows what they report and judges the outcome.</summary>
-internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display)
+internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, TextWriter? log)
 {
     // Times in events are exact, whenever they are read; this only bounds how late an event of the schedule happens.
     private static readonly TimeSpan _pace = TimeSpan.FromMilliseconds(5);
@@ -15,7 +15,7 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display)
     private static readonly TimeSpan _leaveMax = TimeSpan.FromSeconds(20);
     private const int CalmSteps = 5;
 
-    private readonly ChurnProgress _progress = new(plan);
+    private readonly ChurnProgress _progress = new(plan, log);
     private readonly MasterWatch _masterWatch = new();
     private readonly ChurnSchedule _schedule = new(plan.Seed, plan.Rate);
     private PrivateNetwork? _network;
@@ -111,7 +111,7 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display)
 
             if (subject.IsHealthy && subject.OwesEviction is null && Stopwatch.GetElapsedTime(subject.LastNews) > _silentMax)
             {
-                _progress.Fail($"{subject.Name} (peer {subject.Peer}, process id {subject.Child.ProcessId}) has reported nothing for {_silentMax.TotalSeconds} s: it hangs");
+                _progress.Fail($"{subject.Name} (peer {subject.Peer}, process id {subject.Child.ProcessId}) has reported nothing for {_silentMax.TotalSeconds} s: it hangs{(subject.Waiting is { } waiting ? $" in {waiting.Call} of step {waiting.Step}" : "")}");
             }
         }
 

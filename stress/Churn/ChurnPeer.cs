@@ -17,6 +17,8 @@ internal sealed class ChurnPeer : IAsyncDisposable
     private static readonly TimeSpan _lonePause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan _aliveInterval = TimeSpan.FromSeconds(1);
 
+    private static readonly TimeSpan _waitingInterval = TimeSpan.FromSeconds(2);
+
     private readonly Communicator _communicator;
     private readonly IPEndPoint _master;
     private readonly JsonLineWriter<ChurnEvent> _events;
@@ -26,6 +28,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
     private volatile bool _leaving;
     private ulong _step;
     private long _lastAlive;
+    private volatile Call _call = new("connect", Stopwatch.GetTimestamp());
 
     public ChurnPeer(string master, int seed, JsonLineWriter<ChurnEvent> events)
     {
@@ -42,6 +45,9 @@ internal sealed class ChurnPeer : IAsyncDisposable
     }
 
     private static long Now => Stopwatch.GetTimestamp();
+
+    /// <summary>Where this peer is, and since when.</summary>
+    private sealed record Call(string Name, long Since);
 
     /// <summary>There is nobody left to reduce with.</summary>
     private sealed class AloneException : Exception;
@@ -66,10 +72,12 @@ internal sealed class ChurnPeer : IAsyncDisposable
 
     public async Task RunAsync()
     {
+        await using var watch = new Timer(_ => TellIfWaiting(), null, _waitingInterval, _waitingInterval);
         while (!_leaving)
         {
             try
             {
+                Enter("connect");
                 await _communicator.ConnectAsync();
                 var world = _communicator.World;
                 _events.Write(new ChurnEvent.Connected(Now, Short(_communicator.Id), world.Epoch.Value, world.WorldSize));
@@ -97,8 +105,10 @@ internal sealed class ChurnPeer : IAsyncDisposable
     {
         for (var isFirst = true; ; isFirst = false)
         {
+            Enter("are peers pending");
             if (!isFirst && await _communicator.ArePeersPendingAsync())
             {
+                Enter("update topology");
                 await _communicator.UpdateTopologyAsync();
             }
 
@@ -131,6 +141,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
     private async Task FindCompanyAsync()
     {
         _step++;
+        Enter("update topology, alone");
         while (_communicator.World.WorldSize < 2)
         {
             if (Stopwatch.GetElapsedTime(_lastAlive) > _aliveInterval)
@@ -151,6 +162,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
         for (var aborts = 0; ; aborts++)
         {
             agreed[0] = _step;
+            Enter("agreement");
             try
             {
                 var result = await _communicator.AllReduceAsync<ulong>(agreed, ReduceOperation.Max, AgreementIndex);
@@ -175,6 +187,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
         var request = operation.Prepare(_communicator.Id, _step);
         for (var aborts = 0; ; aborts++)
         {
+            Enter(operation.Name);
             try
             {
                 Check(operation, await _communicator.AllReduceAsync(request), aborts);
@@ -189,6 +202,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
 
     private async Task ReduceBatchAsync()
     {
+        Enter("multiple with retry");
         var requests = _batch.Select(operation => operation.Prepare(_communicator.Id, _step)).ToList();
         try
         {
@@ -242,6 +256,18 @@ internal sealed class ChurnPeer : IAsyncDisposable
         if (world.WorldSize < 2)
         {
             throw new AloneException();
+        }
+    }
+
+    private void Enter(string call) => _call = new Call(call, Now);
+
+    private void TellIfWaiting()
+    {
+        var call = _call;
+        var length = Stopwatch.GetElapsedTime(call.Since);
+        if (length > _waitingInterval)
+        {
+            _events.Write(new ChurnEvent.Waiting(Now, _step, call.Name, Math.Round(length.TotalSeconds, 1)));
         }
     }
 

@@ -11,8 +11,13 @@ internal sealed class ChurnProgress
     private readonly HashSet<string> _known = [];
     private readonly List<string> _failures = [];
 
-    public ChurnProgress(ChurnPlan plan)
+    private readonly TextWriter? _log;
+
+    /// <param name="plan">What the run does.</param>
+    /// <param name="log">Where the master's log and all that happens goes; null for nowhere.</param>
+    public ChurnProgress(ChurnPlan plan, TextWriter? log = null)
     {
+        _log = log;
         Plan = plan;
         Blame = new BlameJudge(Strikes);
         Recoveries = new RecoveryWatch(Strikes);
@@ -68,15 +73,22 @@ internal sealed class ChurnProgress
 
     public void Fail(string sentence) => _failures.Add(sentence);
 
+    /// <summary>For the log file only.</summary>
+    public void Log(string sentence, long? at = null) => _log?.WriteLine(Stamped(sentence, at));
+
     public void Tell(string sentence)
     {
-        Story.Add(string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{Elapsed.TotalSeconds,7:0.0} s  {sentence}"));
+        Log(sentence);
+        Story.Add(Stamped(sentence, null));
         Told++;
         if (Story.Count > StoryMax)
         {
             Story.RemoveAt(0);
         }
     }
+
+    private string Stamped(string sentence, long? at)
+        => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{(at is { } then ? Stopwatch.GetElapsedTime(StartedAt, then) : Elapsed).TotalSeconds,8:0.000} s  {sentence}");
 
     /// <summary>Checks that need what others may still be about to say are made a little later.</summary>
     public void RunDueChecks(bool all = false)
@@ -91,7 +103,15 @@ internal sealed class ChurnProgress
 
     public void Apply(Subject subject, ChurnEvent news)
     {
+        if (news is ChurnEvent.Waiting waiting)
+        {
+            subject.Waiting = waiting;
+            Log($"{subject.Name} (peer {subject.Peer}) waits in {waiting.Call} of step {waiting.Step} for {waiting.Seconds} s");
+            return;
+        }
+
         subject.LastNews = Stopwatch.GetTimestamp();
+        subject.Waiting = null;
         switch (news)
         {
             case ChurnEvent.Connected connected: OnConnected(subject, connected); break;
@@ -111,10 +131,10 @@ internal sealed class ChurnProgress
     public void Apply(MasterNews news)
     {
         Recoveries.OnMaster(news);
+        Log($"master: {news.Kind} {news.Text}", news.At);
         switch (news.Kind)
         {
             case MasterNews.PeerEvicted:
-                Tell(news.Text);
                 _later.Add((news.At, () => Blame.OnEvicted(news.At, news.Text, _known.Contains)));
                 _later.Add((news.At, () => Detect(news)));
                 break;
@@ -130,6 +150,7 @@ internal sealed class ChurnProgress
 
     private void OnConnected(Subject subject, ChurnEvent.Connected news)
     {
+        Log($"{subject.Name} is peer {news.Id}, admitted in a world of {news.WorldSize}", news.At);
         Reconnects += subject.Step > 0 ? 1 : 0;
         subject.Peer = news.Id;
         subject.WorldSize = news.WorldSize;
@@ -157,6 +178,7 @@ internal sealed class ChurnProgress
     private void OnAborted(Subject subject, ChurnEvent.Aborted news)
     {
         Aborted++;
+        Log($"{subject.Name} (peer {subject.Peer}): operation {news.Operation} of step {news.Step} aborted: {news.Message}", news.At);
         Outcomes.OnAborted(subject.Peer, news);
         _later.Add((news.At, () => Blame.OnAborted(news.At, news.Message, _known.Contains)));
     }

@@ -53,6 +53,6 @@ internal sealed partial class MasterWatch : ILoggerFactory, ILogger
         // Nothing is held.
     }
 
-    [GeneratedRegex(@"\bpeer ([0-9a-f]{8})\b")]
+    [GeneratedRegex(@"\b[Pp]eer ([0-9a-f]{8})\b")]
     private static partial Regex PeerName();
 }

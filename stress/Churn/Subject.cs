@@ -22,6 +22,9 @@ internal sealed class Subject(ChildProcess child, int slot)
 
     public long LastNews { get; set; } = Stopwatch.GetTimestamp();
 
+    /// <summary>What it said last, if that is that it waits.</summary>
+    public ChurnEvent.Waiting? Waiting { get; set; }
+
     /// <summary>The freeze or black hole that it is in.</summary>
     public Strike? Silence { get; set; }
 
