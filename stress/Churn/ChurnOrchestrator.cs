@@ -9,6 +9,7 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
 {
     // Times in events are exact, whenever they are read; this only bounds how late an event of the schedule happens.
     private static readonly TimeSpan _pace = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan _turnMax = TimeSpan.FromSeconds(0.5);
     private static readonly TimeSpan _sampleInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan _silentMax = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan _calmMax = TimeSpan.FromSeconds(40);
@@ -23,6 +24,7 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
     private ChurnStriker _striker = null!;
     private string _master = "";
     private long _lastSample;
+    private TimeSpan _lost;
 
     public async Task<ChurnReport> RunAsync(CancellationToken cancellationToken)
     {
@@ -39,7 +41,7 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
         var planned = _schedule.Next();
         while (_progress.Elapsed < plan.Length && _progress.Failures.Count == 0)
         {
-            for (; planned is { } due && due.At <= _progress.Elapsed; planned = _schedule.Next())
+            for (; planned is { } due && due.At + _lost <= _progress.Elapsed; planned = _schedule.Next())
             {
                 _striker.Strike(due);
             }
@@ -73,8 +75,23 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
         _progress.Tell($"{subject.Name} joins");
     }
 
-    /// <summary>Reads what has happened and undoes what does not last.</summary>
+    /// <summary>
+    /// Reads what has happened and undoes what does not last. When the machine was so busy that a turn took long, the events that were due meanwhile do not come all at once, but later.
+    /// </summary>
     private async Task TurnAsync(CancellationToken cancellationToken)
+    {
+        var began = Stopwatch.GetTimestamp();
+        await ReadAsync();
+        await Task.Delay(_pace, cancellationToken);
+        var took = Stopwatch.GetElapsedTime(began);
+        if (took > _turnMax)
+        {
+            _lost += took;
+            _progress.OnStoodStill(took);
+        }
+    }
+
+    private async Task ReadAsync()
     {
         _striker.UndoWhatIsDue();
         while (_children.Outputs.TryRead(out var output))
@@ -96,8 +113,6 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
             Sample();
             display.Update(_progress, _striker.Done);
         }
-
-        await Task.Delay(_pace, cancellationToken);
     }
 
     private void Sample()
@@ -199,7 +214,7 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
             }
         }
 
-        await TurnAsync(cancellationToken);
+        await ReadAsync();
         _progress.RunDueChecks(all: true);
     }
 }

@@ -103,7 +103,8 @@ internal sealed class ChurnPeer : IAsyncDisposable
     /// <summary>Steps until the connection ends. The first call of a newcomer is the agreement; those who let it in call that next, too.</summary>
     private async Task StayAsync()
     {
-        for (var isFirst = true; ; isFirst = false)
+        var isFirst = true;
+        while (true)
         {
             Enter("are peers pending");
             if (!isFirst && await _communicator.ArePeersPendingAsync())
@@ -115,6 +116,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
             try
             {
                 await StepAsync();
+                isFirst = false;
             }
             catch (AloneException)
             {

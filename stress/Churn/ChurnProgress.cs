@@ -56,6 +56,9 @@ internal sealed class ChurnProgress
 
     public int MasterFrozen { get; private set; }
 
+    /// <summary>The longest time in which the orchestrator, and the master with it, did not get to run.</summary>
+    public TimeSpan StoodStill { get; private set; }
+
     public List<string> WrongResults { get; } = [];
 
     public List<string> Unrestored { get; } = [];
@@ -70,6 +73,12 @@ internal sealed class ChurnProgress
     public List<string> Story { get; } = [];
 
     public int Told { get; private set; }
+
+    public void OnStoodStill(TimeSpan length)
+    {
+        StoodStill = length > StoodStill ? length : StoodStill;
+        Log($"the orchestrator stood still for {length.TotalSeconds:0.0} s");
+    }
 
     public void Fail(string sentence) => _failures.Add(sentence);
 

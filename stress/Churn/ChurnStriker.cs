@@ -154,9 +154,9 @@ internal sealed class ChurnStriker(ChurnProgress progress, PrivateNetwork? netwo
         {
             network!.Restore(target.Slot);
         }
-        else if (target.IsPresent)
+        else if (!target.HasEnded && !target.IsKilled)
         {
-            target.OwesEviction = strike.LengthAt(Now) > _longMin - TimeSpan.FromMilliseconds(100) ? strike : null;
+            target.OwesEviction = !target.IsLeaving && strike.LengthAt(Now) > _longMin - TimeSpan.FromMilliseconds(100) ? strike : null; // Who leaves has not to say more.
             Signals.Send(target.Child.ProcessId, Signals.Continue);
         }
     }
