@@ -16,6 +16,9 @@ internal sealed class PrivateNetwork : IDisposable
     private const string Bridge = "bridge";
     private const string Interface = "net0";
 
+    /// <summary>A frame to this address reaches nobody.</summary>
+    private const string Nowhere = "02:00:00:00:ff:ff";
+
     private readonly string _name;
     private readonly NetworkNamespace[] _hosts;
 
@@ -82,6 +85,12 @@ internal sealed class PrivateNetwork : IDisposable
 
     /// <summary>Undoes <see cref="CutOff"/>.</summary>
     public void Restore(int host) => Run(["-n", Hub.Name, "link", "set", Port(host), "master", Bridge]);
+
+    /// <summary>What one host sends to another is dropped from now on; the other way stays.</summary>
+    public void Drop(int from, int to) => Run(["-n", _hosts[from].Name, "neigh", "replace", AddressOf(to), "lladdr", Nowhere, "dev", Interface, "nud", "permanent"]);
+
+    /// <summary>What to put in front of a command, so that it runs on a host: it becomes that command, with its process id.</summary>
+    public static IReadOnlyList<string> CommandIn(NetworkNamespace host) => ["ip", "netns", "exec", host.Name];
 
     /// <summary>Removes the namespaces. Processes that still run inside are killed.</summary>
     public void Dispose()
