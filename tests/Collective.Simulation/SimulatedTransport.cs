@@ -13,6 +13,7 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
     private bool _inboundReady;
     private bool _reported;
     private bool _inboundReported;
+    private readonly SimulatedProbes _probes = new(simulator, owner);
 
     public ushort Port => owner.Address.Port;
 
@@ -57,6 +58,10 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
 
         ReportWhenWired();
     }
+
+    public void Probe(ProbePlan plan) => _probes.Start(plan);
+
+    public SimulatedProbes Probes => _probes;
 
     public void Send(ISegmentHandler handler, in SegmentHeader header)
     {
