@@ -117,6 +117,9 @@ internal static class Limits
     /// <summary>Time from the order to probe until the report must be here, in milliseconds: connecting, sending, and as long again for what is late.</summary>
     public const int ProbeReplyMsMax = 2 * (LinkConnectMsMax + ProbeMsMax);
 
+    /// <summary>Failed probes after which a peer that no probe has reached is not measured any more in one call.</summary>
+    public const int ProbeFailuresMax = 3;
+
     /// <summary>Time after which one call measures no more, in milliseconds; what is missing then is measured by a later call.</summary>
     public const int MeasuringMsMax = 120_000;
 

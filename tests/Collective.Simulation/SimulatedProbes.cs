@@ -7,6 +7,7 @@ internal sealed class SimulatedProbes(Simulator simulator, SimulatedPeer owner)
 {
     private const long ConnectTimeoutUs = 3_000_000;
     private const long HandshakeTimeoutUs = 5_000_000;
+    private const long StableUs = 300_000;
     private const long ProbeUs = 2_000_000;
 
     private ulong _sending;
@@ -61,7 +62,7 @@ internal sealed class SimulatedProbes(Simulator simulator, SimulatedPeer owner)
         _arrived = null;
         var (number, from) = arrived;
         from.Transport.Probes._sending = 0; // Accepted: what becomes of it is for the target to tell.
-        owner.After(simulator.Random.NextInt64(100_000, ProbeUs), () => owner.Interruptible(() => End(number, from)));
+        owner.After(simulator.Random.NextInt64(200_000, simulator.Random.Next(8) == 0 ? ProbeUs : StableUs), () => owner.Interruptible(() => End(number, from)));
     }
 
     private void End(ulong number, SimulatedPeer from)

@@ -36,6 +36,11 @@ internal sealed partial class MasterStateMachine
         /// <summary>Those of the round that goes on.</summary>
         public Dictionary<ulong, Probe> Probes { get; } = [];
 
+        /// <summary>Ends of pairs that were measured, and how many failed for those that were in none.</summary>
+        public HashSet<PeerRecord> Reached { get; } = [];
+
+        public Dictionary<PeerRecord, int> Failures { get; } = [];
+
         public long RoundMs { get; set; }
 
         public int Rounds { get; set; }
@@ -126,17 +131,36 @@ internal sealed partial class MasterStateMachine
         {
             probe.From.Rates[probe.To.Id] = done.BytesPerSecond;
             optimization.Measured++;
+            optimization.Reached.Add(probe.From);
+            optimization.Reached.Add(probe.To);
         }
         else
         {
-            ReportFailed(probe, $"{done.Detail} (reported by peer {peer.Id.ToShortString()})");
+            Fail(optimization, probe, $"{done.Detail} (reported by peer {peer.Id.ToShortString()})");
         }
 
         MeasureNextRoundWhenDone();
     }
 
-    private void ReportFailed(Probe probe, string detail)
-        => Report(MasterEventKind.ProbeFailed, probe.From, $"the link from peer {probe.From.Id.ToShortString()} to peer {probe.To.Id.ToShortString()} could not be measured: {detail}", GroupOf(probe.From));
+    /// <summary>The pair stays unmeasured. A peer that nobody has reached after a few tries does not keep the others waiting for all its pairs.</summary>
+    private void Fail(Optimization optimization, Probe probe, string detail)
+    {
+        Report(MasterEventKind.ProbeFailed, probe.From, $"the link from peer {probe.From.Id.ToShortString()} to peer {probe.To.Id.ToShortString()} could not be measured: {detail}", GroupOf(probe.From));
+        foreach (var end in new[] { probe.From, probe.To })
+        {
+            var failures = optimization.Failures[end] = optimization.Failures.GetValueOrDefault(end) + 1;
+            if (failures >= Limits.ProbeFailuresMax && !optimization.Reached.Contains(end))
+            {
+                MeasureNoMore(optimization, end);
+            }
+        }
+    }
+
+    private static void MeasureNoMore(Optimization optimization, PeerRecord peer)
+    {
+        optimization.Missing.RemoveAll(m => m.From == peer);
+        optimization.Missing.ForEach(m => m.To.Remove(peer));
+    }
 
     private void MeasureNextRoundWhenDone()
     {
@@ -153,7 +177,7 @@ internal sealed partial class MasterStateMachine
         {
             foreach (var probe in optimization.Probes.Values)
             {
-                ReportFailed(probe, $"neither end has told of it within {Limits.ProbeReplyMsMax / 1000} s");
+                Fail(optimization, probe, $"neither end has told of it within {Limits.ProbeReplyMsMax / 1000} s");
             }
 
             optimization.Probes.Clear();
@@ -196,8 +220,7 @@ internal sealed partial class MasterStateMachine
         }
 
         optimization.Voters.Remove(peer);
-        optimization.Missing.RemoveAll(m => m.From == peer);
-        optimization.Missing.ForEach(m => m.To.Remove(peer));
+        MeasureNoMore(optimization, peer);
         foreach (var number in optimization.Probes.Where(p => p.Value.From == peer || p.Value.To == peer).Select(p => p.Key).ToArray())
         {
             optimization.Probes.Remove(number);

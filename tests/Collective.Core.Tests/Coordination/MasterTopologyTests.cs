@@ -65,6 +65,13 @@ internal sealed class MasterTopologyTests
         .Check();
 
     [Test]
+    public void Optimise_with_a_peer_that_nobody_reaches() => new MasterScript("After three tries its other pairs are not measured; the ring has it where it was.")
+        .Given("ABCD")
+        .VoteOptimize("ABCD")
+        .Measure((from, to) => from == 'D' || to == 'D' ? null : 100)
+        .Check();
+
+    [Test]
     public void Optimise_without_answers() => new MasterScript("Ends that live and say nothing hold nobody up; what they say later is nothing any more.")
         .Given("ABC")
         .VoteOptimize("ABC")
@@ -72,6 +79,7 @@ internal sealed class MasterTopologyTests
         .Tick(1000).Beat("ABC")
         .Measured('B', 1, 77)
         .WhileBeating("ABC", 70)
+        .VoteOptimize("ABC")
         .Check();
 
     [Test]
