@@ -116,7 +116,7 @@ public sealed class Communicator : IAsyncDisposable
     /// <returns>The membership that now stands.</returns>
     /// <exception cref="CollectiveException">
     /// <see cref="ErrorCode.PendingOperations"/>: await the collectives in flight first. <see cref="ErrorCode.InvalidUsage"/>: this peer waits in it already.
-    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in an all-reduce or in <see cref="ArePeersPendingAsync"/>. <see cref="ErrorCode.TimedOut"/>: not all have voted; the message names who.
+    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in an all-reduce, in <see cref="OptimizeTopologyAsync"/> or in <see cref="ArePeersPendingAsync"/>. <see cref="ErrorCode.TimedOut"/>: not all have voted; the message names who.
     /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled: this peer has not voted.</exception>
@@ -155,8 +155,8 @@ public sealed class Communicator : IAsyncDisposable
     /// Asks, together with all admitted peers of the run, whether a peer waits to be admitted; all get the same answer.
     /// Allowed while collectives are in flight. Cancelling, or the end of <paramref name="timeout"/> (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>), withdraws the question.
     /// </summary>
-    /// <exception cref="CollectiveException"><see cref="ErrorCode.InvalidUsage"/>: this peer waits in it, or in <see cref="UpdateTopologyAsync"/>, already.
-    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update topology. <see cref="ErrorCode.TimedOut"/>: not all have asked; the message names who. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.</exception>
+    /// <exception cref="CollectiveException"><see cref="ErrorCode.InvalidUsage"/>: this peer waits in it, or in a vote, already.
+    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update or optimize topology. <see cref="ErrorCode.TimedOut"/>: not all have asked; the message names who. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.</exception>
     public Task<bool> ArePeersPendingAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
         => Current().QueryPending(TimeoutMs(timeout), cancellationToken);
 
@@ -205,7 +205,7 @@ public sealed class Communicator : IAsyncDisposable
     /// </remarks>
     /// <exception cref="CollectiveException">
     /// <see cref="ErrorCode.OperationAborted"/>: a peer or link was lost; call again. <see cref="ErrorCode.TooFewPeers"/>: this peer is alone in its group.
-    /// <see cref="ErrorCode.Mismatch"/>: the peers' arguments differ. <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update topology.
+    /// <see cref="ErrorCode.Mismatch"/>: the peers' arguments differ. <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update or optimize topology.
     /// <see cref="ErrorCode.TimedOut"/>: its time was over; the message names who had not entered or not finished.
     /// <see cref="ErrorCode.InvalidArgument"/>: also a tag in use. <see cref="ErrorCode.LimitExceeded"/>: too many in flight.
     /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.

@@ -91,15 +91,16 @@ internal sealed class OptimizeTests : EndToEndTest
     {
         var peers = ByRank(await Connect(StartMaster(), 4));
         var began = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var leaver = peers[1].Id;
         _onMeasured = (from, to) =>
         {
-            if (from == peers[1].Id || to == peers[1].Id)
+            if (from == leaver || to == leaver)
             {
                 began.TrySetResult();
             }
         };
         MakeSlow(peers[1], peers[0], peers[2], peers[3]); // So that it lasts.
-        MakeSlow(peers[2], peers[3]);
+        var (slowFrom, slowTo) = MakeSlow(peers[2], peers[3]);
         var calls = peers.Select(p => p.OptimizeTopologyAsync()).ToArray();
         await began.Task.WaitAsync(Deadline);
         await peers[1].DisposeAsync();
@@ -109,7 +110,7 @@ internal sealed class OptimizeTests : EndToEndTest
         {
             var world = await call.WaitAsync(Deadline);
             Assert.That(world.Peers, Is.EquivalentTo(left.Select(p => p.Id)));
-            AssertNotJoined(world, peers[2].Id, peers[3].Id);
+            AssertNotJoined(world, slowFrom, slowTo);
         }
 
         await AssertReduces(left);

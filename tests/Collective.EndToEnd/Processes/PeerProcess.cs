@@ -46,11 +46,15 @@ internal sealed partial class PeerProcess : IAsyncDisposable
     /// <summary>Every collective that this peer saw committed: which, in which epoch, over whom.</summary>
     public IReadOnlyList<string> Committed => [.. Lines.Where(line => line.StartsWith("committed", StringComparison.Ordinal))];
 
-    public static PeerProcess Start(string name, TestLog log, CollectiveMaster master, string arguments)
+    public static PeerProcess Start(string name, TestLog log, CollectiveMaster master, string arguments) => Start(name, log, master.EndPoint.ToString(), arguments, []);
+
+    /// <summary>Through a command that runs what follows it in its own place, if one is given.</summary>
+    public static PeerProcess Start(string name, TestLog log, string master, string arguments, string[] through)
     {
         // The runtime that runs this test: .../shared/Microsoft.NETCore.App/<version>/System.Private.CoreLib.dll
         var runtime = Path.GetDirectoryName(typeof(object).Assembly.Location)!;
-        var start = new ProcessStartInfo(Path.Combine(runtime, "..", "..", "..", "dotnet"))
+        string[] command = [.. through, Path.GetFullPath(Path.Combine(runtime, "..", "..", "..", "dotnet"))];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -58,7 +62,7 @@ internal sealed partial class PeerProcess : IAsyncDisposable
         };
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "Collective.EndToEnd.Peer.dll"));
         start.ArgumentList.Add("--master");
-        start.ArgumentList.Add(master.EndPoint.ToString());
+        start.ArgumentList.Add(master);
         foreach (var argument in arguments.Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
             start.ArgumentList.Add(argument);
