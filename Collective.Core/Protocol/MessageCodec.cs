@@ -60,6 +60,8 @@ internal static class MessageCodec
             MessageKind.Withdraw => new Withdraw(new RequestNumber(reader.UInt64())),
             MessageKind.CollectiveStart => new CollectiveStart(ReadAttempt(ref reader), ReadDescriptor(ref reader)),
             MessageKind.CollectiveDone => new CollectiveDone(ReadAttempt(ref reader), reader.Bool(), reader.Text()),
+            MessageKind.OptimizeVote => new OptimizeVote(new RequestNumber(reader.UInt64())),
+            MessageKind.ProbeDone => new ProbeDone(reader.UInt64(), reader.Bool(), reader.UInt64(), reader.Text()),
             MessageKind.Leave => new Leave(),
             MessageKind.Heartbeat => new Heartbeat(),
             MessageKind.Welcome => new Welcome(reader.Peer(), reader.UInt32(), reader.UInt32()),
@@ -71,6 +73,7 @@ internal static class MessageCodec
             MessageKind.CollectiveGo => new CollectiveGo(ReadAttempt(ref reader)),
             MessageKind.Verdict => new Verdict(ReadAttempt(ref reader)),
             MessageKind.Evicted => new Evicted(reader.Text()),
+            MessageKind.ProbeLink => new ProbeLink(reader.UInt64(), ReadMember(ref reader), ReadMember(ref reader)),
             _ => null,
         };
         return reader.Complete ? message : null;
@@ -113,6 +116,13 @@ internal static class MessageCodec
                 writer.Bool(m.Ok);
                 writer.Text(m.Detail);
                 break;
+            case OptimizeVote m: writer.UInt64(m.Request.Value); break;
+            case ProbeDone m:
+                writer.UInt64(m.Number);
+                writer.Bool(m.Ok);
+                writer.UInt64(m.BytesPerSecond);
+                writer.Text(m.Detail);
+                break;
             case Leave or Heartbeat: break;
             default: WriteMasterPayload(ref writer, message); break;
         }
@@ -152,6 +162,11 @@ internal static class MessageCodec
             case CollectiveGo m: WriteAttempt(ref writer, m.Attempt); break;
             case Verdict m: WriteAttempt(ref writer, m.Attempt); break;
             case Evicted m: writer.Text(m.Reason); break;
+            case ProbeLink m:
+                writer.UInt64(m.Number);
+                WriteMember(ref writer, m.From);
+                WriteMember(ref writer, m.To);
+                break;
             default: throw new InvariantException($"message {message.Kind} has an encoding");
         }
     }
@@ -208,6 +223,14 @@ internal static class MessageCodec
         writer.UInt16((ushort)sizes.LargestGroup);
     }
 
+    private static Member ReadMember(ref WireReader reader) => new(reader.Peer(), reader.Address());
+
+    private static void WriteMember(ref WireWriter writer, Member member)
+    {
+        writer.Peer(member.Id);
+        writer.Address(member.Address);
+    }
+
     private static EpochOpened ReadEpochOpened(ref WireReader reader)
     {
         var epoch = reader.Epoch();
@@ -215,7 +238,7 @@ internal static class MessageCodec
         var members = new Member[reader.Count(Limits.PeersMax, 16 + 1 + 4 + 2)];
         for (var i = 0; i < members.Length; i++)
         {
-            members[i] = new Member(reader.Peer(), reader.Address());
+            members[i] = ReadMember(ref reader);
         }
 
         var excluded = new Exclusion[reader.Count(Limits.ExclusionsMax, 16 + 2)];
@@ -240,8 +263,7 @@ internal static class MessageCodec
         writer.UInt16((ushort)message.Members.Count);
         foreach (var member in message.Members)
         {
-            writer.Peer(member.Id);
-            writer.Address(member.Address);
+            WriteMember(ref writer, member);
         }
 
         writer.UInt16((ushort)message.Excluded.Count);

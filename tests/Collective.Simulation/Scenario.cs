@@ -51,6 +51,7 @@ internal sealed class Scenario
         Gathers = random.Next(4) > 0;
         TcpGivesUpUs = random.NextInt64(10_000_000, 40_000_000);
         Faults = [.. Draw(random, InitialPeers + Joiners, random.Next(0, Math.Min(10, 2 * (InitialPeers + Joiners))))];
+        Optimizes = !large && Gathers && random.Next(2) == 0;
     }
 
     public int Seed { get; }
@@ -84,6 +85,9 @@ internal sealed class Scenario
     /// <summary>Whether the first waits for others before it begins.</summary>
     public bool Gathers { get; private init; } = true;
 
+    /// <summary>Whether all optimise the topology when somebody was admitted. Only where company comes by updates: else a newcomer cannot know where the others are.</summary>
+    public bool Optimizes { get; private init; }
+
     /// <summary>Whether callers cancel collectives now and then.</summary>
     public bool Cancels { get; private init; }
 
@@ -107,6 +111,7 @@ internal sealed class Scenario
         Tags = 2,
         BulkTags = 1,
         Rejoins = true,
+        Optimizes = true,
         Faults = [new Fault(kind, 0, point)],
     };
 
@@ -120,6 +125,7 @@ internal sealed class Scenario
         Tags = 2,
         DelayUsMax = seed % 2 == 0 ? 60_000 : 200,
         Rejoins = true,
+        Optimizes = seed % 4 < 2,
         Faults = faults,
     };
 
@@ -130,11 +136,12 @@ internal sealed class Scenario
         Joiners = joiners,
         Tags = 2,
         Rejoins = true,
+        Optimizes = true,
         Faults = [new Fault(kind, 1, first), new Fault(kind, 0, second)],
     };
 
     public override string ToString()
-        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; faults: {string.Join(", ", Faults)}";
+        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(Optimizes ? ", which optimise" : "")}{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; faults: {string.Join(", ", Faults)}";
 
     /// <summary>Deaths are the most frequent; "at any point": a number of the victim's own steps, between two of the outputs of one.</summary>
     private static IEnumerable<Fault> Draw(Random random, int peers, int count)

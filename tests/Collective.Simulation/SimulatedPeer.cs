@@ -159,6 +159,19 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 
     public Task<bool> UpdateTopologyAsync() => Ask(number => new PeerInput.UpdateTopology(number));
 
+    /// <summary>Cancelled after a while, if one is given.</summary>
+    public Task<bool> OptimizeTopologyAsync(int timeoutMs, long? cancelAfterUs)
+    {
+        var call = Ask(number => new PeerInput.OptimizeTopology(number, timeoutMs));
+        var request = new RequestNumber(_lastRequest);
+        if (cancelAfterUs is { } us)
+        {
+            After(us, () => Post(new PeerInput.Withdraw(request)));
+        }
+
+        return call;
+    }
+
     public PendingReduce Launch(ulong tag, int count, int timeoutMs, bool inPlace)
     {
         var id = new OperationId(++_lastOperation);
@@ -177,6 +190,8 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     public void Wired(Epoch epoch) => Post(new PeerInput.Wired(epoch));
 
     public void LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail) => Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
+
+    public void ProbeDone(ulong number, ulong? bytesPerSecond, string detail) => Post(new PeerInput.ProbeDone(number, bytesPerSecond is not null, bytesPerSecond ?? 0, detail));
 
     /// <summary>A frame of the master arrives.</summary>
     public void Receive(Frame frame)
@@ -278,6 +293,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         {
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
+            case PeerOutput.Probe m: Transport.Probe(new Collective.Transport.ProbePlan(m.Run, m.Self, m.Number, m.From, m.To)); break;
             case PeerOutput.WakeAt m: _wakeAtMs = m.NowMs; After(UsUntil(m.NowMs), Wake); break;
             case PeerOutput.WorldStands m: OnWorldStands(m.Membership); break;
             case PeerOutput.StartRing m: _operations[m.Operation].Start(this, m.Attempt, m.Membership, _world!, Simulator); break;

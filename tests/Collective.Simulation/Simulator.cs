@@ -59,6 +59,9 @@ internal sealed class Simulator
 
     public int Events { get; private set; }
 
+    /// <summary>Calls to optimise that succeeded.</summary>
+    public int Optimized { get; set; }
+
     /// <summary>Runs until nothing is left to happen, checks safety after every event and liveness at the end.</summary>
     public void Run()
     {

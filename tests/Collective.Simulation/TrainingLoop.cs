@@ -20,6 +20,11 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
             for (var step = 0; step < simulator.Scenario.Steps; step++)
             {
                 // A newcomer joins where the others are: right after their update. Who was first waits a moment for company.
+                if (step == 0 && !peer.IsFounder)
+                {
+                    await Optimize().ConfigureAwait(false); // As the others do after the update that has admitted this peer.
+                }
+
                 var founds = step == 0 && simulator.Scenario.Gathers && peer.IsFounder;
                 if (founds)
                 {
@@ -29,6 +34,7 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
                 if ((step > 0 || founds) && await peer.QueryPendingAsync().ConfigureAwait(false))
                 {
                     await peer.UpdateTopologyAsync().ConfigureAwait(false);
+                    await Optimize().ConfigureAwait(false);
                 }
 
                 await Reduce().ConfigureAwait(false);
@@ -40,6 +46,27 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
         {
             peer.Leave();
             simulator.Trace(peer.Name, () => $"its program ends: {e.Code}");
+        }
+    }
+
+    /// <summary>Whoever loses patience before all have voted calls again: all peers make the same calls.</summary>
+    private async Task Optimize()
+    {
+        for (var done = !simulator.Scenario.Optimizes; !done;)
+        {
+            _calls++;
+            try
+            {
+                var impatient = _calls < ImpatientCallsMax;
+                long? cancelAfterUs = impatient && simulator.Scenario.Cancels && simulator.Random.Next(4) == 0 ? simulator.Random.NextInt64(5_000_000) : null;
+                await peer.OptimizeTopologyAsync(impatient ? simulator.Scenario.LaunchTimeoutMs : -1, cancelAfterUs).ConfigureAwait(false);
+                simulator.Optimized++;
+                done = true;
+            }
+            catch (CollectiveException e) when (e.Code == ErrorCode.TimedOut)
+            {
+                simulator.Trace(peer.Name, () => e.Message);
+            }
         }
     }
 

@@ -52,6 +52,8 @@ internal enum MasterEventKind
     AttemptAborted = 2111,
     CallsCrossed = 2112,
     MasterWasFrozen = 2113,
+    TopologyOptimized = 2120,
+    ProbeFailed = 2121,
 }
 
 /// <summary>One event with its reason.</summary>

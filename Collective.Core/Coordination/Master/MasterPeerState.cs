@@ -9,6 +9,7 @@ internal enum MasterPeerState
     Voting,
     Asking,
     Reducing,
+    Optimizing,
 }
 
 /// <summary>What can happen to a peer at the master.</summary>
@@ -28,6 +29,8 @@ internal enum MasterPeerEvent
     EnterAttempt,
     FinishAttempt,
     AttemptsEnded,
+    VoteOptimize,
+    ReportProbe,
 }
 
 /// <summary>The life of a peer as the master sees it. What is not listed is a protocol error and gets the peer evicted.</summary>
@@ -45,6 +48,9 @@ internal static class MasterPeerTable
 
         (MasterPeerState.Voting, MasterPeerEvent.VoteDecided) => MasterPeerState.Idle,
 
+        (MasterPeerState.Idle, MasterPeerEvent.VoteOptimize) => MasterPeerState.Optimizing,
+        (MasterPeerState.Optimizing, MasterPeerEvent.VoteDecided) => MasterPeerState.Idle,
+
         (MasterPeerState.Asking, MasterPeerEvent.AskAnswered) => MasterPeerState.Idle,
 
         (MasterPeerState.Reducing, MasterPeerEvent.EnterAttempt) => MasterPeerState.Reducing,
@@ -54,7 +60,7 @@ internal static class MasterPeerTable
         // Legal whenever the peer is registered, or admitted, and without effect on what it is doing.
         (not MasterPeerState.Unregistered, MasterPeerEvent.Heartbeat) => state,
         (not (MasterPeerState.Unregistered or MasterPeerState.Pending),
-            MasterPeerEvent.AcknowledgeEpoch or MasterPeerEvent.ReportLink or MasterPeerEvent.QueryPending or MasterPeerEvent.Withdraw) => state,
+            MasterPeerEvent.AcknowledgeEpoch or MasterPeerEvent.ReportLink or MasterPeerEvent.QueryPending or MasterPeerEvent.Withdraw or MasterPeerEvent.ReportProbe) => state,
 
         _ => null,
     };

@@ -43,6 +43,9 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
 
     public int OpenAttempts { get; set; }
 
+    /// <summary>Bytes a second that this peer can send to others, as measured, for the life of both.</summary>
+    public Dictionary<PeerId, double> Rates { get; } = [];
+
     public bool Admitted => State is not (MasterPeerState.Unregistered or MasterPeerState.Pending);
 
     public override string ToString() => $"peer {Id.ToShortString()} ({Address})";

@@ -4,7 +4,7 @@ namespace Collective.Coordination;
 
 /// <summary>
 /// The master, without IO: an input and the time go in, outputs come out. This part keeps connections, registration and liveness;
-/// <c>MasterStateMachine.Membership.cs</c> decides who is in which epoch, <c>MasterStateMachine.Collectives.cs</c> decides attempts.
+/// <c>MasterStateMachine.Membership.cs</c> decides who is in which epoch, <c>MasterStateMachine.Collectives.cs</c> decides attempts, <c>MasterStateMachine.Topology.cs</c> measures and orders rings.
 /// </summary>
 internal sealed partial class MasterStateMachine(MasterConfiguration configuration)
 {
@@ -80,11 +80,13 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case LinkProgress m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinkProgress(peer, m); break;
             case TopologyVote m when Accept(peer, MasterPeerEvent.VoteTopology, m): OnTopologyVote(peer, m); break;
             case AdmitWhenAlone m when Accept(peer, MasterPeerEvent.AskWhenAlone, m): OnAdmitWhenAlone(peer, m); break;
+            case OptimizeVote m when Accept(peer, MasterPeerEvent.VoteOptimize, m): OnOptimizeVote(peer, m); break;
+            case ProbeDone m when Accept(peer, MasterPeerEvent.ReportProbe, m): OnProbeDone(peer, m); break;
             case PendingQuery m when Accept(peer, MasterPeerEvent.QueryPending, m): OnPendingQuery(peer, m); break;
             case Withdraw m when Accept(peer, MasterPeerEvent.Withdraw, m): OnWithdraw(peer, m); break;
             case CollectiveStart m: OnCollectiveStart(peer, m); break;
             case CollectiveDone m: OnCollectiveDone(peer, m); break;
-            case Hello or EpochReady or LinkFailed or LinkProgress or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw: break; // Evicted by Accept.
+            case Hello or EpochReady or LinkFailed or LinkProgress or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw or OptimizeVote or ProbeDone: break; // Evicted by Accept.
             default: Evict(peer, $"sent {input.Message.Kind}, which is not for a master (or not before its hello)"); break;
         }
     }
@@ -202,6 +204,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             }
 
             _linkTroubles.Clear();
+            ForgiveLateProbes();
         }
 
         foreach (var peer in _peers.Values.ToArray())
@@ -233,6 +236,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         RetryLinks();
         EvictWhoDoesNotWire();
         EndWaitsWithoutEnd();
+        EndLateProbes();
     }
 
     private void Emit(MasterOutput output) => _outputs.Add(output);
@@ -246,7 +250,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         Invariant.Holds(_unregistered >= 0);
         Invariant.Holds(_admitted >= 0);
         Invariant.Holds(_admitted + _pending.Count + _unregistered == _peers.Count);
-        Invariant.Holds(_votes.Count <= _admitted);
+        Invariant.Holds(_votes.Count + _optimizeVotes.Count <= _admitted);
         Invariant.Holds(_queries <= _admitted);
     }
 
@@ -255,6 +259,8 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
     {
         Invariant.Holds(_admitted > 0 || Admissible().Count == 0);
         Invariant.Holds(_groups.Values.Sum(g => g.Ring.Count) == _admitted);
+        Invariant.Holds(_peers.Values.Where(p => p.State == MasterPeerState.Optimizing).ToHashSet().SetEquals([.. _optimizeVotes, .. _optimization?.Voters ?? []]));
+        Invariant.Holds(_optimization is null || _optimization.Probes.Values.All(p => _peers.ContainsKey(p.From.Connection) && _peers.ContainsKey(p.To.Connection)));
         foreach (var group in _groups.Values)
         {
             Invariant.Holds(group.Ring.Count > 0);

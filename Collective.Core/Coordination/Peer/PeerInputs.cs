@@ -16,6 +16,8 @@ internal abstract record PeerInput
 
     internal sealed record UpdateTopology(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
 
+    internal sealed record OptimizeTopology(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
+
     internal sealed record QueryPending(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
 
     /// <summary>The caller of a vote or query has cancelled.</summary>
@@ -43,6 +45,9 @@ internal abstract record PeerInput
 
     internal sealed record RingFailed(OperationId Operation, string Detail) : PeerInput;
 
+    /// <summary>A probe has ended: this peer measured it as its target, or could not take its part in it.</summary>
+    internal sealed record ProbeDone(ulong Number, bool Ok, ulong BytesPerSecond, string Detail) : PeerInput;
+
     /// <summary>Time has passed; and what has moved on the data links of the epoch by now.</summary>
     internal sealed record Tick(LinkBytes Moved = default) : PeerInput;
 }
@@ -65,6 +70,9 @@ internal abstract record PeerOutput
 
     /// <summary>Make the links of this epoch: to the next member and from the previous one. Data of older epochs is dropped from now on.</summary>
     internal sealed record Wire(RunId Run, PeerId Self, Epoch Epoch, IReadOnlyList<Member> Members, int Rank) : PeerOutput;
+
+    /// <summary>Take part in a probe: send as much as possible to the one member, or measure what the other one sends.</summary>
+    internal sealed record Probe(RunId Run, PeerId Self, ulong Number, Member From, Member To) : PeerOutput;
 
     /// <summary>This peer is registered.</summary>
     internal sealed record Welcomed(PeerId Id, uint SegmentBytes) : PeerOutput;

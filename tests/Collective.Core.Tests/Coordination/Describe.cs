@@ -28,6 +28,9 @@ internal static class Describe
         LinkFailed m => Of(m, $"{m.Epoch} {(m.Outgoing ? "to" : "from")} {Name(m.Neighbour)}: {m.Detail}"),
         LinkProgress m => Of(m, $"{m.Epoch}: {m.Bytes.Sent} bytes sent, {m.Bytes.Received} received (stalled after {m.StallTimeoutMs} ms)"),
         TopologyVote m => Of(m, $"request {Request(m.Request)}"),
+        OptimizeVote m => Of(m, $"request {Request(m.Request)}"),
+        ProbeDone m => Of(m, $"{m.Number} {(m.Ok ? $"{m.BytesPerSecond} bytes/s" : $"failed: {m.Detail}")}"),
+        ProbeLink m => Of(m, $"{m.Number} from {Name(m.From.Id)} to {Name(m.To.Id)}"),
         Withdraw m => Of(m, $"request {Request(m.Request)}"),
         AdmitWhenAlone m => Of(m, $"request {Request(m.Request)}"),
         PendingQuery m => Of(m, $"request {Request(m.Request)}"),
@@ -58,6 +61,7 @@ internal static class Describe
     {
         PeerInput.Connect m => $"application: Connect {m.Group}{Within(m.TimeoutMs)}",
         PeerInput.UpdateTopology m => $"application: UpdateTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
+        PeerInput.OptimizeTopology m => $"application: OptimizeTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.Withdraw m => $"application: Withdraw request {m.Request.Value}",
         PeerInput.QueryPending m => $"application: QueryPending request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.Launch m => $"application: Launch operation {m.Operation.Value}, {m.Tag}: {Text(m.Descriptor)}{Within(m.TimeoutMs)}",
@@ -70,6 +74,7 @@ internal static class Describe
         PeerInput.LinkLost m => $"links: LinkLost {m.Epoch} {(m.Outgoing ? "to" : "from")} {Name(m.Neighbour)}: {m.Detail}",
         PeerInput.RingCompleted m => $"ring: Completed operation {m.Operation.Value}",
         PeerInput.RingFailed m => $"ring: Failed operation {m.Operation.Value}: {m.Detail}",
+        PeerInput.ProbeDone m => $"links: ProbeDone {m.Number}: {(m.Ok ? $"{m.BytesPerSecond} bytes/s" : m.Detail)}",
         PeerInput.Tick => "Tick",
         _ => throw new NotSupportedException(input.ToString()),
     };
@@ -78,6 +83,7 @@ internal static class Describe
     {
         PeerOutput.Send m => $"send {Text(m.Message)}",
         PeerOutput.Wire m => $"wire {m.Epoch} as rank {m.Rank} of [{Names(m.Members)}]",
+        PeerOutput.Probe m => $"probe {m.Number} as {(m.From.Id == m.Self ? "sender" : "target")} from {Name(m.From.Id)} to {Name(m.To.Id)}",
         PeerOutput.Welcomed m => $"registered as {Name(m.Id)}, segments of {m.SegmentBytes} bytes",
         PeerOutput.WorldStands m => $"world stands: {m.Membership.Epoch}, rank {m.Membership.Rank} of [{Names(m.Membership.Members)}], {Text(m.Membership.Sizes)}",
         PeerOutput.StartRing m => $"start ring of operation {m.Operation.Value}: {m.Attempt} with [{Names(m.Membership.Members)}]",

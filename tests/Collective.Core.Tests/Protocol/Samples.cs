@@ -30,6 +30,8 @@ internal static class Samples
         new Withdraw(new RequestNumber(0x9192_9394_9596_9798)),
         new CollectiveStart(Attempt, Descriptor),
         new CollectiveDone(Attempt, Ok: false, "cancelled"),
+        new OptimizeVote(new RequestNumber(0xC1C2_C3C4_C5C6_C7C8)),
+        new ProbeDone(0x0D1D_2D3D_4D5D_6D7D, Ok: true, 0x0E1E_2E3E_4E5E_6E7E, "refused"),
         new Leave(),
         new Heartbeat(),
         new Welcome(PeerA, 5000, 1 << 20),
@@ -46,11 +48,14 @@ internal static class Samples
         new CollectiveGo(Attempt),
         new Verdict(Attempt),
         new Evicted("frozen"),
+        new ProbeLink(0x0F1F_2F3F_4F5F_6F7F, new Member(PeerA, AddressV6), new Member(PeerB, AddressV4)),
     ];
 
     public static SegmentHeader Segment { get; } = new(Attempt, 0xD1D2_D3D4, 0xE1E2_E3E4, 0xF1F2_F3F4, 0x0001_0203);
 
     public static LinkHello LinkHello { get; } = new(MessageCodec.Version, Run, Epoch, PeerA, PeerB, Stripe: 2, StripeCount: 8);
+
+    public static DataHello DataHello { get; } = new(0x4252_5043, MessageCodec.Version, Index: 2, Count: 8, Run, 0x2122_2324_2526_2728, PeerA, PeerB, 0x3132_3334_3536_3738);
 
     /// <summary>A frame's payload.</summary>
     public static byte[] Payload(Message message) => Frame(message)[FrameHeader.Bytes..];
