@@ -48,6 +48,9 @@ internal static class Limits
     /// <summary>Holders of a set that are named even if others are left out because there are too many different sets.</summary>
     public const int HoldersPerSetMin = 64;
 
+    /// <summary>Peers that must have got wrong bytes from one holder in one sync before it is evicted: of two, one may be lying.</summary>
+    public const int AccusersConvincing = 2;
+
     /// <summary>Characters of a reason on the wire, in UTF-8 bytes; longer ones are cut.</summary>
     public const int ReasonBytesMax = 512;
 
