@@ -85,7 +85,7 @@ internal sealed class GroupRecord(PeerGroup group)
     /// <summary>The sync that at least one member has voted for and that has not ended.</summary>
     public SyncRecord? Sync { get; set; }
 
-    /// <summary>One more than the revision of the last successful sync; 0: none yet, any will do.</summary>
+    /// <summary>One more than the revision of the last successful sync; 0: none yet. It means nothing any more when no member is left that took part in it: then any revision will do.</summary>
     public Revision ExpectedRevision { get; set; }
 }
 
