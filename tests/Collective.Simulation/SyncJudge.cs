@@ -10,6 +10,7 @@ namespace Collective.Simulation;
 internal sealed class SyncJudge(Simulator simulator)
 {
     private readonly Dictionary<PeerId, SharedStateVote> _votes = [];
+    private readonly Dictionary<PeerGroup, HashSet<PeerId>> _members = [];
     private readonly HashSet<PeerId> _veterans = [];
     private readonly HashSet<PeerId> _gaveUp = [];
     private readonly Dictionary<PeerGroup, ulong> _next = [];
@@ -33,24 +34,29 @@ internal sealed class SyncJudge(Simulator simulator)
         }
     }
 
-    /// <summary>What the master sends in one step.</summary>
+    /// <summary>What the master sends in one step. An epoch in between says who is a member from then on.</summary>
     public void Answered(IEnumerable<(SimulatedPeer Peer, Message Message)> sent)
     {
-        foreach (var group in sent.Where(s => s.Message is SharedStatePlan or SharedStateFinished).GroupBy(s => s.Peer.Group))
+        var plans = new Dictionary<PeerId, SharedStatePlan>();
+        var ends = new Dictionary<PeerId, SharedStateFinished>();
+        (PeerGroup Group, Type? Kind) batch = default;
+        foreach (var (peer, message) in sent)
         {
-            var members = simulator.Master.Machine.Groups.First(g => g.Group == group.Key).Ring.Select(p => p.Id).ToHashSet();
-            var plans = group.Where(s => s.Message is SharedStatePlan).ToDictionary(s => s.Peer.Id, s => (SharedStatePlan)s.Message);
-            var ends = group.Where(s => s.Message is SharedStateFinished).ToDictionary(s => s.Peer.Id, s => (SharedStateFinished)s.Message);
-            if (plans.Count > 0)
+            if ((peer.Group, message.GetType()) != batch)
             {
-                OnPlans(group.Key, members, plans);
+                Judge(batch.Group, plans, ends);
+                batch = (peer.Group, message.GetType());
             }
 
-            if (ends.Count > 0)
+            switch (message)
             {
-                OnEnds(group.Key, members, ends);
+                case EpochOpened opened: _members[peer.Group] = [.. opened.Members.Select(m => m.Id)]; break;
+                case SharedStatePlan plan: plans.Add(peer.Id, plan); break;
+                case SharedStateFinished end: ends.Add(peer.Id, end); break;
             }
         }
+
+        Judge(batch.Group, plans, ends);
     }
 
     /// <summary>A peer's application hears the end: what the master said, unless the peer leaves the run.</summary>
@@ -68,6 +74,22 @@ internal sealed class SyncJudge(Simulator simulator)
         }
     }
 
+    private void Judge(PeerGroup group, Dictionary<PeerId, SharedStatePlan> plans, Dictionary<PeerId, SharedStateFinished> ends)
+    {
+        if (plans.Count > 0)
+        {
+            OnPlans(group, _members[group], plans);
+        }
+
+        if (ends.Count > 0)
+        {
+            OnEnds(group, _members[group], ends);
+        }
+
+        plans.Clear();
+        ends.Clear();
+    }
+
     private bool IsOpen(PeerId peer, RequestNumber request) => _votes.TryGetValue(peer, out var vote) && vote.Request == request;
 
     /// <summary>Whether members of the group fetch. If all who did have died, nobody does.</summary>
@@ -75,17 +97,17 @@ internal sealed class SyncJudge(Simulator simulator)
 
     private SyncModel Predict(PeerGroup group, HashSet<PeerId> members)
     {
-        Ledger.Require(members.All(_votes.ContainsKey), $"the sync of {group} is decided before all have voted");
+        Ledger.Require(members.All(_votes.ContainsKey), $"sync: the sync of {group} is decided before all have voted");
         var next = members.Any(_veterans.Contains) ? _next[group] : 0;
         return new SyncModel(members.ToDictionary(id => id, id => _votes[id]), _veterans, next);
     }
 
     private void OnPlans(PeerGroup group, HashSet<PeerId> members, Dictionary<PeerId, SharedStatePlan> plans)
     {
-        Ledger.Require(members.SetEquals(plans.Keys), $"not all of {group} get a plan");
-        Ledger.Require(!Runs(group, members), $"{group} gets a plan while a sync runs");
+        Ledger.Require(members.SetEquals(plans.Keys), $"sync: not all of {group} get a plan");
+        Ledger.Require(!Runs(group, members), $"sync: {group} gets a plan while a sync runs");
         var model = Predict(group, members);
-        Ledger.Require(model.Guilty.Count == 0, $"the sync of {group} runs, though {string.Join(", ", model.Guilty)}");
+        Ledger.Require(model.Guilty.Count == 0, $"sync: the sync of {group} runs, though {string.Join(", ", model.Guilty)}");
         foreach (var (peer, plan) in plans)
         {
             model.CheckPlan(peer, plan);
@@ -99,11 +121,11 @@ internal sealed class SyncJudge(Simulator simulator)
         var codes = ends.Values.Select(e => e.Error).ToHashSet();
         if (codes.SetEquals([ErrorCode.TimedOut]) && ends.Count == 1)
         {
-            Ledger.Require(!Runs(group, members), $"a vote of {group} is withdrawn while its sync runs");
+            Ledger.Require(!Runs(group, members), $"sync: a vote of {group} is withdrawn while its sync runs");
         }
         else if (codes.Contains(ErrorCode.CrossedCalls))
         {
-            Ledger.Require(!Runs(group, members) && codes.Count == 1, $"a running sync of {group} crosses another call");
+            Ledger.Require(!Runs(group, members) && codes.Count == 1, $"sync: a running sync of {group} crosses another call");
         }
         else
         {
@@ -127,8 +149,8 @@ internal sealed class SyncJudge(Simulator simulator)
         if (ends.Values.Any(e => e.Error == default))
         {
             Ledger.Require(ends.Values.All(e => e.Error == default), $"G1: a sync of {group} succeeds for some");
-            Ledger.Require(model.Guilty.Count == 0, $"the sync of {group} succeeds, though {string.Join(", ", model.Guilty)}");
-            Ledger.Require(ends.Values.All(e => e.Revision.Value == model.Next), $"{group} is at revision {ends.Values.First().Revision}, and the model at {model.Next}");
+            Ledger.Require(model.Guilty.Count == 0, $"sync: the sync of {group} succeeds, though {string.Join(", ", model.Guilty)}");
+            Ledger.Require(ends.Values.All(e => e.Revision.Value == model.Next), $"sync: {group} is at revision {ends.Values.First().Revision}, and the model at {model.Next}");
             foreach (var id in members)
             {
                 model.CheckContents(simulator.PeerOf(id), simulator.PeerOf(id).SyncOf(ends[id].Request));
@@ -143,12 +165,12 @@ internal sealed class SyncJudge(Simulator simulator)
         Failed++;
         if (ran)
         {
-            Ledger.Require(ends.Values.All(e => e.Error == ErrorCode.SyncFailed), $"a running sync of {group} ends with {string.Join(", ", ends.Values)}");
-            Ledger.Require(_gaveUp.Overlaps(members), $"the sync of {group} fails for no reason: {ends.Values.First().Reason}");
+            Ledger.Require(ends.Values.All(e => e.Error == ErrorCode.SyncFailed), $"sync: a running sync of {group} ends with {string.Join(", ", ends.Values)}");
+            Ledger.Require(_gaveUp.Overlaps(members), $"sync: the sync of {group} fails for no reason: {ends.Values.First().Reason}");
             return;
         }
 
         var guilty = ends.Where(e => e.Value.Error != ErrorCode.SyncFailed).ToDictionary(e => e.Key, e => e.Value.Error);
-        Ledger.Require(guilty.Count == model.Guilty.Count && guilty.All(model.Guilty.Contains), $"the sync of {group} fails for {string.Join(", ", guilty)}, and the model says {string.Join(", ", model.Guilty)}");
+        Ledger.Require(guilty.Count == model.Guilty.Count && guilty.All(model.Guilty.Contains), $"sync: the sync of {group} fails for {string.Join(", ", guilty)}, and the model says {string.Join(", ", model.Guilty)}");
     }
 }

@@ -59,7 +59,7 @@ internal sealed class SyncModel
     public void CheckPlan(PeerId peer, SharedStatePlan plan)
     {
         var vote = _votes[peer];
-        Ledger.Require(plan.Revision.Value == Next && plan.Request == vote.Request, $"the plan {plan} is not for {vote}");
+        Ledger.Require(plan.Revision.Value == Next && plan.Request == vote.Request, $"sync: the plan {plan} is not for {vote}");
         var fetches = plan.Fetches.ToDictionary(f => vote.Entries[f.Index].Key);
         foreach (var own in vote.Entries)
         {
@@ -68,15 +68,15 @@ internal sealed class SyncModel
                 ? _votes.Where(v => v.Value.Strategy != SyncStrategy.ReceiveOnly && _veterans.Contains(v.Key) && Text(v.Value) == _winner).Select(v => v.Key).ToHashSet()
                 : _votes.Where(v => v.Value.Strategy != SyncStrategy.ReceiveOnly && v.Value.Entries.Single(e => e.Key == own.Key).Hash == elected.Hash).Select(v => v.Key).ToHashSet();
             var lacks = elected.MayDiffer ? !_veterans.Contains(peer) && vote.Strategy != SyncStrategy.SendOnly && holders.Count > 0 : own.Hash != elected.Hash;
-            Ledger.Require(lacks == fetches.Remove(own.Key, out var fetch), $"{peer} {(lacks ? "lacks" : "has")} {own.Key}");
+            Ledger.Require(lacks == fetches.Remove(own.Key, out var fetch), $"sync: {peer} {(lacks ? "lacks" : "has")} {own.Key}");
             if (lacks)
             {
-                Ledger.Require(fetch.Hash == elected.Hash, $"{peer} fetches another {own.Key} than the elected one");
-                Ledger.Require(holders.SetEquals(plan.HolderSets[fetch.HolderSet].Select(n => plan.Holders[n].Id)), $"{peer} fetches {own.Key} from others than have it");
+                Ledger.Require(fetch.Hash == elected.Hash, $"sync: {peer} fetches another {own.Key} than the elected one");
+                Ledger.Require(holders.SetEquals(plan.HolderSets[fetch.HolderSet].Select(n => plan.Holders[n].Id)), $"sync: {peer} fetches {own.Key} from others than have it");
             }
         }
 
-        Ledger.Require(fetches.Count == 0, $"{peer} fetches what is not there");
+        Ledger.Require(fetches.Count == 0, $"sync: {peer} fetches what is not there");
     }
 
     /// <summary>G6: success is never a lie.</summary>
