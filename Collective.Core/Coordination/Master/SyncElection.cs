@@ -58,7 +58,7 @@ internal sealed class SyncElection
         {
             if (vote.Revision.Value > Revision.Value)
             {
-                Object(vote, ErrorCode.RevisionMismatch, $"its revision is {vote.Revision}, the next one of the group is {Revision}: add 1 exactly once between two syncs");
+                Object(vote, ErrorCode.RevisionMismatch, $"its revision is {vote.Revision}, the next one of the group is {Revision}: add 1 exactly once between two syncs, or set it to 0 to take what the others have");
             }
             else if (popular is not null && vote.Strategy != SyncStrategy.EnforcePopular)
             {
