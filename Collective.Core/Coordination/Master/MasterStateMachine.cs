@@ -204,6 +204,13 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
 
             _linkTroubles.Clear();
         }
+        else if (gap > Configuration.HeartbeatIntervalMs)
+        {
+            foreach (var peer in _peers.Values)
+            {
+                peer.LastHeardMs = Math.Min(_nowMs, peer.LastHeardMs + gap - Configuration.HeartbeatIntervalMs); // A short standstill does not count as silence, either.
+            }
+        }
 
         foreach (var peer in _peers.Values.ToArray())
         {

@@ -250,10 +250,8 @@ internal sealed partial class PeerStateMachine
             return; // The driver bounds these two.
         }
 
-        if (gap > 3L * HeartbeatIntervalMs)
-        {
-            _lastHeardMs = _nowMs; // This process itself stood still: the master's silence in that time proves nothing.
-        }
+        // While this process itself stood still the master's silence proves nothing.
+        _lastHeardMs = gap > 3L * HeartbeatIntervalMs ? _nowMs : Math.Min(_nowMs, _lastHeardMs + Math.Max(0, gap - HeartbeatIntervalMs));
 
         if (_nowMs - _lastHeardMs > _heartbeatTimeoutMs)
         {

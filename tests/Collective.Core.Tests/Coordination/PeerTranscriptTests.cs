@@ -222,12 +222,17 @@ internal sealed class PeerTranscriptTests
 
     [Test]
     public void Master_silent() => new PeerScript("No sign of life within the timeout.")
-        .Given("AB").Tick(1000).Tick(1000).Hear(new Heartbeat()).Tick(2000).Tick(2000).Tick(1000).Tick(1)
+        .Given("AB").Tick(1000).Tick(1000).Hear(new Heartbeat()).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000)
         .Check();
 
     [Test]
     public void Frozen_peer_does_not_blame_the_master() => new PeerScript("After a gap between its own ticks the peer starts counting anew.")
-        .Given("AB").Tick(1000).Tick(60_000).Tick(3000).Tick(2000).Tick(1)
+        .Given("AB").Tick(1000).Tick(60_000).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000)
+        .Check();
+
+    [Test]
+    public void A_peer_that_stood_still_for_a_moment() => new PeerScript("Of the 2.9 s between two of its ticks 1 s counts as the master's silence.")
+        .Given("AB").Tick(1000).Hear(new Heartbeat()).Tick(1000).Tick(1000).Tick(2900).Tick(1000).Tick(1000).Tick(1000)
         .Check();
 
     [Test]
