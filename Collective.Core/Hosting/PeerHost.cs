@@ -214,10 +214,12 @@ internal sealed class PeerHost : ITransportEvents
     {
         _options.Probe?.Invoke($"before-send:{message.Kind}");
         var (run, term) = _machine.Master;
-        var length = MessageCodec.Encode(message, term, run, _sendBuffer);
+        var bytesMax = MessageCodec.EncodedBytesMax(message);
+        var buffer = bytesMax <= _sendBuffer.Length ? _sendBuffer : GC.AllocateUninitializedArray<byte>(bytesMax);
+        var length = MessageCodec.Encode(message, term, run, buffer);
         try
         {
-            _connection.Send(_sendBuffer.AsSpan(0, length));
+            _connection.Send(buffer.AsSpan(0, length));
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {

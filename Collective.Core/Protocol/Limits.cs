@@ -33,6 +33,24 @@ internal static class Limits
     /// <summary>Payload of one control frame.</summary>
     public const int ControlBytesMax = 512 * 1024;
 
+    /// <summary>Payload of a control frame that lists tensors: a sync vote or plan. Only a peer that has said hello may send one.</summary>
+    public const int StateBytesMax = 9 * 1024 * 1024;
+
+    /// <summary>Tensors of one peer's shared state.</summary>
+    public const int StateKeysMax = 16_384;
+
+    /// <summary>A tensor's name, in UTF-8 bytes.</summary>
+    public const int StateKeyBytesMax = ReasonBytesMax;
+
+    /// <summary>Positions in the holder sets of one plan, all together.</summary>
+    public const int HolderIndexesMax = StateKeysMax * HoldersPerSetMin;
+
+    /// <summary>Holders of a set that are named even if others are left out because there are too many different sets.</summary>
+    public const int HoldersPerSetMin = 64;
+
+    /// <summary>Peers that must have got wrong bytes from one holder in one sync before it is evicted: of two, one may be lying.</summary>
+    public const int AccusersConvincing = 2;
+
     /// <summary>Characters of a reason on the wire, in UTF-8 bytes; longer ones are cut.</summary>
     public const int ReasonBytesMax = 512;
 
@@ -70,7 +88,7 @@ internal static class Limits
     public const int InputsMax = 8192;
 
     /// <summary>Bytes waiting to be read by one peer before the master gives it up.</summary>
-    public const int UnsentControlBytesMax = 8 * 1024 * 1024;
+    public const int UnsentControlBytesMax = 16 * 1024 * 1024;
 
     /// <summary>Ports tried from the first one on when the data port is not chosen by the caller.</summary>
     public const int PortsTriedMax = 2048;
@@ -168,4 +186,10 @@ internal static class Limits
         + (ExclusionsMax * (16 + 2 + ReasonBytesMax))
         + (DecisionsMax * (16 + 2 + 2 + ReasonBytesMax))
         + ReasonBytesMax);
+
+    private const uint VoteMessageFits = StateBytesMax - (1024 + (StateKeysMax * (2 + StateKeyBytesMax + 1 + 8 + 1 + 16)));
+
+    private const uint PlanMessageFits = StateBytesMax - (1024 + (PeersMax * MemberBytesMax) + (StateKeysMax * (2 + 2 + 16 + 2)) + (HolderIndexesMax * 2));
+
+    private const uint UnsentPlanFits = UnsentControlBytesMax - StateBytesMax;
 }

@@ -15,7 +15,7 @@ internal readonly record struct FrameHeader(int PayloadBytes, MessageKind Kind, 
         var kind = reader.UInt16();
         var term = reader.UInt16();
         var run = new RunId(reader.Guid());
-        return reader.Failed || length > Limits.ControlBytesMax || kind is 0 or > byte.MaxValue
+        return reader.Failed || kind is 0 or > byte.MaxValue || length > MessageCodec.PayloadBytesMax((MessageKind)kind)
             ? null
             : new FrameHeader((int)length, (MessageKind)kind, term, run);
     }
@@ -42,8 +42,17 @@ internal static class MessageCodec
         return FrameHeader.Bytes + writer.Written;
     }
 
+    /// <summary>Longest payload of a kind of message.</summary>
+    public static int PayloadBytesMax(MessageKind kind) => kind is MessageKind.SharedStateVote or MessageKind.SharedStatePlan ? Limits.StateBytesMax : Limits.ControlBytesMax;
+
     /// <summary>Upper bound of the frame's length.</summary>
-    public static int EncodedBytesMax(Message message) => message is EpochOpened ? FrameHeader.Bytes + Limits.ControlBytesMax : 1024;
+    public static int EncodedBytesMax(Message message) => message switch
+    {
+        EpochOpened => FrameHeader.Bytes + Limits.ControlBytesMax,
+        SharedStateVote m => FrameHeader.Bytes + SharedStateCodec.BytesMax(m),
+        SharedStatePlan m => FrameHeader.Bytes + SharedStateCodec.BytesMax(m),
+        _ => 1024,
+    };
 
     public static Message? Decode(MessageKind kind, ReadOnlySpan<byte> payload)
     {
@@ -61,6 +70,9 @@ internal static class MessageCodec
             MessageKind.CollectiveDone => new CollectiveDone(ReadAttempt(ref reader), reader.Bool(), reader.Text()),
             MessageKind.OptimizeVote => new OptimizeVote(new RequestNumber(reader.UInt64())),
             MessageKind.ProbeDone => new ProbeDone(reader.UInt64(), reader.Bool(), reader.UInt64(), reader.Text()),
+            MessageKind.SharedStateVote => SharedStateCodec.ReadVote(ref reader),
+            MessageKind.SharedStateDone => new SharedStateDone(new RequestNumber(reader.UInt64()), reader.Bool(), reader.Text()),
+            MessageKind.HolderFailed => new HolderFailed(new RequestNumber(reader.UInt64()), reader.Peer(), reader.Bool(), reader.Text()),
             MessageKind.Leave => new Leave(),
             MessageKind.Heartbeat => new Heartbeat(),
             MessageKind.Welcome => new Welcome(reader.Peer(), reader.UInt32(), reader.UInt32()),
@@ -73,6 +85,8 @@ internal static class MessageCodec
             MessageKind.Verdict => new Verdict(ReadAttempt(ref reader)),
             MessageKind.Evicted => new Evicted(reader.Text()),
             MessageKind.ProbeLink => new ProbeLink(reader.UInt64(), ReadMember(ref reader), ReadMember(ref reader)),
+            MessageKind.SharedStatePlan => SharedStateCodec.ReadPlan(ref reader),
+            MessageKind.SharedStateFinished => new SharedStateFinished(new RequestNumber(reader.UInt64()), ReadErrorCode(ref reader), reader.Text(), new Revision(reader.UInt64())),
             _ => null,
         };
         return reader.Complete ? message : null;
@@ -114,6 +128,18 @@ internal static class MessageCodec
                 writer.UInt64(m.Number);
                 writer.Bool(m.Ok);
                 writer.UInt64(m.BytesPerSecond);
+                writer.Text(m.Detail);
+                break;
+            case SharedStateVote m: SharedStateCodec.WriteVote(ref writer, m); break;
+            case SharedStateDone m:
+                writer.UInt64(m.Request.Value);
+                writer.Bool(m.Ok);
+                writer.Text(m.Detail);
+                break;
+            case HolderFailed m:
+                writer.UInt64(m.Request.Value);
+                writer.Peer(m.Holder);
+                writer.Bool(m.WrongBytes);
                 writer.Text(m.Detail);
                 break;
             case Leave or Heartbeat: break;
@@ -159,6 +185,13 @@ internal static class MessageCodec
                 writer.UInt64(m.Number);
                 WriteMember(ref writer, m.From);
                 WriteMember(ref writer, m.To);
+                break;
+            case SharedStatePlan m: SharedStateCodec.WritePlan(ref writer, m); break;
+            case SharedStateFinished m:
+                writer.UInt64(m.Request.Value);
+                writer.UInt16((ushort)m.Error);
+                writer.Text(m.Reason);
+                writer.UInt64(m.Revision.Value);
                 break;
             default: throw new InvariantException($"message {message.Kind} has an encoding");
         }

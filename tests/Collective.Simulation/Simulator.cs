@@ -18,6 +18,7 @@ internal sealed class Simulator
     private readonly TextWriter? _trace;
     private long _order;
     private int _unfinished;
+    private SimulationException? _broken;
 
     public Simulator(Scenario scenario, TextWriter? trace = null)
     {
@@ -26,6 +27,7 @@ internal sealed class Simulator
         _trace = trace;
         Network = new Network(this);
         Blame = new Blame(this);
+        SyncJudge = new SyncJudge(this);
         Faults = new Faults(this);
         Master = new SimulatedMaster(this);
         for (var i = 0; i < scenario.InitialPeers + scenario.Joiners; i++)
@@ -43,6 +45,8 @@ internal sealed class Simulator
     public Network Network { get; }
 
     public Blame Blame { get; }
+
+    public SyncJudge SyncJudge { get; }
 
     public Faults Faults { get; }
 
@@ -104,6 +108,9 @@ internal sealed class Simulator
         }
     }
 
+    /// <summary>An application was told what it never should be.</summary>
+    public void Break(string who, Exception exception) => _broken ??= exception as SimulationException ?? new SimulationException($"the program of {who} ends with {exception}");
+
     private SimulatedPeer Add(PeerGroup group, bool rejoined)
     {
         var peer = new SimulatedPeer(this, Peers.Count, group) { Rejoined = rejoined };
@@ -130,6 +137,11 @@ internal sealed class Simulator
             NowUs = key.TimeUs;
             Events++;
             action();
+            if (_broken is { } broken)
+            {
+                throw broken;
+            }
+
             if (_unfinished == 0)
             {
                 break;

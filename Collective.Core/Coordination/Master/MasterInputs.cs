@@ -54,6 +54,9 @@ internal enum MasterEventKind
     MasterWasFrozen = 2113,
     TopologyOptimized = 2120,
     ProbeFailed = 2121,
+    SharedStateSynchronised = 2114,
+    SyncFailed = 2115,
+    HolderFailed = 2116,
 }
 
 /// <summary>One event with its reason.</summary>

@@ -10,6 +10,7 @@ internal enum MasterPeerState
     Asking,
     Reducing,
     Optimizing,
+    Syncing,
 }
 
 /// <summary>What can happen to a peer at the master.</summary>
@@ -31,6 +32,10 @@ internal enum MasterPeerEvent
     AttemptsEnded,
     VoteOptimize,
     ReportProbe,
+    VoteSync,
+    FinishFetch,
+    AccuseHolder,
+    SyncEnded,
 }
 
 /// <summary>The life of a peer as the master sees it. What is not listed is a protocol error and gets the peer evicted.</summary>
@@ -45,6 +50,7 @@ internal static class MasterPeerTable
         (MasterPeerState.Idle, MasterPeerEvent.VoteTopology) => MasterPeerState.Voting,
         (MasterPeerState.Idle, MasterPeerEvent.AskWhenAlone) => MasterPeerState.Asking,
         (MasterPeerState.Idle, MasterPeerEvent.EnterAttempt) => MasterPeerState.Reducing,
+        (MasterPeerState.Idle, MasterPeerEvent.VoteSync) => MasterPeerState.Syncing,
 
         (MasterPeerState.Voting, MasterPeerEvent.VoteDecided) => MasterPeerState.Idle,
 
@@ -57,10 +63,14 @@ internal static class MasterPeerTable
         (MasterPeerState.Reducing, MasterPeerEvent.FinishAttempt) => MasterPeerState.Reducing,
         (MasterPeerState.Reducing, MasterPeerEvent.AttemptsEnded) => MasterPeerState.Idle,
 
+        (MasterPeerState.Syncing, MasterPeerEvent.SyncEnded) => MasterPeerState.Idle,
+        (MasterPeerState.Syncing, MasterPeerEvent.QueryPending) => null,
+
         // Legal whenever the peer is registered, or admitted, and without effect on what it is doing.
         (not MasterPeerState.Unregistered, MasterPeerEvent.Heartbeat) => state,
         (not (MasterPeerState.Unregistered or MasterPeerState.Pending),
-            MasterPeerEvent.AcknowledgeEpoch or MasterPeerEvent.ReportLink or MasterPeerEvent.QueryPending or MasterPeerEvent.Withdraw or MasterPeerEvent.ReportProbe) => state,
+            MasterPeerEvent.AcknowledgeEpoch or MasterPeerEvent.ReportLink or MasterPeerEvent.QueryPending or MasterPeerEvent.Withdraw
+            or MasterPeerEvent.ReportProbe or MasterPeerEvent.FinishFetch or MasterPeerEvent.AccuseHolder) => state,
 
         _ => null,
     };

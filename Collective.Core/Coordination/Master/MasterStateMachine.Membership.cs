@@ -19,7 +19,7 @@ internal sealed partial class MasterStateMachine
         peer.Request = vote.Request;
         _votes.Add(peer);
         GroupOf(peer).ChangedMs = _nowMs;
-        if (!RefuseCrossedVote(peer) && !RefuseCrossedBarriers())
+        if (!RefuseCrossedVote(peer) && !RefuseCrossedBarriers() && !EndCrossedSync(GroupOf(peer)))
         {
             TryUpdateTopology();
         }
@@ -150,7 +150,7 @@ internal sealed partial class MasterStateMachine
         peer.Query = query.Request;
         _queries++;
         GroupOf(peer).ChangedMs = _nowMs;
-        if (!RefuseCrossedBarriers())
+        if (!RefuseCrossedBarriers() && !EndCrossedSync(GroupOf(peer)))
         {
             TryAnswerQueries();
         }
@@ -186,6 +186,10 @@ internal sealed partial class MasterStateMachine
         else if (peer.State == MasterPeerState.Optimizing && peer.Request == withdraw.Request)
         {
             OnOptimizeWithdrawn(peer);
+        }
+        else if (IsOpenSync(peer, withdraw.Request))
+        {
+            WithdrawFromSync(peer);
         }
     }
 
@@ -232,6 +236,7 @@ internal sealed partial class MasterStateMachine
         ForgetProbesOf(peer);
         var group = GroupOf(peer);
         EndAttempts(group, reason, default);
+        LeaveSync(group, peer);
         group.Ring.Remove(peer);
         group.Excluded.Add(new Exclusion(peer.Id, reason));
         if (group.Ring.Count == 0)
@@ -241,6 +246,7 @@ internal sealed partial class MasterStateMachine
         else
         {
             OpenEpoch(group, reason, evident: true);
+            SettleSync(group);
         }
 
         TryAnswerQueries();

@@ -53,7 +53,7 @@ internal sealed partial class MasterStateMachine
         peer.Request = vote.Request;
         _optimizeVotes.Add(peer);
         GroupOf(peer).ChangedMs = _nowMs;
-        if (!RefuseCrossedVote(peer) && !RefuseCrossedBarriers())
+        if (!RefuseCrossedVote(peer) && !RefuseCrossedBarriers() && !EndCrossedSync(GroupOf(peer)))
         {
             TryOptimizeTopology();
         }
