@@ -111,7 +111,7 @@ internal static class Limits
     /// <summary>Largest group whose best ring is searched exactly: 2^13 sets of peers times 13 ends.</summary>
     public const int RingExactPeersMax = 14;
 
-    /// <summary>Exchanges of three links tried to better the ring of a larger group: about 50 ms.</summary>
+    /// <summary>Exchanges of three links tried to better the ring of a larger group: some 50 ms of the master.</summary>
     public const int RingExchangesMax = 10_000_000;
 
     /// <summary>Rings of a larger group that are bettered: the present one, and those that follow the fastest links from as many peers less one.</summary>

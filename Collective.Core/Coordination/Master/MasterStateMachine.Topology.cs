@@ -10,7 +10,7 @@ internal sealed partial class MasterStateMachine
 {
     private readonly List<PeerRecord> _optimizeVotes = [];
     private Optimization? _optimization;
-    private ulong _lastProbe;
+    private ulong _lastProbe = Epoch.First(configuration.Term).Value - 1; // Numbers grow from one master to the next, as epochs do.
 
     private enum OptimizationState
     {

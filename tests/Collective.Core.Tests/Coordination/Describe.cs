@@ -29,8 +29,8 @@ internal static class Describe
         LinkProgress m => Of(m, $"{m.Epoch}: {m.Bytes.Sent} bytes sent, {m.Bytes.Received} received (stalled after {m.StallTimeoutMs} ms)"),
         TopologyVote m => Of(m, $"request {Request(m.Request)}"),
         OptimizeVote m => Of(m, $"request {Request(m.Request)}"),
-        ProbeDone m => Of(m, $"{m.Number} {(m.Ok ? $"{m.BytesPerSecond} bytes/s" : $"failed: {m.Detail}")}"),
-        ProbeLink m => Of(m, $"{m.Number} from {Name(m.From.Id)} to {Name(m.To.Id)}"),
+        ProbeDone m => Of(m, $"{Probe(m.Number)} {(m.Ok ? $"{m.BytesPerSecond} bytes/s" : $"failed: {m.Detail}")}"),
+        ProbeLink m => Of(m, $"{Probe(m.Number)} from {Name(m.From.Id)} to {Name(m.To.Id)}"),
         Withdraw m => Of(m, $"request {Request(m.Request)}"),
         AdmitWhenAlone m => Of(m, $"request {Request(m.Request)}"),
         PendingQuery m => Of(m, $"request {Request(m.Request)}"),
@@ -162,6 +162,9 @@ internal static class Describe
 
     private static string Text(IReadOnlyList<Decision> decisions)
         => decisions.Count == 0 ? "" : $"; decided {string.Join(", ", decisions.Select(d => $"{d.Tag} #{d.Ordinal} {(d.Committed ? "committed" : $"{d.Code}: {d.Reason}")}"))}";
+
+    /// <summary>Without the master's term.</summary>
+    private static ulong Probe(ulong number) => new Epoch(number).Number;
 
     /// <summary>A peer's own questions are numbered from 2^63 on.</summary>
     private static string Request(RequestNumber request) => request.Value >> 63 == 0 ? $"{request.Value}" : $"own {request.Value & (ulong.MaxValue >> 1)}";

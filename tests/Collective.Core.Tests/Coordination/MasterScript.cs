@@ -105,9 +105,9 @@ internal sealed class MasterScript
     /// <summary>Probes under way, without the one that <see cref="Measure"/> asks about.</summary>
     public int ProbesOpen => _probes.Count;
 
-    public MasterScript Measured(char target, ulong number, double mbit) => Receive(target, new ProbeDone(number, Ok: true, (ulong)(mbit * 125_000), ""));
+    public MasterScript Measured(char target, ulong number, double mbit) => Receive(target, new ProbeDone((1UL << 48) | number, Ok: true, (ulong)(mbit * 125_000), ""));
 
-    public MasterScript ProbeFails(char peer, ulong number) => Receive(peer, new ProbeDone(number, Ok: false, 0, "connection refused"));
+    public MasterScript ProbeFails(char peer, ulong number) => Receive(peer, new ProbeDone((1UL << 48) | number, Ok: false, 0, "connection refused"));
 
     /// <summary>The ring order of the peer's group.</summary>
     public string RingOf(char peer) => string.Concat(_master.Groups.First(g => g.Ring.Exists(p => p.Id == Describe.Peer(peer))).Ring.Select(p => Describe.Name(p.Id)));

@@ -202,6 +202,14 @@ internal sealed class MasterTopologyTests
     }
 
     [Test]
+    public void Optimise_and_a_sync_cross([Values] bool voteFirst)
+    {
+        var script = new MasterScript("A sync takes all of the group, an optimisation all of the run: they can never meet.").Given("AB");
+        _ = voteFirst ? script.VoteOptimize("A").Sync("B", "w:1") : script.Sync("B", "w:1").VoteOptimize("A");
+        script.VoteOptimize("AB").Check(voteFirst ? "vote-first" : "sync-first");
+    }
+
+    [Test]
     public void Optimise_voted_twice() => new MasterScript("A breach of the protocol.")
         .Given("ABC")
         .VoteOptimize("AA")
