@@ -164,7 +164,11 @@ internal sealed class ChurnStriker(ChurnProgress progress, PrivateNetwork? netwo
     private Strike Note(ChurnKind kind, Subject target, string what)
     {
         Done[kind]++;
-        var strike = new Strike(kind, target.Child.Index, target.Peer, Now) { InSilence = target.Silence is not null };
+        var strike = new Strike(kind, target.Child.Index, target.Peer, Now) 
+        {
+            InSilence = target.Silence is not null,
+            Survivors = progress.Subjects.Count(other => other != target && other.IsHealthy && other.Peer.Length > 0),
+        };
         progress.Strikes.Add(strike);
         progress.Tell($"{target.Name} (peer {target.Peer}) {what}");
         return strike;
