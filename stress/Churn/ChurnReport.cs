@@ -96,7 +96,7 @@ internal sealed record ChurnReport
     public static ChurnReport Of(ChurnProgress progress, IReadOnlyDictionary<ChurnKind, int> events)
     {
         var plan = progress.Plan;
-        var leaks = progress.Subjects.Select(subject => subject.Resources).Append(progress.OwnResources).SelectMany(resources => resources.Leaks(plan.Peers)).ToList();
+        var leaks = progress.Subjects.Select(subject => subject.Resources).Append(progress.OwnResources).SelectMany(resources => resources.Leaks()).ToList();
         var stall = progress.Stalls.Longest;
         string[] stalls = stall > ChurnPlan.StallMax ? [string.Create(CultureInfo.InvariantCulture, $"For {stall.TotalSeconds:0.0} s nothing committed although two healthy peers were connected.")] : [];
         IEnumerable<IReadOnlyList<string>> kinds =
