@@ -192,7 +192,6 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
     {
         var gap = _lastTickMs is { } last ? _nowMs - last : 0;
         _lastTickMs = _nowMs;
-        Emit(new MasterOutput.WakeAt(_nowMs + Configuration.HeartbeatIntervalMs));
         if (gap > 3L * Configuration.HeartbeatIntervalMs)
         {
             // The master itself stood still: silence in that gap proves nothing about the peers.
@@ -219,6 +218,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             }
         }
 
+        Emit(new MasterOutput.WakeAt(NextTickMs()));
         foreach (var peer in _peers.Values.ToArray())
         {
             var silentMs = _nowMs - peer.LastHeardMs;
@@ -249,6 +249,19 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         EvictWhoDoesNotWire();
         EndWaitsWithoutEnd();
         EndLateProbes();
+    }
+
+    /// <summary>With the heartbeats, or earlier where somebody's silence will have lasted for the timeout: it is noticed then, not up to an interval later.</summary>
+    private long NextTickMs()
+    {
+        var next = _nowMs + Configuration.HeartbeatIntervalMs;
+        foreach (var peer in _peers.Values)
+        {
+            var silentAtMs = peer.LastHeardMs + Configuration.HeartbeatTimeoutMs + 1;
+            next = silentAtMs > _nowMs ? Math.Min(next, silentAtMs) : next;
+        }
+
+        return next;
     }
 
     private void Emit(MasterOutput output) => _outputs.Add(output);
