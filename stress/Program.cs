@@ -2,6 +2,7 @@ using System.CommandLine;
 using Collective.Stress.Bench;
 using Collective.Stress.Churn;
 using Collective.Stress.Demo;
+using Collective.Stress.Recovery;
 
 namespace Collective.Stress;
 
@@ -9,7 +10,7 @@ internal static class Program
 {
     private static Task<int> Main(string[] arguments)
     {
-        var root = new RootCommand("Collective with real processes: a demo, a benchmark, and churn.")
+        var root = new RootCommand("Collective with real processes: a demo, a benchmark, churn, and a measurement of recovery.")
         {
             DemoCommand.Create(),
             DemoCommand.CreatePeer(),
@@ -17,6 +18,8 @@ internal static class Program
             BenchCommand.CreatePeer(),
             ChurnCommand.Create(),
             ChurnCommand.CreatePeer(),
+            RecoveryCommand.Create(),
+            RecoveryCommand.CreatePeer(),
         };
         return CommandLine.InvokeAsync(root, arguments);
     }

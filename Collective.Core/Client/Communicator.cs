@@ -10,7 +10,7 @@ namespace Collective;
 /// Any thread may call; calls that exclude each other fail with a typed error.
 /// </summary>
 /// <remarks>
-/// All peers of a group make the same sequence of <see cref="UpdateTopologyAsync"/>, <see cref="ArePeersPendingAsync"/> and collectives (of one tag).
+/// All peers of a group make the same sequence of <see cref="UpdateTopologyAsync"/>, <see cref="OptimizeTopologyAsync"/>, <see cref="ArePeersPendingAsync"/> and collectives (of one tag).
 /// Several collectives may be in flight, with different tags, launched in any order: at most 256. A collective that was aborted
 /// (<see cref="ErrorCode.OperationAborted"/>) is called again before anything else: a peer that had not entered it yet hears of no abort, and waits for the others in that very call.
 /// </remarks>
@@ -117,7 +117,7 @@ public sealed class Communicator : IAsyncDisposable
     /// <returns>The membership that now stands.</returns>
     /// <exception cref="CollectiveException">
     /// <see cref="ErrorCode.PendingOperations"/>: await the collectives in flight first. <see cref="ErrorCode.InvalidUsage"/>: this peer waits in it already.
-    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in an all-reduce or in <see cref="ArePeersPendingAsync"/>. <see cref="ErrorCode.TimedOut"/>: not all have voted; the message names who.
+    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in an all-reduce, in <see cref="OptimizeTopologyAsync"/> or in <see cref="ArePeersPendingAsync"/>. <see cref="ErrorCode.TimedOut"/>: not all have voted; the message names who.
     /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled: this peer has not voted.</exception>
@@ -129,11 +129,35 @@ public sealed class Communicator : IAsyncDisposable
     }
 
     /// <summary>
+    /// Votes to optimise the ring order and waits for the vote of all admitted peers of the run. What the links between the peers of each group carry is then measured
+    /// (only what is not known from an earlier call, for at most 2 s each pair and 2 min in all), and each group gets the ring whose slowest link is fastest, unless the present one
+    /// is about as good. Call it when the membership has changed, and not in every step: it keeps the network busy for a moment.
+    /// </summary>
+    /// <remarks>
+    /// A peer that is lost meanwhile is left out, and a pair that cannot be measured counts as slower than all others: the call of the others succeeds.
+    /// Cancelling, or the end of <paramref name="timeout"/> (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>), withdraws the vote; once all have voted it
+    /// cuts the measuring short for all peers, and the call ends with the best ring of what is known.
+    /// </remarks>
+    /// <returns>The membership that now stands.</returns>
+    /// <exception cref="CollectiveException">
+    /// <see cref="ErrorCode.PendingOperations"/>: await the collectives in flight first. <see cref="ErrorCode.InvalidUsage"/>: this peer waits in it, or in another vote, already.
+    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in an all-reduce, in <see cref="UpdateTopologyAsync"/> or in <see cref="ArePeersPendingAsync"/>.
+    /// <see cref="ErrorCode.TimedOut"/>: not all have voted; the message names who. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">Cancelled: this peer has not voted.</exception>
+    public async Task<World> OptimizeTopologyAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        var participation = Current();
+        await participation.OptimizeTopology(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
+        return participation.World!;
+    }
+
+    /// <summary>
     /// Asks, together with all admitted peers of the run, whether a peer waits to be admitted; all get the same answer.
     /// Allowed while collectives are in flight. Cancelling, or the end of <paramref name="timeout"/> (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>), withdraws the question.
     /// </summary>
-    /// <exception cref="CollectiveException"><see cref="ErrorCode.InvalidUsage"/>: this peer waits in it, or in <see cref="UpdateTopologyAsync"/>, already.
-    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update topology. <see cref="ErrorCode.TimedOut"/>: not all have asked; the message names who. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.</exception>
+    /// <exception cref="CollectiveException"><see cref="ErrorCode.InvalidUsage"/>: this peer waits in it, or in a vote, already.
+    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update or optimize topology. <see cref="ErrorCode.TimedOut"/>: not all have asked; the message names who. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.</exception>
     public Task<bool> ArePeersPendingAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
         => Current().QueryPending(TimeoutMs(timeout), cancellationToken);
 
@@ -182,7 +206,7 @@ public sealed class Communicator : IAsyncDisposable
     /// </remarks>
     /// <exception cref="CollectiveException">
     /// <see cref="ErrorCode.OperationAborted"/>: a peer or link was lost; call again. <see cref="ErrorCode.TooFewPeers"/>: this peer is alone in its group.
-    /// <see cref="ErrorCode.Mismatch"/>: the peers' arguments differ. <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update topology.
+    /// <see cref="ErrorCode.Mismatch"/>: the peers' arguments differ. <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update or optimize topology.
     /// <see cref="ErrorCode.TimedOut"/>: its time was over; the message names who had not entered or not finished.
     /// <see cref="ErrorCode.InvalidArgument"/>: also a tag in use. <see cref="ErrorCode.LimitExceeded"/>: too many in flight.
     /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.

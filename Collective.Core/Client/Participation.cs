@@ -29,7 +29,7 @@ internal sealed class Participation : IPeerHandler
     {
         _probe = options.Probe;
         var hostOptions = new PeerHostOptions(master.Host, master.Port, new PeerGroup(options.Group), options.MinimumWorldSize, options.ConnectTimeout, options.LinkStallTimeout, options.Probe);
-        _host = new PeerHost(hostOptions, new DataListener(options.ListenPort, CommunicatorOptions.DefaultListenPort, options.StripeCount), this, logger);
+        _host = new PeerHost(hostOptions, new DataListener(options.ListenPort, CommunicatorOptions.DefaultListenPort, options.StripeCount) { ProbeLimit = options.ProbeLimit }, this, logger);
     }
 
     /// <summary>Completes when this peer is admitted; fails with what ended it before.</summary>
@@ -50,6 +50,8 @@ internal sealed class Participation : IPeerHandler
     public void Leave() => _host.Post(new PeerInput.Leave());
 
     public Task UpdateTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.UpdateTopology(number, timeoutMs), cancellationToken);
+
+    public Task OptimizeTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.OptimizeTopology(number, timeoutMs), cancellationToken);
 
     public Task<bool> QueryPending(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken);
 

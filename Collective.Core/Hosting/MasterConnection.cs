@@ -20,6 +20,9 @@ internal sealed class MasterConnection
     private bool _writing;
     private bool _closing;
 
+    // Of the reading side only: whether the peer has said hello.
+    private bool _introduced;
+
     public MasterConnection(ConnectionId id, Socket socket, MasterHost host)
     {
         _id = id;
@@ -189,7 +192,7 @@ internal sealed class MasterConnection
 
         Span<byte> headerBytes = stackalloc byte[FrameHeader.Bytes];
         buffer.Slice(0, FrameHeader.Bytes).CopyTo(headerBytes);
-        if (FrameHeader.Parse(headerBytes) is not { } header)
+        if (FrameHeader.Parse(headerBytes) is not { } header || (!_introduced && header.PayloadBytes > Limits.ControlBytesMax))
         {
             input = new MasterInput.Violated(_id, "sent bytes that are no frame of the protocol");
             return true;
@@ -203,6 +206,7 @@ internal sealed class MasterConnection
         var payload = buffer.Slice(FrameHeader.Bytes, header.PayloadBytes);
         var message = MessageCodec.Decode(header.Kind, payload.IsSingleSegment ? payload.FirstSpan : payload.ToArray());
         buffer = buffer.Slice(payload.End);
+        _introduced |= message is Hello;
         input = message is null
             ? new MasterInput.Violated(_id, $"sent a frame of kind {(int)header.Kind} that is no message of the protocol")
             : new MasterInput.Received(_id, message, header.Run);

@@ -20,7 +20,7 @@ internal sealed class MasterHost : IDisposable
     private readonly ConcurrentDictionary<ConnectionId, MasterConnection> _connections = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly byte[] _frame = GC.AllocateUninitializedArray<byte>(FrameHeader.Bytes + Limits.ControlBytesMax);
+    private byte[] _frame = GC.AllocateUninitializedArray<byte>(FrameHeader.Bytes + Limits.ControlBytesMax);
     private readonly Queue<(MasterConnection Connection, long UntilMs)> _lingering = new();
     private Message? _encoded;
     private int _encodedBytes;
@@ -186,6 +186,11 @@ internal sealed class MasterHost : IDisposable
         if (!ReferenceEquals(message, _encoded))
         {
             var configuration = _machine.Configuration;
+            if (MessageCodec.EncodedBytesMax(message) is var bytesMax && bytesMax > _frame.Length)
+            {
+                _frame = GC.AllocateUninitializedArray<byte>(bytesMax);
+            }
+
             _encodedBytes = MessageCodec.Encode(message, configuration.Term, configuration.Run, _frame);
             _encoded = message;
         }
@@ -198,7 +203,7 @@ internal sealed class MasterHost : IDisposable
         var level = @event.Kind switch
         {
             MasterEventKind.PeerPending or MasterEventKind.PeerAdmitted or MasterEventKind.PeerLeft => LogLevel.Information,
-            MasterEventKind.EpochOpened or MasterEventKind.EpochStands => LogLevel.Information,
+            MasterEventKind.EpochOpened or MasterEventKind.EpochStands or MasterEventKind.TopologyOptimized or MasterEventKind.SharedStateSynchronised => LogLevel.Information,
             MasterEventKind.AttemptAborted => LogLevel.Debug,
             _ => LogLevel.Warning,
         };

@@ -35,4 +35,8 @@ public enum ErrorCode
     InternalError = 15,
     /// <summary>The call's time was over; the message says what it waited for. The group is consistent and inputs are what they were: call again, or give up.</summary>
     TimedOut = 16,
+    /// <summary>The sync of the shared state failed for all peers of the group because of another peer, which the message names, with the reason. Nothing was written. Call it again.</summary>
+    SyncFailed = 17,
+    /// <summary>The revision of this peer's shared state is not the one that this sync needs; the message says which. Nothing was written.</summary>
+    RevisionMismatch = 18,
 }

@@ -33,6 +33,24 @@ internal static class Limits
     /// <summary>Payload of one control frame.</summary>
     public const int ControlBytesMax = 512 * 1024;
 
+    /// <summary>Payload of a control frame that lists tensors: a sync vote or plan. Only a peer that has said hello may send one.</summary>
+    public const int StateBytesMax = 9 * 1024 * 1024;
+
+    /// <summary>Tensors of one peer's shared state.</summary>
+    public const int StateKeysMax = 16_384;
+
+    /// <summary>A tensor's name, in UTF-8 bytes.</summary>
+    public const int StateKeyBytesMax = ReasonBytesMax;
+
+    /// <summary>Positions in the holder sets of one plan, all together.</summary>
+    public const int HolderIndexesMax = StateKeysMax * HoldersPerSetMin;
+
+    /// <summary>Holders of a set that are named even if others are left out because there are too many different sets.</summary>
+    public const int HoldersPerSetMin = 64;
+
+    /// <summary>Peers that must have got wrong bytes from one holder in one sync before it is evicted: of two, one may be lying.</summary>
+    public const int AccusersConvincing = 2;
+
     /// <summary>Characters of a reason on the wire, in UTF-8 bytes; longer ones are cut.</summary>
     public const int ReasonBytesMax = 512;
 
@@ -70,7 +88,7 @@ internal static class Limits
     public const int InputsMax = 8192;
 
     /// <summary>Bytes waiting to be read by one peer before the master gives it up.</summary>
-    public const int UnsentControlBytesMax = 8 * 1024 * 1024;
+    public const int UnsentControlBytesMax = 16 * 1024 * 1024;
 
     /// <summary>Ports tried from the first one on when the data port is not chosen by the caller.</summary>
     public const int PortsTriedMax = 2048;
@@ -89,6 +107,42 @@ internal static class Limits
 
     /// <summary>Nodes visited by the search for a ring order around broken pairs.</summary>
     public const int RingSearchStepsMax = 100_000;
+
+    /// <summary>Largest group whose best ring is searched exactly: 2^13 sets of peers times 13 ends.</summary>
+    public const int RingExactPeersMax = 14;
+
+    /// <summary>Exchanges of three links tried to better the ring of a larger group: some 50 ms of the master.</summary>
+    public const int RingExchangesMax = 10_000_000;
+
+    /// <summary>Rings of a larger group that are bettered: the present one, and those that follow the fastest links from as many peers less one.</summary>
+    public const int RingStartsMax = 8;
+
+    /// <summary>Times that the best ring of a larger group is shaken to find a better one.</summary>
+    public const int RingShakesMax = 500;
+
+    /// <summary>By so much, in per cent, a ring must be faster than the present one to be worth making the links anew: measurements differ by that anyway.</summary>
+    public const int RingGainPercentMin = 10;
+
+    /// <summary>Time in which one probe sends, in milliseconds; one that gives a stable rate ends earlier.</summary>
+    public const int ProbeMsMax = 2_000;
+
+    /// <summary>Shortest stretch of a probe over which a rate is counted, in milliseconds.</summary>
+    public const int ProbeWindowMsMin = 100;
+
+    /// <summary>Longest such stretch: four of them fit into a probe.</summary>
+    public const int ProbeWindowMsMax = ProbeMsMax / 4;
+
+    /// <summary>Time from the order to probe until the report must be here, in milliseconds: connecting, sending, and as long again for what is late.</summary>
+    public const int ProbeReplyMsMax = 2 * (LinkConnectMsMax + ProbeMsMax);
+
+    /// <summary>Failed probes after which a peer that no probe has reached is not measured any more in one call.</summary>
+    public const int ProbeFailuresMax = 3;
+
+    /// <summary>Time after which one call measures no more, in milliseconds; what is missing then is measured by a later call.</summary>
+    public const int MeasuringMsMax = 120_000;
+
+    /// <summary>Inbound connections of probes: one probe at a time, and the end of the one before.</summary>
+    public const int InboundProbesMax = 2 * StripesMax;
 
     /// <summary>Time for the first message of a connection, in milliseconds.</summary>
     public const int HandshakeMsMax = 5_000;
@@ -138,4 +192,10 @@ internal static class Limits
         + (ExclusionsMax * (16 + 2 + ReasonBytesMax))
         + (DecisionsMax * (16 + 2 + 2 + ReasonBytesMax))
         + ReasonBytesMax);
+
+    private const uint VoteMessageFits = StateBytesMax - (1024 + (StateKeysMax * (2 + StateKeyBytesMax + 1 + 8 + 1 + 16)));
+
+    private const uint PlanMessageFits = StateBytesMax - (1024 + (PeersMax * MemberBytesMax) + (StateKeysMax * (2 + 2 + 16 + 2)) + (HolderIndexesMax * 2));
+
+    private const uint UnsentPlanFits = UnsentControlBytesMax - StateBytesMax;
 }

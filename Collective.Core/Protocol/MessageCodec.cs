@@ -15,7 +15,7 @@ internal readonly record struct FrameHeader(int PayloadBytes, MessageKind Kind, 
         var kind = reader.UInt16();
         var term = reader.UInt16();
         var run = new RunId(reader.Guid());
-        return reader.Failed || length > Limits.ControlBytesMax || kind is 0 or > byte.MaxValue
+        return reader.Failed || kind is 0 or > byte.MaxValue || length > MessageCodec.PayloadBytesMax((MessageKind)kind)
             ? null
             : new FrameHeader((int)length, (MessageKind)kind, term, run);
     }
@@ -42,8 +42,17 @@ internal static class MessageCodec
         return FrameHeader.Bytes + writer.Written;
     }
 
+    /// <summary>Longest payload of a kind of message.</summary>
+    public static int PayloadBytesMax(MessageKind kind) => kind is MessageKind.SharedStateVote or MessageKind.SharedStatePlan ? Limits.StateBytesMax : Limits.ControlBytesMax;
+
     /// <summary>Upper bound of the frame's length.</summary>
-    public static int EncodedBytesMax(Message message) => message is EpochOpened ? FrameHeader.Bytes + Limits.ControlBytesMax : 1024;
+    public static int EncodedBytesMax(Message message) => message switch
+    {
+        EpochOpened => FrameHeader.Bytes + Limits.ControlBytesMax,
+        SharedStateVote m => FrameHeader.Bytes + SharedStateCodec.BytesMax(m),
+        SharedStatePlan m => FrameHeader.Bytes + SharedStateCodec.BytesMax(m),
+        _ => 1024,
+    };
 
     public static Message? Decode(MessageKind kind, ReadOnlySpan<byte> payload)
     {
@@ -53,13 +62,18 @@ internal static class MessageCodec
             MessageKind.Hello => ReadHello(ref reader),
             MessageKind.EpochReady => new EpochReady(reader.Epoch()),
             MessageKind.LinkFailed => new LinkFailed(reader.Epoch(), reader.Peer(), reader.Bool(), reader.Text()),
-            MessageKind.LinkProgress => new LinkProgress(reader.Epoch(), new LinkBytes(reader.UInt64(), reader.UInt64()), reader.UInt32()),
             MessageKind.TopologyVote => new TopologyVote(new RequestNumber(reader.UInt64())),
             MessageKind.AdmitWhenAlone => new AdmitWhenAlone(new RequestNumber(reader.UInt64())),
             MessageKind.PendingQuery => new PendingQuery(new RequestNumber(reader.UInt64())),
             MessageKind.Withdraw => new Withdraw(new RequestNumber(reader.UInt64())),
             MessageKind.CollectiveStart => new CollectiveStart(ReadAttempt(ref reader), ReadDescriptor(ref reader)),
             MessageKind.CollectiveDone => new CollectiveDone(ReadAttempt(ref reader), reader.Bool(), reader.Text()),
+            MessageKind.LinkProgress => new LinkProgress(reader.Epoch(), new LinkBytes(reader.UInt64(), reader.UInt64()), reader.UInt32()),
+            MessageKind.OptimizeVote => new OptimizeVote(new RequestNumber(reader.UInt64())),
+            MessageKind.ProbeDone => new ProbeDone(reader.UInt64(), reader.Bool(), reader.UInt64(), reader.Text()),
+            MessageKind.SharedStateVote => SharedStateCodec.ReadVote(ref reader),
+            MessageKind.SharedStateDone => new SharedStateDone(new RequestNumber(reader.UInt64()), reader.Bool(), reader.Text()),
+            MessageKind.HolderFailed => new HolderFailed(new RequestNumber(reader.UInt64()), reader.Peer(), reader.Bool(), reader.Text()),
             MessageKind.Leave => new Leave(),
             MessageKind.Heartbeat => new Heartbeat(),
             MessageKind.Welcome => new Welcome(reader.Peer(), reader.UInt32(), reader.UInt32()),
@@ -71,6 +85,9 @@ internal static class MessageCodec
             MessageKind.CollectiveGo => new CollectiveGo(ReadAttempt(ref reader)),
             MessageKind.Verdict => new Verdict(ReadAttempt(ref reader)),
             MessageKind.Evicted => new Evicted(reader.Text()),
+            MessageKind.ProbeLink => new ProbeLink(reader.UInt64(), ReadMember(ref reader), ReadMember(ref reader)),
+            MessageKind.SharedStatePlan => SharedStateCodec.ReadPlan(ref reader),
+            MessageKind.SharedStateFinished => new SharedStateFinished(new RequestNumber(reader.UInt64()), ReadErrorCode(ref reader), reader.Text(), new Revision(reader.UInt64())),
             _ => null,
         };
         return reader.Complete ? message : null;
@@ -94,12 +111,6 @@ internal static class MessageCodec
                 writer.Bool(m.Outgoing);
                 writer.Text(m.Detail);
                 break;
-            case LinkProgress m:
-                writer.UInt64(m.Epoch.Value);
-                writer.UInt64(m.Bytes.Sent);
-                writer.UInt64(m.Bytes.Received);
-                writer.UInt32(m.StallTimeoutMs);
-                break;
             case TopologyVote m: writer.UInt64(m.Request.Value); break;
             case AdmitWhenAlone m: writer.UInt64(m.Request.Value); break;
             case PendingQuery m: writer.UInt64(m.Request.Value); break;
@@ -111,6 +122,31 @@ internal static class MessageCodec
             case CollectiveDone m:
                 WriteAttempt(ref writer, m.Attempt);
                 writer.Bool(m.Ok);
+                writer.Text(m.Detail);
+                break;
+            case LinkProgress m:
+                writer.UInt64(m.Epoch.Value);
+                writer.UInt64(m.Bytes.Sent);
+                writer.UInt64(m.Bytes.Received);
+                writer.UInt32(m.StallTimeoutMs);
+                break;
+            case OptimizeVote m: writer.UInt64(m.Request.Value); break;
+            case ProbeDone m:
+                writer.UInt64(m.Number);
+                writer.Bool(m.Ok);
+                writer.UInt64(m.BytesPerSecond);
+                writer.Text(m.Detail);
+                break;
+            case SharedStateVote m: SharedStateCodec.WriteVote(ref writer, m); break;
+            case SharedStateDone m:
+                writer.UInt64(m.Request.Value);
+                writer.Bool(m.Ok);
+                writer.Text(m.Detail);
+                break;
+            case HolderFailed m:
+                writer.UInt64(m.Request.Value);
+                writer.Peer(m.Holder);
+                writer.Bool(m.WrongBytes);
                 writer.Text(m.Detail);
                 break;
             case Leave or Heartbeat: break;
@@ -152,6 +188,18 @@ internal static class MessageCodec
             case CollectiveGo m: WriteAttempt(ref writer, m.Attempt); break;
             case Verdict m: WriteAttempt(ref writer, m.Attempt); break;
             case Evicted m: writer.Text(m.Reason); break;
+            case ProbeLink m:
+                writer.UInt64(m.Number);
+                WriteMember(ref writer, m.From);
+                WriteMember(ref writer, m.To);
+                break;
+            case SharedStatePlan m: SharedStateCodec.WritePlan(ref writer, m); break;
+            case SharedStateFinished m:
+                writer.UInt64(m.Request.Value);
+                writer.UInt16((ushort)m.Error);
+                writer.Text(m.Reason);
+                writer.UInt64(m.Revision.Value);
+                break;
             default: throw new InvariantException($"message {message.Kind} has an encoding");
         }
     }
@@ -208,6 +256,14 @@ internal static class MessageCodec
         writer.UInt16((ushort)sizes.LargestGroup);
     }
 
+    private static Member ReadMember(ref WireReader reader) => new(reader.Peer(), reader.Address());
+
+    private static void WriteMember(ref WireWriter writer, Member member)
+    {
+        writer.Peer(member.Id);
+        writer.Address(member.Address);
+    }
+
     private static EpochOpened ReadEpochOpened(ref WireReader reader)
     {
         var epoch = reader.Epoch();
@@ -215,7 +271,7 @@ internal static class MessageCodec
         var members = new Member[reader.Count(Limits.PeersMax, 16 + 1 + 4 + 2)];
         for (var i = 0; i < members.Length; i++)
         {
-            members[i] = new Member(reader.Peer(), reader.Address());
+            members[i] = ReadMember(ref reader);
         }
 
         var excluded = new Exclusion[reader.Count(Limits.ExclusionsMax, 16 + 2)];
@@ -240,8 +296,7 @@ internal static class MessageCodec
         writer.UInt16((ushort)message.Members.Count);
         foreach (var member in message.Members)
         {
-            writer.Peer(member.Id);
-            writer.Address(member.Address);
+            WriteMember(ref writer, member);
         }
 
         writer.UInt16((ushort)message.Excluded.Count);

@@ -14,7 +14,12 @@ internal enum MessageKind : byte
     Leave = 9,
     Heartbeat = 10,
     Withdraw = 11,
+    OptimizeVote = 16,
+    ProbeDone = 17,
     LinkProgress = 21,
+    SharedStateVote = 12,
+    SharedStateDone = 13,
+    HolderFailed = 14,
 
     Welcome = 64,
     Refused = 65,
@@ -25,6 +30,9 @@ internal enum MessageKind : byte
     CollectiveGo = 70,
     Verdict = 71,
     Evicted = 72,
+    ProbeLink = 77,
+    SharedStatePlan = 73,
+    SharedStateFinished = 74,
 }
 
 /// <summary>One decoded control record.</summary>
@@ -59,7 +67,7 @@ internal sealed record AdmitWhenAlone(RequestNumber Request) : Message(MessageKi
 /// <summary>Joint query of all admitted peers: is anybody pending?</summary>
 internal sealed record PendingQuery(RequestNumber Request) : Message(MessageKind.PendingQuery);
 
-/// <summary>Takes back an open topology vote or pending query, whose time is over or whose caller cancelled. Answered like the request; ignored when that has been decided.</summary>
+/// <summary>Takes back an open topology vote, pending query or sync vote, whose time is over or whose caller cancelled. Answered like the request; ignored when that has been decided.</summary>
 internal sealed record Withdraw(RequestNumber Request) : Message(MessageKind.Withdraw);
 
 /// <summary>This peer has entered an attempt.</summary>
@@ -67,6 +75,20 @@ internal sealed record CollectiveStart(AttemptKey Attempt, CollectiveDescriptor 
 
 /// <summary>This peer's promise that it has the whole result (ok), or its report that it will not. After a promise: its wish that the attempt be aborted, void once there is a verdict.</summary>
 internal sealed record CollectiveDone(AttemptKey Attempt, bool Ok, string Detail) : Message(MessageKind.CollectiveDone);
+
+/// <summary>Vote to optimise the topology: measure what is not known yet, order the rings by it. Answered by <see cref="TopologyUpdated"/> when all admitted peers have voted and the rings stand.</summary>
+internal sealed record OptimizeVote(RequestNumber Request) : Message(MessageKind.OptimizeVote);
+
+/// <summary>A probe has ended: measured, as its target says, or failed, as either of its ends says.</summary>
+internal sealed record ProbeDone(ulong Number, bool Ok, ulong BytesPerSecond, string Detail) : Message(MessageKind.ProbeDone);
+/// <summary>This peer's vote for what the shared state of its group is: what it has itself. Answered by a plan, or by the end when there is nothing to do.</summary>
+internal sealed record SharedStateVote(RequestNumber Request, Revision Revision, SyncStrategy Strategy, IReadOnlyList<StateEntry> Entries) : Message(MessageKind.SharedStateVote);
+
+/// <summary>This peer's promise that it holds everything its plan asks for (ok), or its report that it will not. After a promise: its wish that the sync fail, void once there is a verdict.</summary>
+internal sealed record SharedStateDone(RequestNumber Request, bool Ok, string Detail) : Message(MessageKind.SharedStateDone);
+
+/// <summary>A holder could not give what the plan says it has, or gave other bytes.</summary>
+internal sealed record HolderFailed(RequestNumber Request, PeerId Holder, bool WrongBytes, string Detail) : Message(MessageKind.HolderFailed);
 
 /// <summary>This peer leaves the run.</summary>
 internal sealed record Leave() : Message(MessageKind.Leave);
@@ -96,11 +118,14 @@ internal sealed record EpochOpened(
 /// <summary>All members are ready: collectives may start in this epoch. <see cref="Reason"/> is what the master has established by now about what ended the epochs before it.</summary>
 internal sealed record EpochStands(Epoch Epoch, WorldSizes Sizes, string Reason) : Message(MessageKind.EpochStands);
 
-/// <summary>Answer to <see cref="TopologyVote"/> and <see cref="AdmitWhenAlone"/>. <see cref="Error"/> 0 is success.</summary>
+/// <summary>Answer to <see cref="TopologyVote"/>, <see cref="OptimizeVote"/> and <see cref="AdmitWhenAlone"/>. <see cref="Error"/> 0 is success.</summary>
 internal sealed record TopologyUpdated(RequestNumber Request, ErrorCode Error, string Reason, WorldSizes Sizes) : Message(MessageKind.TopologyUpdated);
 
 /// <summary>Answer to <see cref="PendingQuery"/>, the same for all who did not withdraw. <see cref="Error"/> 0 is success.</summary>
 internal sealed record PendingReply(RequestNumber Request, bool Pending, ErrorCode Error, string Reason) : Message(MessageKind.PendingReply);
+
+/// <summary>To both ends of a pair: the one sends the other as much as it can for a moment, and the other measures. Numbers only grow.</summary>
+internal sealed record ProbeLink(ulong Number, Member From, Member To) : Message(MessageKind.ProbeLink);
 
 /// <summary>All members entered the attempt with the same descriptor: bulk data may flow.</summary>
 internal sealed record CollectiveGo(AttemptKey Attempt) : Message(MessageKind.CollectiveGo);
@@ -110,3 +135,19 @@ internal sealed record Verdict(AttemptKey Attempt) : Message(MessageKind.Verdict
 
 /// <summary>The master removes this peer; the connection closes.</summary>
 internal sealed record Evicted(string Reason) : Message(MessageKind.Evicted);
+
+/// <summary>All members have voted and at least one lacks something: what this peer fetches, and from whom. Without fetches it only serves.</summary>
+/// <param name="Request">The peer's own number for the sync.</param>
+/// <param name="Revision">The elected revision.</param>
+/// <param name="Holders">The members that hold something this peer lacks.</param>
+/// <param name="HolderSets">Positions in <paramref name="Holders"/>, in the order in which the peer had best begin.</param>
+/// <param name="Fetches">What it fetches.</param>
+internal sealed record SharedStatePlan(
+    RequestNumber Request,
+    Revision Revision,
+    IReadOnlyList<Member> Holders,
+    IReadOnlyList<IReadOnlyList<ushort>> HolderSets,
+    IReadOnlyList<StateFetch> Fetches) : Message(MessageKind.SharedStatePlan);
+
+/// <summary>The end of a sync, the same for all members in that it succeeded or failed. <see cref="Error"/> 0 is success: every member holds the elected bytes and revision.</summary>
+internal sealed record SharedStateFinished(RequestNumber Request, ErrorCode Error, string Reason, Revision Revision) : Message(MessageKind.SharedStateFinished);

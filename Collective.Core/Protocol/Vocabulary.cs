@@ -44,6 +44,18 @@ public enum ReduceOperation
     Min = 4,
 }
 
+/// <summary>How a peer takes part in a sync of the shared state. Values are those of the C ABI (<c>pcclSharedStateSyncStrategy_t</c>).</summary>
+/// <remarks>Legal in one sync: all <see cref="EnforcePopular"/>, or a mix of the other two with at least one <see cref="SendOnly"/>.</remarks>
+public enum SyncStrategy
+{
+    /// <summary>Send and receive as needed: the content that most up-to-date peers have becomes everybody's.</summary>
+    EnforcePopular = 0,
+    /// <summary>This peer's content does not count and is never sent; it takes what is elected.</summary>
+    ReceiveOnly = 1,
+    /// <summary>This peer's content must be what is elected; nothing of it is overwritten. Several such peers must have equal content.</summary>
+    SendOnly = 2,
+}
+
 /// <summary>Identifies one peer for the life of a run; made by the master, never reused.</summary>
 public readonly record struct PeerId(Guid Value) : IComparable<PeerId>
 {

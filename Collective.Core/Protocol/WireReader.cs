@@ -33,6 +33,8 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
 
     public PeerId Peer() => new(Guid());
 
+    public StateHash StateHash() => Take(16) is { Length: 16 } span ? new StateHash(BinaryPrimitives.ReadUInt128BigEndian(span)) : default;
+
     public Epoch Epoch() => new(UInt64());
 
     public string Text()
@@ -65,6 +67,17 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
 
         return count;
     }
+
+    /// <summary>A position among <paramref name="count"/> things; 0 and a failure when there is no such thing.</summary>
+    public ushort Index(int count)
+    {
+        var index = UInt16();
+        Failed |= index >= count;
+        return Failed ? (ushort)0 : index;
+    }
+
+    /// <summary>What was read so far cannot be meant.</summary>
+    public void Fail() => Failed = true;
 
     /// <summary>An enumeration value; anything above <paramref name="max"/> is a failure.</summary>
     public byte Enumeration(byte max)

@@ -24,6 +24,8 @@ internal ref struct WireWriter(Span<byte> buffer)
 
     public void Peer(PeerId value) => Guid(value.Value);
 
+    public void StateHash(StateHash value) => BinaryPrimitives.WriteUInt128BigEndian(Take(16), value.Value);
+
     /// <summary>UTF-8 with a 16-bit length; cut at <see cref="Limits.ReasonBytesMax"/> bytes, on a character.</summary>
     public void Text(string value)
     {

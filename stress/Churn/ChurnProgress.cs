@@ -22,6 +22,9 @@ internal sealed class ChurnProgress
         Blame = new BlameJudge(Strikes);
         Recoveries = new RecoveryWatch(Strikes);
         Stalls = new StallJudge(StartedAt);
+
+        // For each peer three pipes and a connection to the master, and connections that have ended but not closed.
+        OwnResources = new LeakJudge("the orchestrator with the master", socketsMax: 8 + (6 * plan.Peers), threadsMax: 96, growthAllowance: 4 * plan.Peers);
     }
 
     public ChurnPlan Plan { get; }
@@ -44,7 +47,7 @@ internal sealed class ChurnProgress
 
     public StallJudge Stalls { get; }
 
-    public LeakJudge OwnResources { get; } = new("the orchestrator with the master");
+    public LeakJudge OwnResources { get; }
 
     public int Joins { get; set; }
 

@@ -58,7 +58,7 @@ internal sealed record ChurnReport
     /// <summary>The same, without those during which somebody was frozen or cut off.</summary>
     public required TimeFigures RecoveryUndisturbed { get; init; }
 
-    /// <summary>From SIGKILL until an operation of the survivors had committed.</summary>
+    /// <summary>From SIGKILL until an operation of the survivors had committed, where there were two and nobody was frozen or cut off.</summary>
     public required TimeFigures KillToRetry { get; init; }
 
     public required double LongestStallSeconds { get; init; }
@@ -96,7 +96,7 @@ internal sealed record ChurnReport
     public static ChurnReport Of(ChurnProgress progress, IReadOnlyDictionary<ChurnKind, int> events)
     {
         var plan = progress.Plan;
-        var leaks = progress.Subjects.Select(subject => subject.Resources).Append(progress.OwnResources).SelectMany(resources => resources.Leaks(plan.Peers)).ToList();
+        var leaks = progress.Subjects.Select(subject => subject.Resources).Append(progress.OwnResources).SelectMany(resources => resources.Leaks()).ToList();
         var stall = progress.Stalls.Longest;
         string[] stalls = stall > ChurnPlan.StallMax ? [string.Create(CultureInfo.InvariantCulture, $"For {stall.TotalSeconds:0.0} s nothing committed although two healthy peers were connected.")] : [];
         IEnumerable<IReadOnlyList<string>> kinds =
@@ -122,7 +122,7 @@ internal sealed record ChurnReport
             Detection = DetectionTimes(progress.Strikes.All),
             Recovery = TimeFigures.Of(progress.Recoveries.All),
             RecoveryUndisturbed = TimeFigures.Of(progress.Recoveries.Undisturbed),
-            KillToRetry = TimeFigures.Of(progress.Strikes.All.Where(strike => strike is { InSilence: false, Retried: not null }).Select(strike => Since(strike, strike.Retried!.Value))),
+            KillToRetry = TimeFigures.Of(progress.Strikes.All.Where(strike => strike is { InSilence: false, Survivors: >= 2, Retried: not null } && !progress.Strikes.WasAnybodySilent(strike.At, strike.Retried.Value)).Select(strike => Since(strike, strike.Retried!.Value))),
             LongestStallSeconds = Math.Round(stall.TotalSeconds, 2),
             LongestStallAtSecond = Math.Round(System.Diagnostics.Stopwatch.GetElapsedTime(progress.StartedAt, Math.Max(progress.StartedAt, progress.Stalls.LongestSince)).TotalSeconds, 1),
             Divergences = progress.Outcomes.Divergences.Count,

@@ -36,6 +36,11 @@ internal sealed class Rounds(Communicator communicator, Settings settings)
             await _go.Task;
         }
 
+        if (settings.Optimize)
+        {
+            Report.Line($"ring {string.Join(',', (await communicator.OptimizeTopologyAsync()).Peers)}");
+        }
+
         for (var round = 1; !_leaving; round++)
         {
             if (await Round())

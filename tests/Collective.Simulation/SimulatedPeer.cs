@@ -13,8 +13,9 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     private readonly Queue<PeerInput> _inputs = new();
     private readonly Dictionary<OperationId, PendingReduce> _operations = [];
     private readonly Dictionary<RequestNumber, TaskCompletionSource<bool>> _requests = [];
+    private readonly Dictionary<RequestNumber, SimulatedSync> _syncs = [];
     private readonly TaskCompletionSource _admitted = new();
-    private readonly byte[] _buffer = new byte[4096];
+    private readonly byte[] _buffer = new byte[8192];
     private readonly WorkBuffers _workBuffers = new();
     private readonly RingPool _rings = new();
     private ControlLink? _control;
@@ -33,6 +34,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         Group = group;
         Address = new PeerAddress((UInt128)(uint)(0x0A000001 + index), IsIPv6: false, (ushort)(20_000 + index));
         Transport = new SimulatedTransport(simulator, this);
+        State = simulator.Scenario.StateOf(index);
     }
 
     public int Index { get; }
@@ -42,6 +44,9 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     public PeerAddress Address { get; }
 
     public SimulatedTransport Transport { get; }
+
+    /// <summary>What its application holds.</summary>
+    public SimulatedState State { get; }
 
     public string Name => $"peer{Index}";
 
@@ -159,6 +164,19 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 
     public Task<bool> UpdateTopologyAsync() => Ask(number => new PeerInput.UpdateTopology(number));
 
+    /// <summary>Cancelled after a while, if one is given.</summary>
+    public Task<bool> OptimizeTopologyAsync(int timeoutMs, long? cancelAfterUs)
+    {
+        var call = Ask(number => new PeerInput.OptimizeTopology(number, timeoutMs));
+        var request = new RequestNumber(_lastRequest);
+        if (cancelAfterUs is { } us)
+        {
+            After(us, () => Post(new PeerInput.Withdraw(request)));
+        }
+
+        return call;
+    }
+
     public PendingReduce Launch(ulong tag, int count, int timeoutMs, bool inPlace)
     {
         var id = new OperationId(++_lastOperation);
@@ -172,11 +190,64 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 
     public void Cancel(PendingReduce pending) => Post(new PeerInput.Cancel(pending.Operation.Id));
 
+    public SimulatedSync Synchronise(SyncStrategy strategy, int timeoutMs, SyncMistake mistake)
+    {
+        var request = new RequestNumber(++_lastRequest);
+        var (revision, entries) = (State.Revision, State.Entries());
+        switch (mistake)
+        {
+            case SyncMistake.RevisionTooHigh: revision = revision.Next(); break;
+            case SyncMistake.RevisionTooLow: revision = new Revision(revision.Value / 2); break;
+            case SyncMistake.OtherType: entries[0] = entries[0] with { DataType = DataType.Int32 }; break;
+            case SyncMistake.OtherStrategy: strategy = (SyncStrategy)(((int)strategy + 1) % 3); break;
+        }
+
+        var sync = new SimulatedSync(Simulator, this, request, strategy);
+        _syncs.Add(request, sync);
+        Post(new PeerInput.Synchronise(request, revision, strategy, entries, timeoutMs));
+        return sync;
+    }
+
+    public void CancelSync(SimulatedSync sync) => Post(new PeerInput.Withdraw(sync.Request));
+
+    // What the exchange of shared state tells.
+
+    public SimulatedSync SyncOf(RequestNumber request) => _syncs[request];
+
+    public void Fetched(RequestNumber request, bool ok, string detail) => Post(new PeerInput.StateFetched(request, ok, detail));
+
+    public void HolderFailed(RequestNumber request, PeerId holder, bool wrongBytes)
+        => Post(new PeerInput.HolderFailed(request, holder, wrongBytes, wrongBytes ? "other bytes than elected" : "no answer"));
+
+    /// <summary>Another peer asks for a tensor. Of one that is dead there may be a refusal or silence.</summary>
+    public void Serve(SimulatedPeer fetcher, string key, Action<ulong?> answer)
+    {
+        void Reply(ulong? content) => new Channel(Simulator, Index, fetcher.Index).Send(() => fetcher.Run(() => fetcher.Interruptible(() => answer(content))));
+        if (!Alive)
+        {
+            if (Simulator.Random.Next(2) == 0)
+            {
+                Reply(null);
+            }
+
+            return;
+        }
+
+        Interruptible(() =>
+        {
+            var sync = _syncs.Values.LastOrDefault();
+            Ledger.Require(sync is not { Over: false, Strategy: SyncStrategy.ReceiveOnly }, $"{Name} is asked for what it must not send");
+            Reply(sync is null or { Over: true } ? null : Simulator.Scenario.Liar == Index ? State.ContentOf(key) ^ 1 : State.ContentOf(key));
+        });
+    }
+
     // What the links and the master's connection tell.
 
     public void Wired(Epoch epoch) => Post(new PeerInput.Wired(epoch));
 
     public void LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail) => Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
+
+    public void ProbeDone(ulong number, ulong? bytesPerSecond, string detail) => Post(new PeerInput.ProbeDone(number, bytesPerSecond is not null, bytesPerSecond ?? 0, detail));
 
     /// <summary>A frame of the master arrives.</summary>
     public void Receive(Frame frame)
@@ -278,6 +349,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         {
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
+            case PeerOutput.Probe m: Transport.Probe(new Collective.Transport.ProbePlan(m.Run, m.Self, m.Number, m.From, m.To)); break;
             case PeerOutput.WakeAt m: _wakeAtMs = m.NowMs; After(UsUntil(m.NowMs), Wake); break;
             case PeerOutput.WorldStands m: OnWorldStands(m.Membership); break;
             case PeerOutput.StartRing m: _operations[m.Operation].Start(this, m.Attempt, m.Membership, _world!, Simulator); break;
@@ -285,6 +357,9 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
             case PeerOutput.StopRing m: _operations[m.Operation].Operation.StopRing(); break;
             case PeerOutput.FinishOperation m: FinishOperation(m); break;
             case PeerOutput.FinishRequest m: FinishRequest(m); break;
+            case PeerOutput.FetchState m: _syncs[m.Request].Fetch(m.Plan); break;
+            case PeerOutput.HolderLost m: _syncs[m.Request].Lose(m.Holder); break;
+            case PeerOutput.FinishSync m: _syncs[m.Request].Finish(m.Outcome, m.Revision); break;
             case PeerOutput.Die m: OnDeath(m.Outcome); break;
         }
     }

@@ -15,6 +15,7 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
     private bool _inboundReported;
     private ulong _sentBytes;
     private ulong _receivedBytes;
+    private readonly SimulatedProbes _probes = new(simulator, owner);
 
     public ushort Port => owner.Address.Port;
 
@@ -63,6 +64,10 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
 
         ReportWhenWired();
     }
+
+    public void Probe(ProbePlan plan) => _probes.Start(plan);
+
+    public SimulatedProbes Probes => _probes;
 
     public void Send(ISegmentHandler handler, in SegmentHeader header)
     {

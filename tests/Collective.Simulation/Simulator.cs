@@ -21,6 +21,7 @@ internal sealed class Simulator
     private readonly TextWriter? _trace;
     private long _order;
     private int _unfinished;
+    private SimulationException? _broken;
 
     public Simulator(Scenario scenario, TextWriter? trace = null)
     {
@@ -29,6 +30,7 @@ internal sealed class Simulator
         _trace = trace;
         Network = new Network(this);
         Blame = new Blame(this);
+        SyncJudge = new SyncJudge(this);
         Faults = new Faults(this);
         Master = new SimulatedMaster(this);
         for (var i = 0; i < scenario.InitialPeers + scenario.Joiners; i++)
@@ -47,6 +49,8 @@ internal sealed class Simulator
 
     public Blame Blame { get; }
 
+    public SyncJudge SyncJudge { get; }
+
     public Faults Faults { get; }
 
     public SimulatedMaster Master { get; }
@@ -58,6 +62,9 @@ internal sealed class Simulator
     public long NowMs => NowUs / 1000;
 
     public int Events { get; private set; }
+
+    /// <summary>Calls to optimise that succeeded.</summary>
+    public int Optimized { get; set; }
 
     /// <summary>Runs until nothing is left to happen, checks safety after every event and liveness at the end.</summary>
     public void Run()
@@ -113,6 +120,9 @@ internal sealed class Simulator
         }
     }
 
+    /// <summary>An application was told what it never should be.</summary>
+    public void Break(string who, Exception exception) => _broken ??= exception as SimulationException ?? new SimulationException($"the program of {who} ends with {exception}");
+
     private SimulatedPeer Add(PeerGroup group, bool rejoined)
     {
         var peer = new SimulatedPeer(this, Peers.Count, group) { Rejoined = rejoined };
@@ -139,6 +149,11 @@ internal sealed class Simulator
             NowUs = key.TimeUs;
             Events++;
             action();
+            if (_broken is { } broken)
+            {
+                throw broken;
+            }
+
             if (_unfinished == 0)
             {
                 break;

@@ -199,6 +199,29 @@ internal abstract class TransportSuite
     }
 
     [Test]
+    public void A_probe_is_measured_by_its_target([Values(1, 3)] int stripes)
+    {
+        var ring = Ring(2, stripes);
+        WireRing(First, ring);
+        ring[1].Probe(1, ring[0], ring[1]);
+        ring[0].Probe(1, ring[0], ring[1]);
+        var probed = ring[1].ExpectProbed();
+        Assert.That(probed.Number, Is.EqualTo(1));
+        Assert.That(probed.BytesPerSecond, Is.Positive, probed.Detail);
+        ring.ForEach(p => p.ExpectNothing());
+    }
+
+    [Test]
+    public void A_probe_of_nobody_fails()
+    {
+        var ring = Ring(2);
+        WireRing(First, ring);
+        ring[1].Address = Nowhere();
+        ring[0].Probe(1, ring[0], ring[1]);
+        Assert.That(ring[0].ExpectProbed().BytesPerSecond, Is.Null);
+    }
+
+    [Test]
     public void A_ring_is_turned_around()
     {
         var ring = Ring(4, stripes: 2);

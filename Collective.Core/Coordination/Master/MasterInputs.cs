@@ -52,6 +52,11 @@ internal enum MasterEventKind
     AttemptAborted = 2111,
     CallsCrossed = 2112,
     MasterWasFrozen = 2113,
+    SharedStateSynchronised = 2114,
+    SyncFailed = 2115,
+    HolderFailed = 2116,
+    TopologyOptimized = 2120,
+    ProbeFailed = 2121,
 }
 
 /// <summary>One event with its reason.</summary>

@@ -33,7 +33,7 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
     /// <summary>Since when it has reported that nothing comes of what its previous peer says it has sent.</summary>
     public long? StuckSinceMs { get; set; }
 
-    /// <summary>Outstanding topology vote or question of a lone peer.</summary>
+    /// <summary>Outstanding vote (to update or optimise the topology, to sync) or question of a lone peer.</summary>
     public RequestNumber Request { get; set; }
 
     /// <summary>It stays pending until its group would have this many members.</summary>
@@ -42,6 +42,12 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
     public RequestNumber? Query { get; set; }
 
     public int OpenAttempts { get; set; }
+
+    /// <summary>Bytes a second that this peer can send to others, as measured, for the life of both.</summary>
+    public Dictionary<PeerId, double> Rates { get; } = [];
+
+    /// <summary>Whether it has completed a sync of the shared state in this stay: else it is a newcomer to it.</summary>
+    public bool HasSynced { get; set; }
 
     public bool Admitted => State is not (MasterPeerState.Unregistered or MasterPeerState.Pending);
 
@@ -86,6 +92,42 @@ internal sealed class GroupRecord(PeerGroup group)
     public List<Exclusion> Excluded { get; } = [];
 
     public Dictionary<(Tag Tag, uint Ordinal), AttemptRecord> Attempts { get; } = [];
+
+    /// <summary>The sync that at least one member has voted for and that has not ended.</summary>
+    public SyncRecord? Sync { get; set; }
+
+    /// <summary>One more than the revision of the last successful sync; 0: none yet. It means nothing any more when no member is left that took part in it: then any revision will do.</summary>
+    public Revision ExpectedRevision { get; set; }
+}
+
+/// <summary>A sync of the shared state: votes, then, while members fetch, promises.</summary>
+internal sealed class SyncRecord
+{
+    public Dictionary<PeerRecord, SyncVote> Votes { get; } = [];
+
+    /// <summary>The different lists voted for.</summary>
+    public List<StateList> Lists { get; } = [];
+
+    /// <summary>Whether all have voted and somebody fetches.</summary>
+    public bool Running { get; private set; }
+
+    public Revision Revision { get; set; }
+
+    public int Fetchers { get; set; }
+
+    /// <summary>Who holds the elected content now.</summary>
+    public HashSet<PeerRecord> Promised { get; } = [];
+
+    /// <summary>Who is named as a holder in a plan.</summary>
+    public HashSet<PeerId> Holders { get; } = [];
+
+    public HashSet<(PeerId Peer, PeerId Holder, bool WrongBytes)> Complaints { get; } = [];
+
+    public void Run()
+    {
+        Running = true;
+        Lists.Clear();
+    }
 }
 
 /// <summary>What one end says about a link that failed.</summary>

@@ -45,9 +45,13 @@ internal sealed partial class MasterStateMachine
         {
             OnAllEntered(group, attempt);
         }
-        else if (_votes.Find(p => p.Group == group.Group && !attempt.HasEntered(p)) is { } voter)
+        else if (FindVoter(group, attempt) is { } voter)
         {
             EndCrossedCalls(group, voter, attempt, peer);
+        }
+        else
+        {
+            EndCrossedSync(group);
         }
     }
 

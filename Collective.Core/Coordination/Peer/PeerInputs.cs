@@ -16,9 +16,17 @@ internal abstract record PeerInput
 
     internal sealed record UpdateTopology(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
 
+    internal sealed record OptimizeTopology(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
+
     internal sealed record QueryPending(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
 
-    /// <summary>The caller of a vote or query has cancelled.</summary>
+    /// <summary>
+    /// Synchronise the shared state: the driver has hashed it (<paramref name="Entries"/>, checked with <see cref="StateEntries.Refusal"/>) and serves it from now until
+    /// <see cref="PeerOutput.FinishSync"/>, unless the peer only receives. The application keeps its hands off the tensors until then.
+    /// </summary>
+    internal sealed record Synchronise(RequestNumber Request, Revision Revision, SyncStrategy Strategy, IReadOnlyList<StateEntry> Entries, long TimeoutMs = NoTimeout) : PeerInput;
+
+    /// <summary>The caller of a vote, query or sync has cancelled.</summary>
     internal sealed record Withdraw(RequestNumber Request) : PeerInput;
 
     internal sealed record Launch(OperationId Operation, Tag Tag, CollectiveDescriptor Descriptor, long TimeoutMs = NoTimeout) : PeerInput;
@@ -43,8 +51,19 @@ internal abstract record PeerInput
 
     internal sealed record RingFailed(OperationId Operation, string Detail) : PeerInput;
 
+    /// <summary>A probe has ended: this peer measured it as its target, or could not take its part in it.</summary>
+    internal sealed record ProbeDone(ulong Number, bool Ok, ulong BytesPerSecond, string Detail) : PeerInput;
+
     /// <summary>Time has passed; and what has moved on the data links of the epoch by now.</summary>
     internal sealed record Tick(LinkBytes Moved = default) : PeerInput;
+    // By the exchange of shared state.
+
+    /// <summary>Everything the plan asks for is here and verified, but not visible to the application yet; or it will not be, for this reason. Ends what <see cref="PeerOutput.FetchState"/> began.</summary>
+    internal sealed record StateFetched(RequestNumber Request, bool Ok, string Detail) : PeerInput;
+
+    /// <summary>A holder of the plan could not be reached, broke off, or gave bytes that do not match the elected hash. The driver goes on with others.</summary>
+    internal sealed record HolderFailed(RequestNumber Request, PeerId Holder, bool WrongBytes, string Detail) : PeerInput;
+
 }
 
 /// <summary>How a call ended: <see cref="Code"/> 0 is success.</summary>
@@ -66,6 +85,9 @@ internal abstract record PeerOutput
     /// <summary>Make the links of this epoch: to the next member and from the previous one. Data of older epochs is dropped from now on.</summary>
     internal sealed record Wire(RunId Run, PeerId Self, Epoch Epoch, IReadOnlyList<Member> Members, int Rank) : PeerOutput;
 
+    /// <summary>Take part in a probe: send as much as possible to the one member, or measure what the other one sends.</summary>
+    internal sealed record Probe(RunId Run, PeerId Self, ulong Number, Member From, Member To) : PeerOutput;
+
     /// <summary>This peer is registered.</summary>
     internal sealed record Welcomed(PeerId Id, uint SegmentBytes) : PeerOutput;
 
@@ -84,6 +106,15 @@ internal abstract record PeerOutput
     internal sealed record FinishOperation(OperationId Operation, Outcome Outcome) : PeerOutput;
 
     internal sealed record FinishRequest(RequestNumber Request, Outcome Outcome, bool Pending) : PeerOutput;
+
+    /// <summary>Fetch what the plan says into staging memory; answered by <see cref="PeerInput.StateFetched"/>, at once when there is nothing to fetch.</summary>
+    internal sealed record FetchState(RequestNumber Request, SharedStatePlan Plan) : PeerOutput;
+
+    /// <summary>A holder of the plan is no member any more: use its connections no longer.</summary>
+    internal sealed record HolderLost(RequestNumber Request, PeerId Holder) : PeerOutput;
+
+    /// <summary>The sync is over. On success swap the staged bytes in and tell the application the revision; else stop fetching and drop them. Either way stop serving.</summary>
+    internal sealed record FinishSync(RequestNumber Request, Outcome Outcome, Revision Revision) : PeerOutput;
 
     internal sealed record WakeAt(long NowMs) : PeerOutput;
 

@@ -12,11 +12,14 @@ internal sealed partial class PeerStateMachine
     private bool _newcomersWait;
 
     /// <summary>An outstanding vote or query. Its end is always the master's answer, so that all agree on what was decided.</summary>
-    private sealed class LocalRequest(RequestNumber number, Message message, Deadline deadline)
+    private sealed class LocalRequest(RequestNumber number, Message message, string call, Deadline deadline)
     {
         public RequestNumber Number { get; } = number;
 
         public Message Message { get; } = message;
+
+        /// <summary>What the application called, as errors name it.</summary>
+        public string Call { get; } = call;
 
         public Deadline Deadline { get; set; } = deadline;
 
@@ -26,19 +29,23 @@ internal sealed partial class PeerStateMachine
         public Outcome Wish { get; set; }
     }
 
-    private void OnUpdateTopology(PeerInput.UpdateTopology input)
+    private void OnUpdateTopology(PeerInput.UpdateTopology input) => Vote(new TopologyVote(input.Request), input.Request, input.TimeoutMs, "update topology");
+
+    /// <summary>Two kinds of votes, of which a peer waits in one at most.</summary>
+    private void Vote(Message vote, RequestNumber number, long timeoutMs, string call)
     {
         Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
-            : _attempts.Count > 0 ? new Outcome(ErrorCode.PendingOperations, $"{_attempts.Count} collectives are in flight: await them before updating the topology")
-            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer already waits in update topology")
-            : _query is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer waits in are peers pending: await that before updating the topology")
+            : _attempts.Count > 0 ? new Outcome(ErrorCode.PendingOperations, $"{_attempts.Count} collectives are in flight: await them, then {call}")
+            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, $"this peer already waits in {_vote.Call}")
+            : _query is not null ? new Outcome(ErrorCode.InvalidUsage, $"this peer waits in are peers pending: await that, then {call}")
+            : _sync is not null ? new Outcome(ErrorCode.InvalidUsage, $"this peer is in a sync of the shared state: await that, then {call}")
             : null;
-        if (Refuse(input.Request, refusal))
+        if (Refuse(number, refusal))
         {
             return;
         }
 
-        _vote = new LocalRequest(input.Request, new TopologyVote(input.Request), SetDeadline(input.TimeoutMs));
+        _vote = new LocalRequest(number, vote, call, SetDeadline(timeoutMs));
         if (_question is null)
         {
             Send(_vote); // Else after its answer: the master takes one question of a peer at a time.
@@ -55,7 +62,11 @@ internal sealed partial class PeerStateMachine
         {
             if (updated.Error == default)
             {
-                ForgetTags();
+                if (_vote.Message is TopologyVote)
+                {
+                    ForgetTags();
+                }
+
                 _membership = _membership! with { Sizes = updated.Sizes };
                 Emit(new PeerOutput.WorldStands(_membership));
             }
@@ -72,14 +83,15 @@ internal sealed partial class PeerStateMachine
     {
         Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
             : _query is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer already waits for the answer to are peers pending")
-            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer waits in update topology: await that before asking whether peers are pending")
+            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, $"this peer waits in {_vote.Call}: await that before asking whether peers are pending")
+            : _sync is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer is in a sync of the shared state: await that before asking whether peers are pending")
             : null;
         if (Refuse(input.Request, refusal))
         {
             return;
         }
 
-        _query = new LocalRequest(input.Request, new PendingQuery(input.Request), SetDeadline(input.TimeoutMs));
+        _query = new LocalRequest(input.Request, new PendingQuery(input.Request), "are peers pending", SetDeadline(input.TimeoutMs));
         Send(_query);
     }
 
@@ -108,6 +120,10 @@ internal sealed partial class PeerStateMachine
         else if (_query?.Number == input.Request)
         {
             Withdraw(ref _query, cancelled);
+        }
+        else if (_sync?.Request == input.Request)
+        {
+            EndEarly(_sync, cancelled);
         }
     }
 
@@ -166,6 +182,7 @@ internal sealed partial class PeerStateMachine
     {
         var next = Math.Min(_heartbeatAtMs, _connectDeadline.AtMs);
         next = Math.Min(next, Math.Min(_vote?.Deadline.AtMs ?? long.MaxValue, _query?.Deadline.AtMs ?? long.MaxValue));
+        next = Math.Min(next, _sync?.Deadline.AtMs ?? long.MaxValue);
         foreach (var attempt in _attempts.Values)
         {
             next = Math.Min(next, attempt.Deadline.AtMs);
@@ -191,12 +208,17 @@ internal sealed partial class PeerStateMachine
 
         if (_vote?.Deadline is { } voting && voting.IsOver(_nowMs))
         {
-            Withdraw(ref _vote, new Outcome(ErrorCode.TimedOut, $"update topology was not decided within {voting}"));
+            Withdraw(ref _vote, new Outcome(ErrorCode.TimedOut, $"{_vote.Call} was not decided within {voting}"));
         }
 
         if (_query?.Deadline is { } asking && asking.IsOver(_nowMs))
         {
             Withdraw(ref _query, new Outcome(ErrorCode.TimedOut, $"are peers pending was not answered within {asking}"));
+        }
+
+        if (_sync is { } sync && sync.Deadline.IsOver(_nowMs))
+        {
+            EndEarly(sync, new Outcome(ErrorCode.TimedOut, $"the shared state was not synchronised within {sync.Deadline}"));
         }
 
         foreach (var attempt in _attempts.Values.Where(a => a.Deadline.IsOver(_nowMs)).ToArray())

@@ -72,6 +72,11 @@ internal sealed class AllReduceOperationTests
             // The test sets the router's epoch.
         }
 
+        public void Probe(ProbePlan plan)
+        {
+            // Nothing is measured.
+        }
+
         public void Send(ISegmentHandler handler, in SegmentHeader header)
         {
             // Nothing leaves.

@@ -28,6 +28,9 @@ internal static class Describe
         LinkFailed m => Of(m, $"{m.Epoch} {(m.Outgoing ? "to" : "from")} {Name(m.Neighbour)}: {m.Detail}"),
         LinkProgress m => Of(m, $"{m.Epoch}: {m.Bytes.Sent} bytes sent, {m.Bytes.Received} received (stalled after {m.StallTimeoutMs} ms)"),
         TopologyVote m => Of(m, $"request {Request(m.Request)}"),
+        OptimizeVote m => Of(m, $"request {Request(m.Request)}"),
+        ProbeDone m => Of(m, $"{Probe(m.Number)} {(m.Ok ? $"{m.BytesPerSecond} bytes/s" : $"failed: {m.Detail}")}"),
+        ProbeLink m => Of(m, $"{Probe(m.Number)} from {Name(m.From.Id)} to {Name(m.To.Id)}"),
         Withdraw m => Of(m, $"request {Request(m.Request)}"),
         AdmitWhenAlone m => Of(m, $"request {Request(m.Request)}"),
         PendingQuery m => Of(m, $"request {Request(m.Request)}"),
@@ -42,6 +45,11 @@ internal static class Describe
         CollectiveGo m => Of(m, $"{m.Attempt}"),
         Verdict m => Of(m, $"{m.Attempt} committed"),
         Evicted m => Of(m, m.Reason),
+        SharedStateVote m => Of(m, $"request {Request(m.Request)}, {Text(m.Revision, m.Strategy, m.Entries)}"),
+        SharedStateDone m => Of(m, $"request {Request(m.Request)} {(m.Ok ? "ok" : $"failed: {m.Detail}")}"),
+        HolderFailed m => Of(m, $"request {Request(m.Request)}: {Name(m.Holder)} {(m.WrongBytes ? "gave wrong bytes" : "failed")}: {m.Detail}"),
+        SharedStatePlan m => Of(m, $"request {Request(m.Request)}, {Text(m)}"),
+        SharedStateFinished m => Of(m, $"request {Request(m.Request)}: {(m.Error == default ? $"ok, revision {m.Revision}" : $"{m.Error}: {m.Reason}")}"),
         _ => message.Kind.ToString(),
     };
 
@@ -58,8 +66,12 @@ internal static class Describe
     {
         PeerInput.Connect m => $"application: Connect {m.Group}{Within(m.TimeoutMs)}",
         PeerInput.UpdateTopology m => $"application: UpdateTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
+        PeerInput.OptimizeTopology m => $"application: OptimizeTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.Withdraw m => $"application: Withdraw request {m.Request.Value}",
         PeerInput.QueryPending m => $"application: QueryPending request {m.Request.Value}{Within(m.TimeoutMs)}",
+        PeerInput.Synchronise m => $"application: Synchronise request {m.Request.Value}, {Text(m.Revision, m.Strategy, m.Entries)}{Within(m.TimeoutMs)}",
+        PeerInput.StateFetched m => $"state: Fetched request {m.Request.Value} {(m.Ok ? "ok" : $"failed: {m.Detail}")}",
+        PeerInput.HolderFailed m => $"state: HolderFailed request {m.Request.Value}: {Name(m.Holder)}{(m.WrongBytes ? ", wrong bytes" : "")}: {m.Detail}",
         PeerInput.Launch m => $"application: Launch operation {m.Operation.Value}, {m.Tag}: {Text(m.Descriptor)}{Within(m.TimeoutMs)}",
         PeerInput.Cancel m => $"application: Cancel operation {m.Operation.Value}",
         PeerInput.Leave => "application: Leave",
@@ -70,6 +82,7 @@ internal static class Describe
         PeerInput.LinkLost m => $"links: LinkLost {m.Epoch} {(m.Outgoing ? "to" : "from")} {Name(m.Neighbour)}: {m.Detail}",
         PeerInput.RingCompleted m => $"ring: Completed operation {m.Operation.Value}",
         PeerInput.RingFailed m => $"ring: Failed operation {m.Operation.Value}: {m.Detail}",
+        PeerInput.ProbeDone m => $"links: ProbeDone {m.Number}: {(m.Ok ? $"{m.BytesPerSecond} bytes/s" : m.Detail)}",
         PeerInput.Tick => "Tick",
         _ => throw new NotSupportedException(input.ToString()),
     };
@@ -78,6 +91,7 @@ internal static class Describe
     {
         PeerOutput.Send m => $"send {Text(m.Message)}",
         PeerOutput.Wire m => $"wire {m.Epoch} as rank {m.Rank} of [{Names(m.Members)}]",
+        PeerOutput.Probe m => $"probe {m.Number} as {(m.From.Id == m.Self ? "sender" : "target")} from {Name(m.From.Id)} to {Name(m.To.Id)}",
         PeerOutput.Welcomed m => $"registered as {Name(m.Id)}, segments of {m.SegmentBytes} bytes",
         PeerOutput.WorldStands m => $"world stands: {m.Membership.Epoch}, rank {m.Membership.Rank} of [{Names(m.Membership.Members)}], {Text(m.Membership.Sizes)}",
         PeerOutput.StartRing m => $"start ring of operation {m.Operation.Value}: {m.Attempt} with [{Names(m.Membership.Members)}]",
@@ -85,6 +99,9 @@ internal static class Describe
         PeerOutput.StopRing m => $"stop ring of operation {m.Operation.Value}",
         PeerOutput.FinishOperation m => $"finish operation {m.Operation.Value}: {Text(m.Outcome)}",
         PeerOutput.FinishRequest m => $"finish request {m.Request.Value}: {Text(m.Outcome)}{(m.Pending ? ", somebody is pending" : "")}",
+        PeerOutput.FetchState m => $"fetch state for request {m.Request.Value}: {Text(m.Plan)}",
+        PeerOutput.HolderLost m => $"holder lost for request {m.Request.Value}: {Name(m.Holder)}",
+        PeerOutput.FinishSync m => $"finish sync {m.Request.Value}: {Text(m.Outcome)}{(m.Outcome.Succeeded ? $", revision {m.Revision}" : "")}",
         PeerOutput.WakeAt m => $"wake at {m.NowMs} ms",
         PeerOutput.Die m => $"die: {Text(m.Outcome)}",
         _ => throw new NotSupportedException(output.ToString()),
@@ -99,6 +116,33 @@ internal static class Describe
         }
 
         return line;
+    }
+
+    /// <summary>Tensors in short: "w:1" is one with content 1, "w:1:UInt8" one of another type, "w:1:Float32:5" one of 5 elements, "r?" one that may differ.</summary>
+    public static StateEntry[] Entries(string state) => [.. state.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Entry)];
+
+    private static StateEntry Entry(string text)
+    {
+        var parts = text.Split(':');
+        var mayDiffer = parts[0].EndsWith('?');
+        return new StateEntry(
+            parts[0].TrimEnd('?'),
+            parts.Length > 2 ? Enum.Parse<DataType>(parts[2]) : DataType.Float32,
+            parts.Length > 3 ? ulong.Parse(parts[3], CultureInfo.InvariantCulture) : 10,
+            mayDiffer,
+            mayDiffer ? default : new StateHash(UInt128.Parse(parts[1], CultureInfo.InvariantCulture)));
+    }
+
+    private static string Text(Revision revision, SyncStrategy strategy, IReadOnlyList<StateEntry> entries)
+        => $"revision {revision}, {strategy}: {string.Join(' ', entries.Select(Text))}";
+
+    private static string Text(StateEntry entry)
+        => $"{entry.Key}{(entry.MayDiffer ? "?" : $":{entry.Hash.Value}")}{(entry.DataType != DataType.Float32 || entry.Count != 10 ? $":{entry.DataType}:{entry.Count}" : "")}";
+
+    private static string Text(SharedStatePlan plan)
+    {
+        var fetches = plan.Fetches.Select(f => $"#{f.Index}{(f.Hash == default ? "?" : $":{f.Hash.Value}")} from [{string.Join(' ', plan.HolderSets[f.HolderSet].Select(n => Name(plan.Holders[n].Id)))}]");
+        return $"revision {plan.Revision}: {(plan.Fetches.Count == 0 ? "nothing to fetch" : string.Join(", ", fetches))}";
     }
 
     private static string Within(long timeoutMs) => timeoutMs < 0 ? "" : $" within {timeoutMs} ms";
@@ -118,6 +162,9 @@ internal static class Describe
 
     private static string Text(IReadOnlyList<Decision> decisions)
         => decisions.Count == 0 ? "" : $"; decided {string.Join(", ", decisions.Select(d => $"{d.Tag} #{d.Ordinal} {(d.Committed ? "committed" : $"{d.Code}: {d.Reason}")}"))}";
+
+    /// <summary>Without the master's term.</summary>
+    private static ulong Probe(ulong number) => new Epoch(number).Number;
 
     /// <summary>A peer's own questions are numbered from 2^63 on.</summary>
     private static string Request(RequestNumber request) => request.Value >> 63 == 0 ? $"{request.Value}" : $"own {request.Value & (ulong.MaxValue >> 1)}";

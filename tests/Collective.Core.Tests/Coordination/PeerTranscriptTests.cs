@@ -128,7 +128,7 @@ internal sealed class PeerTranscriptTests
             script.Vote(2).Cancel(1).Opened(2, "AB").Stands(2, 2);
         }
 
-        script.Vote(3).Vote(4).Query(5).Launch(6).Cancel(99).Leave().Check(state.ToString());
+        script.Vote(3).Vote(4).Query(5).Sync(7).Launch(6).Cancel(99).Leave().Check(state.ToString());
     }
 
     [Test]
@@ -234,12 +234,17 @@ internal sealed class PeerTranscriptTests
 
     [Test]
     public void Master_silent() => new PeerScript("No sign of life within the timeout.")
-        .Given("AB").Tick(1000).Tick(1000).Hear(new Heartbeat()).Tick(2000).Tick(2000).Tick(1000).Tick(1)
+        .Given("AB").Tick(1000).Tick(1000).Hear(new Heartbeat()).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000)
         .Check();
 
     [Test]
     public void Frozen_peer_does_not_blame_the_master() => new PeerScript("After a gap between its own ticks the peer starts counting anew.")
-        .Given("AB").Tick(1000).Tick(60_000).Tick(3000).Tick(2000).Tick(1)
+        .Given("AB").Tick(1000).Tick(60_000).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000)
+        .Check();
+
+    [Test]
+    public void A_peer_that_stood_still_for_a_moment() => new PeerScript("Of the 2.9 s between two of its ticks 1 s counts as the master's silence.")
+        .Given("AB").Tick(1000).Hear(new Heartbeat()).Tick(1000).Tick(1000).Tick(2900).Tick(1000).Tick(1000).Tick(1000)
         .Check();
 
     [Test]

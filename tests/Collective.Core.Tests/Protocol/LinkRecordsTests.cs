@@ -84,6 +84,10 @@ internal sealed class LinkRecordsTests
         Assert.That(FrameHeader.Parse(WithLength(frame, Limits.ControlBytesMax + 1)), Is.Null);
         Assert.That(FrameHeader.Parse(WithLength(frame, uint.MaxValue)), Is.Null);
 
+        var vote = Samples.Frame(new SharedStateVote(default, default, default, []));
+        Assert.That(FrameHeader.Parse(WithLength(vote, Limits.StateBytesMax))?.PayloadBytes, Is.EqualTo(Limits.StateBytesMax));
+        Assert.That(FrameHeader.Parse(WithLength(vote, Limits.StateBytesMax + 1)), Is.Null);
+
         frame[4] = 0;
         Assert.That(FrameHeader.Parse(frame), Is.Null, "kind 0");
         frame[5] = 1;

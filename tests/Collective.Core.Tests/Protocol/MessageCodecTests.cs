@@ -99,6 +99,41 @@ internal sealed class MessageCodecTests
     }
 
     [Test]
+    public void The_largest_vote_and_the_largest_plan_fit_a_control_frame()
+    {
+        foreach (var message in new Message[] { Samples.LargestVote(), Samples.LargestPlan() })
+        {
+            var frame = Samples.Frame(message);
+            Assert.That(FrameHeader.Parse(frame)?.PayloadBytes, Is.EqualTo(frame.Length - FrameHeader.Bytes).And.LessThanOrEqualTo(Limits.StateBytesMax));
+            var decoded = MessageCodec.Decode(message.Kind, frame.AsSpan(FrameHeader.Bytes));
+            Assert.That(decoded, Is.Not.Null);
+            Assert.That(Samples.Frame(decoded!).AsSpan().SequenceEqual(frame));
+        }
+    }
+
+    [Test]
+    public void A_plan_that_names_what_is_not_there_is_no_message()
+    {
+        var hash = new StateHash(1);
+        var member = default(Member);
+        AssertNoMessage(new SharedStatePlan(default, default, [member], [[1]], []), "a holder that is none");
+        AssertNoMessage(new SharedStatePlan(default, default, [member], [[0]], [new StateFetch(0, hash, 1)]), "a set that is none");
+        AssertNoMessage(new SharedStatePlan(default, default, [member], [[0]], [new StateFetch(Limits.StateKeysMax, hash, 0)]), "a tensor that cannot be");
+        AssertNoMessage(new SharedStatePlan(default, default, [member], [[0, 0]], []), "more holders in a set than there are");
+        ushort[] all = [.. Enumerable.Range(0, Limits.PeersMax).Select(i => (ushort)i)];
+        AssertNoMessage(new SharedStatePlan(default, default, [.. Enumerable.Repeat(member, Limits.PeersMax)], [.. Enumerable.Repeat(all, (Limits.HolderIndexesMax / Limits.PeersMax) + 1)], []), "too many positions");
+    }
+
+    [Test]
+    public void A_vote_that_cannot_be_meant_is_no_message()
+    {
+        AssertNoMessage(new SharedStateVote(default, Revision.Limit, default, []), "no revision can follow it");
+        AssertNoMessage(new SharedStateVote(default, default, SyncStrategy.SendOnly + 1, []), "an unknown strategy");
+        AssertNoMessage(new SharedStateVote(default, default, default, [new StateEntry("a", DataType.UInt8, 1, MayDiffer: true, new StateHash(1))]), "a hash of what may differ");
+        AssertNoMessage(new SharedStateVote(default, default, default, [.. Enumerable.Repeat(new StateEntry("a", DataType.UInt8, 1, MayDiffer: true, default), Limits.StateKeysMax + 1)]), "too many tensors");
+    }
+
+    [Test]
     public void Other_messages_fit_the_buffer_that_is_promised_for_them_whatever_their_text()
     {
         var text = new string('\u20AC', 10_000);
@@ -106,6 +141,7 @@ internal sealed class MessageCodecTests
         [
             new LinkFailed(default, default, true, text), new CollectiveDone(default, false, text), new Refused(default, text),
             new TopologyUpdated(default, default, text, default), new Evicted(text),
+            new SharedStateDone(default, false, text), new HolderFailed(default, default, true, text), new SharedStateFinished(default, default, text, default),
         ];
         foreach (var message in wordy)
         {
@@ -139,6 +175,8 @@ internal sealed class MessageCodecTests
         Assert.That(MessageCodec.Decode(MessageKind.Hello, payload.AsSpan(0, 6)), Is.EqualTo(new Hello(version, default, 0, 1)));
         Assert.That(MessageCodec.Decode(MessageKind.Hello, payload.AsSpan(0, 5)), Is.Null);
     }
+
+    private static void AssertNoMessage(Message message, string why) => Assert.That(MessageCodec.Decode(message.Kind, Samples.Payload(message)), Is.Null, why);
 
     private static byte[] Mutate(Random random, byte[] payload)
     {

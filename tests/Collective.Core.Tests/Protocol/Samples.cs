@@ -18,6 +18,8 @@ internal static class Samples
     private static readonly CollectiveDescriptor Descriptor = new(0x3132_3334_3536_3738, DataType.BFloat16, ReduceOperation.Max, 0x41);
     private static readonly WorldSizes Sizes = new(0x0102, 0x0304, 0x0506);
 
+    private static readonly StateHash Hash = new(new UInt128(0xE0E1_E2E3_E4E5_E6E7, 0xE8E9_EAEB_ECED_EEEF));
+
     public static IReadOnlyList<Message> All { get; } =
     [
         new Hello(MessageCodec.Version, new PeerGroup(0x5152_5354), 0x6162, 0x0708),
@@ -28,8 +30,17 @@ internal static class Samples
         new AdmitWhenAlone(new RequestNumber(0x8182_8384_8586_8788)),
         new PendingQuery(new RequestNumber(0x9192_9394_9596_9798)),
         new Withdraw(new RequestNumber(0x9192_9394_9596_9798)),
+        new SharedStateVote(
+            new RequestNumber(0x3A3B_3C3D_3E3F_4041),
+            new Revision(0x4A4B_4C4D_4E4F_5051),
+            SyncStrategy.SendOnly,
+            [new StateEntry("layer.0/wéight", DataType.BFloat16, 0x5A5B_5C5D_5E5F_6061, MayDiffer: false, Hash), new StateEntry("rng", DataType.UInt64, 4, MayDiffer: true, default)]),
+        new SharedStateDone(new RequestNumber(0x6A6B_6C6D_6E6F_7071), Ok: true, "fetched"),
+        new HolderFailed(new RequestNumber(0x7A7B_7C7D_7E7F_8081), PeerB, WrongBytes: true, "block 7"),
         new CollectiveStart(Attempt, Descriptor),
         new CollectiveDone(Attempt, Ok: false, "cancelled"),
+        new OptimizeVote(new RequestNumber(0xC1C2_C3C4_C5C6_C7C8)),
+        new ProbeDone(0x0D1D_2D3D_4D5D_6D7D, Ok: true, 0x0E1E_2E3E_4E5E_6E7E, "refused"),
         new Leave(),
         new Heartbeat(),
         new Welcome(PeerA, 5000, 1 << 20),
@@ -46,11 +57,21 @@ internal static class Samples
         new CollectiveGo(Attempt),
         new Verdict(Attempt),
         new Evicted("frozen"),
+        new ProbeLink(0x0F1F_2F3F_4F5F_6F7F, new Member(PeerA, AddressV6), new Member(PeerB, AddressV4)),
+        new SharedStatePlan(
+            new RequestNumber(0x8A8B_8C8D_8E8F_9091),
+            new Revision(0x9A9B_9C9D_9E9F_A0A1),
+            [new Member(PeerA, AddressV4), new Member(PeerB, AddressV6)],
+            [[1, 0], [1]],
+            [new StateFetch(0x0102, Hash, 0), new StateFetch(3, default, 1)]),
+        new SharedStateFinished(new RequestNumber(0xAAAB_ACAD_AEAF_B0B1), ErrorCode.SyncFailed, "a holder died", new Revision(0xBABB_BCBD_BEBF_C0C1)),
     ];
 
     public static SegmentHeader Segment { get; } = new(Attempt, 0xD1D2_D3D4, 0xE1E2_E3E4, 0xF1F2_F3F4, 0x0001_0203);
 
     public static LinkHello LinkHello { get; } = new(MessageCodec.Version, Run, Epoch, PeerA, PeerB, Stripe: 2, StripeCount: 8);
+
+    public static DataHello DataHello { get; } = new(0x4252_5043, MessageCodec.Version, Index: 2, Count: 8, Run, 0x2122_2324_2526_2728, PeerA, PeerB, 0x3132_3334_3536_3738);
 
     /// <summary>A frame's payload.</summary>
     public static byte[] Payload(Message message) => Frame(message)[FrameHeader.Bytes..];
@@ -71,5 +92,21 @@ internal static class Samples
             [.. Enumerable.Repeat(new Member(PeerA, AddressV6), Limits.PeersMax)],
             [.. Enumerable.Repeat(new Exclusion(PeerB, text), Limits.ExclusionsMax)],
             [.. Enumerable.Repeat(new Decision(new Tag(ulong.MaxValue), uint.MaxValue, Committed: false, ErrorCode.Mismatch, text), Limits.DecisionsMax)]);
+    }
+
+    /// <summary>The largest vote the limits allow.</summary>
+    public static SharedStateVote LargestVote()
+        => new(default, default, default, [.. Enumerable.Range(0, Limits.StateKeysMax).Select(i => new StateEntry($"{i:d6}".PadRight(Limits.StateKeyBytesMax, 'x'), DataType.Float64, ulong.MaxValue, MayDiffer: false, Hash))]);
+
+    /// <summary>The largest plan.</summary>
+    public static SharedStatePlan LargestPlan()
+    {
+        ushort[] set = [.. Enumerable.Range(0, Limits.HoldersPerSetMin).Select(i => (ushort)i)];
+        return new SharedStatePlan(
+            default,
+            default,
+            [.. Enumerable.Repeat(new Member(PeerA, AddressV6), Limits.PeersMax)],
+            [.. Enumerable.Repeat(set, Limits.StateKeysMax)],
+            [.. Enumerable.Range(0, Limits.StateKeysMax).Select(i => new StateFetch((ushort)i, Hash, (ushort)i))]);
     }
 }

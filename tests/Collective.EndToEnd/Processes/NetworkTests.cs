@@ -4,13 +4,13 @@ using NUnit.Framework;
 namespace Collective.EndToEnd.Processes;
 
 /// <summary>
-/// Master and peers on hosts of their own (network namespaces): packets are dropped and nobody is told.
+/// Master and peers on hosts of their own (network namespaces): packets are dropped and nobody is told. Host 0 has the master, host i the i-th peer.
 /// </summary>
 internal sealed class NetworkTests : ProcessTest
 {
     private const int MasterPort = 48148;
 
-    private PrivateNetwork _network = null!;
+    private HostNetwork _network = null!;
     private TestProcess _master = null!;
 
     /// <summary>Its packets stop in the middle of an operation. The others hear it from the master, which waits for the timeout; the host itself gives the master up. When the cable is back, it is let in again.</summary>
@@ -18,12 +18,12 @@ internal sealed class NetworkTests : ProcessTest
     public async Task AHostIsGoneAndComesBack()
     {
         var peers = await StartRing(3, "--rejoin true");
-        _network.CutOff(2);
+        _network.Detach(3);
         await _master.Said("evicted", lines => lines.Any(l => l.Contains(" evicted: no heartbeat for", StringComparison.Ordinal)), Deadline);
         await GoOn(peers[..2]);
         await peers[2].Said("lost", lines => lines.Any(l => l.StartsWith("LOST MasterLost No sign of life from the master for", StringComparison.Ordinal)), Deadline);
         AssertTold(peers[..2], "no heartbeat for", "the other 2 peers go on");
-        _network.Restore(2);
+        _network.Attach(3);
         await GoOnAndLeave(peers);
     }
 
@@ -32,7 +32,7 @@ internal sealed class NetworkTests : ProcessTest
     public async Task AHostIsGoneForGood()
     {
         var peers = await StartRing(3, "");
-        _network.CutOff(2);
+        _network.Detach(3);
         peers[2].Kill();
         await GoOnAndLeave(peers[..2]);
         AssertTold(peers[..2], "no heartbeat for", "the other 2 peers go on");
@@ -49,15 +49,15 @@ internal sealed class NetworkTests : ProcessTest
     {
         var peers = await StartRing(4, "--stall-timeout-ms 2000");
         var ring = InRingOrder(peers);
-        var (from, to) = (Array.IndexOf(peers, ring[0]), Array.IndexOf(peers, ring[1]));
+        var (from, to) = (Array.IndexOf(peers, ring[0]) + 1, Array.IndexOf(peers, ring[1]) + 1);
         if (forth)
         {
-            _network.Drop(from, to);
+            _network.Cut(from, to);
         }
 
         if (back)
         {
-            _network.Drop(to, from);
+            _network.Cut(to, from);
         }
 
         await _master.Said("a ring without the pair", lines => lines.Any(l => l.Contains("stands with 4 peers", StringComparison.Ordinal) && l.Contains("the link from peer", StringComparison.Ordinal)), Deadline);
@@ -73,10 +73,10 @@ internal sealed class NetworkTests : ProcessTest
     public async Task APeerThatOnlyTheMasterReachesGoes()
     {
         var peers = await StartRing(4, "--stall-timeout-ms 2000 --rejoin true");
-        foreach (var other in new[] { 0, 1, 2 })
+        foreach (var other in new[] { 1, 2, 3 })
         {
-            _network.Drop(3, other);
-            _network.Drop(other, 3);
+            _network.Cut(4, other);
+            _network.Cut(other, 4);
         }
 
         await _master.Said("evicted", lines => lines.Any(l => l.Contains(" of group 0 evicted: ", StringComparison.Ordinal) && l.Contains("data cannot flow", StringComparison.Ordinal)), Deadline);
@@ -93,16 +93,16 @@ internal sealed class NetworkTests : ProcessTest
     /// <summary>A master and peers, each on its host, which have begun to reduce in one world.</summary>
     private async Task<TestProcess[]> StartRing(int worldSize, string arguments)
     {
-        if (PrivateNetwork.Obstacle() is { } reason)
+        if (HostNetwork.Unavailable is { } reason)
         {
             Assert.Ignore(reason);
         }
 
-        _network = PrivateNetwork.Create(worldSize);
-        var address = $"{PrivateNetwork.HubAddress}:{MasterPort}";
-        _master = Own(TestProcess.Master(Log, $"--listen {address} --heartbeat-timeout {Heartbeat.TotalSeconds}", PrivateNetwork.CommandIn(_network.Hub)));
+        _network = HostNetwork.Create(worldSize + 1);
+        var address = $"{HostNetwork.AddressOf(0)}:{MasterPort}";
+        _master = Own(TestProcess.Master(Log, $"--listen {address} --heartbeat-timeout {Heartbeat.TotalSeconds}", _network.CommandOn(0)));
         await _master.ListensOn(Deadline);
-        var peers = Enumerable.Range(0, worldSize).Select(i => Start($"{(char)('A' + i)}", address, $"--minimum-world-size {worldSize} {Bulk} {arguments}", PrivateNetwork.CommandIn(_network.Hosts[i]))).ToArray();
+        var peers = Enumerable.Range(1, worldSize).Select(i => Start($"{(char)('A' + i - 1)}", address, $"--minimum-world-size {worldSize} {Bulk} {arguments}", _network.CommandOn(i))).ToArray();
         await GoOn(peers);
         return peers;
     }
