@@ -61,7 +61,7 @@ internal interface ITransportEvents
 internal sealed record WirePlan(RunId Run, PeerId Self, Epoch Epoch, Member? Next, Member? Previous);
 
 /// <summary>Makes the links of a peer. Connections are made and accepted nowhere else.</summary>
-internal interface ITransport : ILink, IDisposable
+internal interface ITransport : ILink, IStateConnections, IDisposable
 {
     /// <summary>Port on which the previous peer reaches this one.</summary>
     ushort Port { get; }

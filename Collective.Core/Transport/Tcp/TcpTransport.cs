@@ -13,6 +13,7 @@ internal sealed class TcpTransport : ITransport
     private readonly TcpTransportOptions _options;
     private readonly ITransportEvents _events;
     private readonly TcpInbound _inbound;
+    private readonly TcpStates _states;
     private readonly TcpAcceptor _acceptor;
 
     // Guards the fields below: the peer's loop wires while stripes report.
@@ -31,7 +32,8 @@ internal sealed class TcpTransport : ITransport
         var listener = Listen(options);
         Port = (ushort)((IPEndPoint)listener.LocalEndPoint!).Port;
         _inbound = new TcpInbound(Router, events, epoch => OnReady(epoch, outgoing: false));
-        _acceptor = new TcpAcceptor(listener, events, _inbound);
+        _states = new TcpStates(options);
+        _acceptor = new TcpAcceptor(listener, events, _inbound, _states);
     }
 
     public ushort Port { get; }
@@ -69,11 +71,16 @@ internal sealed class TcpTransport : ITransport
         }
 
         _acceptor.SetSelf(plan.Run, plan.Self);
+        _states.SetSelf(plan.Run, plan.Self);
         outgoing?.Wire(plan.Run, plan.Epoch);
         _inbound.Wire(plan);
     }
 
     public void Send(ISegmentHandler handler, in SegmentHeader header) => _outgoing?.Send(handler, header);
+
+    public IByteConnection DialState(Member holder) => _states.Dial(holder);
+
+    public void ServeState(Action<IByteConnection> serve) => _states.Use(serve);
 
     public void Dispose()
     {
