@@ -87,6 +87,9 @@ internal static class Limits
     /// <summary>Lowest limit of the upload of shared state, in bytes a second: slower, and the other side takes it for a stall.</summary>
     public const long StateUploadBytesPerSecondMin = 64 * 1024;
 
+    /// <summary>Peers that must have got wrong bytes from one holder in one sync before it is evicted: of two, one may be lying.</summary>
+    public const int AccusersConvincing = 2;
+
     /// <summary>Characters of a reason on the wire, in UTF-8 bytes; longer ones are cut.</summary>
     public const int ReasonBytesMax = 512;
 

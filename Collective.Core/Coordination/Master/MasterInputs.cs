@@ -52,6 +52,9 @@ internal enum MasterEventKind
     AttemptAborted = 2111,
     CallsCrossed = 2112,
     MasterWasFrozen = 2113,
+    SharedStateSynchronised = 2114,
+    SyncFailed = 2115,
+    HolderFailed = 2116,
 }
 
 /// <summary>One event with its reason.</summary>

@@ -9,6 +9,7 @@ internal enum MasterPeerState
     Voting,
     Asking,
     Reducing,
+    Syncing,
 }
 
 /// <summary>What can happen to a peer at the master.</summary>
@@ -28,6 +29,10 @@ internal enum MasterPeerEvent
     EnterAttempt,
     FinishAttempt,
     AttemptsEnded,
+    VoteSync,
+    FinishFetch,
+    AccuseHolder,
+    SyncEnded,
 }
 
 /// <summary>The life of a peer as the master sees it. What is not listed is a protocol error and gets the peer evicted.</summary>
@@ -42,6 +47,7 @@ internal static class MasterPeerTable
         (MasterPeerState.Idle, MasterPeerEvent.VoteTopology) => MasterPeerState.Voting,
         (MasterPeerState.Idle, MasterPeerEvent.AskWhenAlone) => MasterPeerState.Asking,
         (MasterPeerState.Idle, MasterPeerEvent.EnterAttempt) => MasterPeerState.Reducing,
+        (MasterPeerState.Idle, MasterPeerEvent.VoteSync) => MasterPeerState.Syncing,
 
         (MasterPeerState.Voting, MasterPeerEvent.VoteDecided) => MasterPeerState.Idle,
 
@@ -51,10 +57,14 @@ internal static class MasterPeerTable
         (MasterPeerState.Reducing, MasterPeerEvent.FinishAttempt) => MasterPeerState.Reducing,
         (MasterPeerState.Reducing, MasterPeerEvent.AttemptsEnded) => MasterPeerState.Idle,
 
+        (MasterPeerState.Syncing, MasterPeerEvent.SyncEnded) => MasterPeerState.Idle,
+        (MasterPeerState.Syncing, MasterPeerEvent.QueryPending) => null,
+
         // Legal whenever the peer is registered, or admitted, and without effect on what it is doing.
         (not MasterPeerState.Unregistered, MasterPeerEvent.Heartbeat) => state,
         (not (MasterPeerState.Unregistered or MasterPeerState.Pending),
-            MasterPeerEvent.AcknowledgeEpoch or MasterPeerEvent.ReportLink or MasterPeerEvent.QueryPending or MasterPeerEvent.Withdraw) => state,
+            MasterPeerEvent.AcknowledgeEpoch or MasterPeerEvent.ReportLink or MasterPeerEvent.QueryPending or MasterPeerEvent.Withdraw
+            or MasterPeerEvent.FinishFetch or MasterPeerEvent.AccuseHolder) => state,
 
         _ => null,
     };

@@ -25,7 +25,7 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
     /// <summary>Epoch this peer has acknowledged last.</summary>
     public Epoch Acknowledged { get; set; }
 
-    /// <summary>Outstanding topology vote or question of a lone peer.</summary>
+    /// <summary>Outstanding topology vote, sync vote or question of a lone peer.</summary>
     public RequestNumber Request { get; set; }
 
     /// <summary>It stays pending until its group would have this many members.</summary>
@@ -34,6 +34,9 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
     public RequestNumber? Query { get; set; }
 
     public int OpenAttempts { get; set; }
+
+    /// <summary>Whether it has completed a sync of the shared state in this stay: else it is a newcomer to it.</summary>
+    public bool HasSynced { get; set; }
 
     public bool Admitted => State is not (MasterPeerState.Unregistered or MasterPeerState.Pending);
 
@@ -78,6 +81,42 @@ internal sealed class GroupRecord(PeerGroup group)
     public List<Exclusion> Excluded { get; } = [];
 
     public Dictionary<(Tag Tag, uint Ordinal), AttemptRecord> Attempts { get; } = [];
+
+    /// <summary>The sync that at least one member has voted for and that has not ended.</summary>
+    public SyncRecord? Sync { get; set; }
+
+    /// <summary>One more than the revision of the last successful sync; 0: none yet, any will do.</summary>
+    public Revision ExpectedRevision { get; set; }
+}
+
+/// <summary>A sync of the shared state: votes, then, while members fetch, promises.</summary>
+internal sealed class SyncRecord
+{
+    public Dictionary<PeerRecord, SyncVote> Votes { get; } = [];
+
+    /// <summary>The different lists voted for.</summary>
+    public List<StateList> Lists { get; } = [];
+
+    /// <summary>Whether all have voted and somebody fetches.</summary>
+    public bool Running { get; private set; }
+
+    public Revision Revision { get; set; }
+
+    public int Fetchers { get; set; }
+
+    /// <summary>Who holds the elected content now.</summary>
+    public HashSet<PeerRecord> Promised { get; } = [];
+
+    /// <summary>Who is named as a holder in a plan.</summary>
+    public HashSet<PeerId> Holders { get; } = [];
+
+    public HashSet<(PeerId Peer, PeerId Holder, bool WrongBytes)> Complaints { get; } = [];
+
+    public void Run()
+    {
+        Running = true;
+        Lists.Clear();
+    }
 }
 
 /// <summary>What one end says about a link that failed.</summary>

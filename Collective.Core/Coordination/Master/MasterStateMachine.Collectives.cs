@@ -49,6 +49,10 @@ internal sealed partial class MasterStateMachine
         {
             EndCrossedCalls(group, voter, attempt, peer);
         }
+        else
+        {
+            EndCrossedSync(group);
+        }
     }
 
     private void OnAllEntered(GroupRecord group, AttemptRecord attempt)

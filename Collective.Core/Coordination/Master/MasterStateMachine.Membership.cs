@@ -19,7 +19,7 @@ internal sealed partial class MasterStateMachine
         peer.Request = vote.Request;
         _votes.Add(peer);
         GroupOf(peer).ChangedMs = _nowMs;
-        if (!RefuseCrossedVote(peer) && !RefuseCrossedQuery())
+        if (!RefuseCrossedVote(peer) && !RefuseCrossedQuery() && !EndCrossedSync(GroupOf(peer)))
         {
             TryUpdateTopology();
         }
@@ -150,7 +150,7 @@ internal sealed partial class MasterStateMachine
         peer.Query = query.Request;
         _queries++;
         GroupOf(peer).ChangedMs = _nowMs;
-        if (!RefuseCrossedQuery())
+        if (!RefuseCrossedQuery() && !EndCrossedSync(GroupOf(peer)))
         {
             TryAnswerQueries();
         }
@@ -182,6 +182,10 @@ internal sealed partial class MasterStateMachine
         else if (peer.State == MasterPeerState.Voting && peer.Request == withdraw.Request && _votes.Contains(peer))
         {
             FailVote(peer, ErrorCode.TimedOut, Missing(_peers.Values.Where(p => p.Admitted && !_votes.Contains(p)), "has not voted", "have not voted"));
+        }
+        else if (IsOpenSync(peer, withdraw.Request))
+        {
+            WithdrawFromSync(peer);
         }
     }
 
@@ -221,6 +225,7 @@ internal sealed partial class MasterStateMachine
         ForgetLinksOf(peer);
         var group = GroupOf(peer);
         EndAttempts(group, reason, default);
+        LeaveSync(group, peer);
         group.Ring.Remove(peer);
         group.Excluded.Add(new Exclusion(peer.Id, reason));
         if (group.Ring.Count == 0)
@@ -230,6 +235,7 @@ internal sealed partial class MasterStateMachine
         else
         {
             OpenEpoch(group, reason, evident: true);
+            SettleSync(group);
         }
 
         TryAnswerQueries();

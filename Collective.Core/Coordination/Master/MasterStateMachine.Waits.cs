@@ -50,6 +50,44 @@ internal sealed partial class MasterStateMachine
         return true;
     }
 
+    /// <summary>A sync takes all members of the group, and excludes every other call: who of them is in another call never comes.</summary>
+    private bool EndCrossedSync(GroupRecord group)
+    {
+        if (group.Sync is not { Running: false } sync)
+        {
+            return false;
+        }
+
+        var voters = _votes.FindAll(p => p.Group == group.Group);
+        var askers = group.Ring.FindAll(p => p.Query is not null);
+        var attempt = group.Attempts.Values.FirstOrDefault();
+        var others = voters.Count > 0 ? voters : askers.Count > 0 ? askers : attempt is null ? [] : [attempt.First];
+        if (others.Count == 0)
+        {
+            return false;
+        }
+
+        var syncing = group.Ring.FindAll(sync.Votes.ContainsKey);
+        var reason = $"{Name(syncing)} {(syncing.Count == 1 ? "waits" : "wait")} in a sync of the shared state while peer {others[0].Id.ToShortString()} {Whereabouts(others[0])}: all peers must make the same sequence of calls";
+        Report(MasterEventKind.CallsCrossed, syncing[0], reason, group);
+        group.Sync = null;
+        syncing.ForEach(p => Move(p, MasterPeerEvent.SyncEnded));
+        voters.ForEach(p => FailVote(p, ErrorCode.CrossedCalls, reason));
+        askers.ForEach(p => FailQuery(p, ErrorCode.CrossedCalls, reason));
+        if (attempt is not null)
+        {
+            OpenEpoch(group, reason, new AttemptEnd(null, ErrorCode.CrossedCalls, reason, All: true));
+        }
+
+        // After the epoch: what they call next must not be taken for what has just ended.
+        foreach (var peer in syncing.Where(p => _peers.ContainsKey(p.Connection)))
+        {
+            Emit(new MasterOutput.Send(peer.Connection, new SharedStateFinished(peer.Request, ErrorCode.CrossedCalls, reason, default)));
+        }
+
+        return true;
+    }
+
     /// <summary>
     /// All members of a group wait, each in a collective that another has not entered, and none has done anything for long. It cannot be known that none of them
     /// will yet launch what the others wait for on another thread, hence the patience; a member that is in no call at all is not waited out.
@@ -116,6 +154,7 @@ internal sealed partial class MasterStateMachine
     private string Whereabouts(PeerRecord peer) => peer switch
     {
         { Query: not null } => "waits in are peers pending",
+        { State: MasterPeerState.Syncing } => "is in a sync of the shared state",
         { State: MasterPeerState.Voting } => "waits in update topology",
         { State: MasterPeerState.Reducing } => $"is in {string.Join(", ", GroupOf(peer).Attempts.Values.Where(a => a.HasEntered(peer)).Take(Limits.PeersNamedMax).Select(a => a.Key.Tag))}",
         _ => "is in no call",

@@ -4,7 +4,7 @@ namespace Collective.Coordination;
 
 /// <summary>
 /// The master, without IO: an input and the time go in, outputs come out. This part keeps connections, registration and liveness;
-/// <c>MasterStateMachine.Membership.cs</c> decides who is in which epoch, <c>MasterStateMachine.Collectives.cs</c> decides attempts.
+/// <c>MasterStateMachine.Membership.cs</c> decides who is in which epoch, <c>MasterStateMachine.Collectives.cs</c> decides attempts, <c>MasterStateMachine.SharedState.cs</c> syncs.
 /// </summary>
 internal sealed partial class MasterStateMachine(MasterConfiguration configuration)
 {
@@ -81,9 +81,12 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case AdmitWhenAlone m when Accept(peer, MasterPeerEvent.AskWhenAlone, m): OnAdmitWhenAlone(peer, m); break;
             case PendingQuery m when Accept(peer, MasterPeerEvent.QueryPending, m): OnPendingQuery(peer, m); break;
             case Withdraw m when Accept(peer, MasterPeerEvent.Withdraw, m): OnWithdraw(peer, m); break;
+            case SharedStateVote m when Accept(peer, MasterPeerEvent.VoteSync, m): OnSharedStateVote(peer, m); break;
+            case SharedStateDone m when Accept(peer, MasterPeerEvent.FinishFetch, m): OnSharedStateDone(peer, m); break;
+            case HolderFailed m when Accept(peer, MasterPeerEvent.AccuseHolder, m): OnHolderFailed(peer, m); break;
             case CollectiveStart m: OnCollectiveStart(peer, m); break;
             case CollectiveDone m: OnCollectiveDone(peer, m); break;
-            case Hello or EpochReady or LinkFailed or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw: break; // Evicted by Accept.
+            case Hello or EpochReady or LinkFailed or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw or SharedStateVote or SharedStateDone or HolderFailed: break; // Evicted by Accept.
             default: Evict(peer, $"sent {input.Message.Kind}, which is not for a master (or not before its hello)"); break;
         }
     }
@@ -262,6 +265,12 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             Invariant.Holds(group.Attempts.Values.All(a => a.Key.Epoch == group.Epoch && !a.AllPromised));
             Invariant.Holds(group.Ring.All(p => p.OpenAttempts == group.Attempts.Values.Count(a => a.HasEntered(p))));
             Invariant.Holds(group.Ring.All(p => (p.State == MasterPeerState.Reducing) == (p.OpenAttempts > 0)));
+            Invariant.Holds(group.Ring.All(p => (p.State == MasterPeerState.Syncing) == (group.Sync?.Votes.ContainsKey(p) ?? false)));
+            Invariant.Holds(group.Sync is null or { Votes.Count: > 0 });
+            Invariant.Holds(group.Sync is null || group.Sync.Votes.Keys.All(group.Ring.Contains));
+            Invariant.Holds(group.Sync is null || group.Sync.Running == (group.Sync.Votes.Count == group.Ring.Count));
+            Invariant.Holds(group.Sync is null || group.Sync.Promised.Count < group.Ring.Count);
+            Invariant.Holds(group.Sync is null || group.Attempts.Count == 0);
         }
     }
 }

@@ -60,7 +60,42 @@ internal enum AttemptEvent
     NeverEntered,
 }
 
-/// <summary>The legal moves of a peer and of its attempts. What is not listed is a protocol error of the master or a defect of ours.</summary>
+/// <summary>The life of one sync of the shared state on one peer.</summary>
+internal enum SyncState
+{
+    /// <summary>Called; the vote waits until the master has answered an earlier question.</summary>
+    Held,
+
+    /// <summary>Waits for the others' votes.</summary>
+    Voting,
+
+    /// <summary>All have voted: this peer fetches what it lacks, or only serves.</summary>
+    Fetching,
+
+    /// <summary>This peer has reported that it cannot finish.</summary>
+    GivenUp,
+
+    /// <summary>This peer holds the elected content and has promised; only the master can end it now.</summary>
+    Promised,
+
+    Succeeded,
+    Failed,
+}
+
+/// <summary>What can happen to a sync on one peer.</summary>
+internal enum SyncEvent
+{
+    Vote,
+    Plan,
+    Fetched,
+    GiveUp,
+    Withdraw,
+    Succeed,
+    Fail,
+    NeverVoted,
+}
+
+/// <summary>The legal moves of a peer, of its attempts and of its sync. What is not listed is a protocol error of the master or a defect of ours.</summary>
 internal static class PeerTables
 {
     public static PeerState? Next(PeerState state, PeerEvent @event) => (state, @event) switch
@@ -90,6 +125,21 @@ internal static class PeerTables
         (AttemptState.Running or AttemptState.GivenUp or AttemptState.Promised, AttemptEvent.EpochEnded) => AttemptState.Aborting,
         (AttemptState.Aborting, AttemptEvent.EpochEnded) => AttemptState.Aborting,
         (AttemptState.Aborting, AttemptEvent.RingStands) => AttemptState.Aborted,
+        _ => null,
+    };
+
+    public static SyncState? Next(SyncState state, SyncEvent @event) => (state, @event) switch
+    {
+        (SyncState.Held, SyncEvent.Vote) => SyncState.Voting,
+        (SyncState.Held, SyncEvent.NeverVoted) => SyncState.Failed,
+        (SyncState.Voting, SyncEvent.Withdraw) => SyncState.Voting,
+        (SyncState.Voting, SyncEvent.Plan) => SyncState.Fetching,
+        (SyncState.Voting, SyncEvent.Succeed) => SyncState.Succeeded, // All have the same: nothing to fetch.
+        (SyncState.Fetching, SyncEvent.Fetched) => SyncState.Promised,
+        (SyncState.Fetching, SyncEvent.GiveUp) => SyncState.GivenUp,
+        (SyncState.Promised, SyncEvent.Withdraw) => SyncState.Promised,
+        (SyncState.Promised, SyncEvent.Succeed) => SyncState.Succeeded,
+        (SyncState.Voting or SyncState.Fetching or SyncState.GivenUp or SyncState.Promised, SyncEvent.Fail) => SyncState.Failed,
         _ => null,
     };
 }

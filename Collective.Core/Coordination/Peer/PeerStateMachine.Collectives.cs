@@ -24,6 +24,7 @@ internal sealed partial class PeerStateMachine
         Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
             : _attempts.ContainsKey(input.Tag) ? new Outcome(ErrorCode.InvalidArgument, $"{input.Tag} is in use by a collective in flight: await it, or use another tag")
             : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer waits in update topology: await that before launching collectives")
+            : _sync is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer is in a sync of the shared state: await that before launching collectives")
             : _attempts.Count >= Limits.OperationsInFlightMax ? new Outcome(ErrorCode.LimitExceeded, $"{Limits.OperationsInFlightMax} collectives are in flight, which is the maximum: await some of them")
             : _ordinals.Count >= Limits.TagsMax && !_ordinals.ContainsKey(input.Tag) ? new Outcome(ErrorCode.LimitExceeded, $"{Limits.TagsMax} different tags were used since the last topology update, which is the maximum: use tags again, or update the topology")
             : null;
@@ -70,6 +71,12 @@ internal sealed partial class PeerStateMachine
         if (_vote is not null)
         {
             Send(_vote); // The operation that asked was cancelled, and the application has gone on to vote.
+            return;
+        }
+
+        if (_sync is { State: SyncState.Held } sync)
+        {
+            VoteIn(sync);
             return;
         }
 

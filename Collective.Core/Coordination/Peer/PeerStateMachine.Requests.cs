@@ -32,6 +32,7 @@ internal sealed partial class PeerStateMachine
             : _attempts.Count > 0 ? new Outcome(ErrorCode.PendingOperations, $"{_attempts.Count} collectives are in flight: await them before updating the topology")
             : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer already waits in update topology")
             : _query is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer waits in are peers pending: await that before updating the topology")
+            : _sync is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer is in a sync of the shared state: await that before updating the topology")
             : null;
         if (Refuse(input.Request, refusal))
         {
@@ -73,6 +74,7 @@ internal sealed partial class PeerStateMachine
         Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
             : _query is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer already waits for the answer to are peers pending")
             : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer waits in update topology: await that before asking whether peers are pending")
+            : _sync is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer is in a sync of the shared state: await that before asking whether peers are pending")
             : null;
         if (Refuse(input.Request, refusal))
         {
@@ -108,6 +110,10 @@ internal sealed partial class PeerStateMachine
         else if (_query?.Number == input.Request)
         {
             Withdraw(ref _query, cancelled);
+        }
+        else if (_sync?.Request == input.Request)
+        {
+            EndEarly(_sync, cancelled);
         }
     }
 
@@ -166,6 +172,7 @@ internal sealed partial class PeerStateMachine
     {
         var next = Math.Min(_heartbeatAtMs, _connectDeadline.AtMs);
         next = Math.Min(next, Math.Min(_vote?.Deadline.AtMs ?? long.MaxValue, _query?.Deadline.AtMs ?? long.MaxValue));
+        next = Math.Min(next, _sync?.Deadline.AtMs ?? long.MaxValue);
         foreach (var attempt in _attempts.Values)
         {
             next = Math.Min(next, attempt.Deadline.AtMs);
@@ -197,6 +204,11 @@ internal sealed partial class PeerStateMachine
         if (_query?.Deadline is { } asking && asking.IsOver(_nowMs))
         {
             Withdraw(ref _query, new Outcome(ErrorCode.TimedOut, $"are peers pending was not answered within {asking}"));
+        }
+
+        if (_sync is { } sync && sync.Deadline.IsOver(_nowMs))
+        {
+            EndEarly(sync, new Outcome(ErrorCode.TimedOut, $"the shared state was not synchronised within {sync.Deadline}"));
         }
 
         foreach (var attempt in _attempts.Values.Where(a => a.Deadline.IsOver(_nowMs)).ToArray())

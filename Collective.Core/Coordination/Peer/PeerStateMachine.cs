@@ -4,7 +4,7 @@ namespace Collective.Coordination;
 
 /// <summary>
 /// One peer, without IO: calls of the application, messages of the master and events of the data links go in, outputs come out.
-/// This part keeps the connection, the epoch and the time; <c>PeerStateMachine.Requests.cs</c> keeps votes and queries, <c>PeerStateMachine.Collectives.cs</c> the attempts.
+/// This part keeps the connection, the epoch and the time; <c>PeerStateMachine.Requests.cs</c> keeps votes and queries, <c>PeerStateMachine.Collectives.cs</c> the attempts, <c>PeerStateMachine.SharedState.cs</c> the sync.
 /// </summary>
 internal sealed partial class PeerStateMachine
 {
@@ -52,6 +52,9 @@ internal sealed partial class PeerStateMachine
             case PeerInput.UpdateTopology m: OnUpdateTopology(m); break;
             case PeerInput.QueryPending m: OnQueryPending(m); break;
             case PeerInput.Withdraw m: OnWithdraw(m); break;
+            case PeerInput.Synchronise m: OnSynchronise(m); break;
+            case PeerInput.StateFetched m: OnStateFetched(m); break;
+            case PeerInput.HolderFailed m: OnHolderFailed(m); break;
             case PeerInput.Launch m: OnLaunch(m); break;
             case PeerInput.Cancel m: OnCancel(m); break;
             case PeerInput.RingCompleted m: OnRingCompleted(m); break;
@@ -115,7 +118,7 @@ internal sealed partial class PeerStateMachine
             case Welcome m when Move(PeerEvent.Welcomed): OnWelcome(m, input); break;
             case Refused m: Die(new Outcome(ErrorCode.MasterRefused, m.Reason)); break;
             case Evicted m: Die(new Outcome(ErrorCode.Evicted, $"the master removed this peer: {m.Reason}")); break;
-            case EpochOpened or EpochStands or TopologyUpdated or PendingReply or CollectiveGo or Verdict when State == PeerState.Leaving: break;
+            case EpochOpened or EpochStands or TopologyUpdated or PendingReply or CollectiveGo or Verdict or SharedStatePlan or SharedStateFinished when State == PeerState.Leaving: break;
             case EpochOpened m when m.Epoch > Epoch && Move(PeerEvent.EpochOpened): OnEpochOpened(m); break;
             case EpochStands m when m.Epoch == Epoch && Move(PeerEvent.EpochStands): OnEpochStands(m); break;
             case TopologyUpdated m: OnTopologyUpdated(m); break;
@@ -123,6 +126,8 @@ internal sealed partial class PeerStateMachine
             case CollectiveGo m when Find(m.Attempt) is { State: AttemptState.Running } attempt: Emit(new PeerOutput.ReleaseRing(attempt.Operation)); break;
             case CollectiveGo m when m.Attempt.Epoch <= Epoch: break; // This peer has given up the attempt meanwhile.
             case Verdict m when Find(m.Attempt) is { State: AttemptState.Promised } attempt: OnVerdict(attempt); break;
+            case SharedStatePlan m when Fits(m): OnSharedStatePlan(m); break;
+            case SharedStateFinished m when Fits(m): OnSharedStateFinished(m); break;
             default:
                 Die(new Outcome(ErrorCode.MasterLost, $"the master sent {input.Message.Kind} while this peer was {State}: it does not keep the protocol"));
                 break;
@@ -154,6 +159,7 @@ internal sealed partial class PeerStateMachine
         _ordinals.Clear();
         _firstOrdinal = _nextOrdinal = 0;
         EndAttempts(opened);
+        ForgetLostHolders(opened);
         Emit(new PeerOutput.Wire(_run, _self, opened.Epoch, opened.Members, rank));
     }
 
@@ -274,6 +280,7 @@ internal sealed partial class PeerStateMachine
     {
         FinishAllAttempts(outcome);
         FinishRequests(outcome);
+        AbandonSync(outcome);
     }
 
     private int RankIn(EpochOpened opened)
@@ -303,8 +310,9 @@ internal sealed partial class PeerStateMachine
     {
         Invariant.Holds(State is not (PeerState.Wiring or PeerState.Ready) || _opened is not null);
         Invariant.Holds(State != PeerState.Ready || _membership!.Epoch == Epoch);
-        Invariant.Holds(State != PeerState.Dead || (_attempts.Count == 0 && _vote is null && _query is null));
+        Invariant.Holds(State != PeerState.Dead || (_attempts.Count == 0 && _vote is null && _query is null && _sync is null));
         Invariant.Holds(_attempts.Count <= Limits.OperationsInFlightMax);
         Invariant.Holds(_vote is null || _attempts.Count == 0);
+        Invariant.Holds(_sync is null || (_attempts.Count == 0 && _vote is null && _query is null));
     }
 }

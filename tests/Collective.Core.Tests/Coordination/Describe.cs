@@ -41,6 +41,11 @@ internal static class Describe
         CollectiveGo m => Of(m, $"{m.Attempt}"),
         Verdict m => Of(m, $"{m.Attempt} committed"),
         Evicted m => Of(m, m.Reason),
+        SharedStateVote m => Of(m, $"request {Request(m.Request)}, {Text(m.Revision, m.Strategy, m.Entries)}"),
+        SharedStateDone m => Of(m, $"request {Request(m.Request)} {(m.Ok ? "ok" : $"failed: {m.Detail}")}"),
+        HolderFailed m => Of(m, $"request {Request(m.Request)}: {Name(m.Holder)} {(m.WrongBytes ? "gave wrong bytes" : "failed")}: {m.Detail}"),
+        SharedStatePlan m => Of(m, $"request {Request(m.Request)}, {Text(m)}"),
+        SharedStateFinished m => Of(m, $"request {Request(m.Request)}: {(m.Error == default ? $"ok, revision {m.Revision}" : $"{m.Error}: {m.Reason}")}"),
         _ => message.Kind.ToString(),
     };
 
@@ -59,6 +64,9 @@ internal static class Describe
         PeerInput.UpdateTopology m => $"application: UpdateTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.Withdraw m => $"application: Withdraw request {m.Request.Value}",
         PeerInput.QueryPending m => $"application: QueryPending request {m.Request.Value}{Within(m.TimeoutMs)}",
+        PeerInput.Synchronise m => $"application: Synchronise request {m.Request.Value}, {Text(m.Revision, m.Strategy, m.Entries)}{Within(m.TimeoutMs)}",
+        PeerInput.StateFetched m => $"state: Fetched request {m.Request.Value} {(m.Ok ? "ok" : $"failed: {m.Detail}")}",
+        PeerInput.HolderFailed m => $"state: HolderFailed request {m.Request.Value}: {Name(m.Holder)}{(m.WrongBytes ? ", wrong bytes" : "")}: {m.Detail}",
         PeerInput.Launch m => $"application: Launch operation {m.Operation.Value}, {m.Tag}: {Text(m.Descriptor)}{Within(m.TimeoutMs)}",
         PeerInput.Cancel m => $"application: Cancel operation {m.Operation.Value}",
         PeerInput.Leave => "application: Leave",
@@ -84,6 +92,9 @@ internal static class Describe
         PeerOutput.StopRing m => $"stop ring of operation {m.Operation.Value}",
         PeerOutput.FinishOperation m => $"finish operation {m.Operation.Value}: {Text(m.Outcome)}",
         PeerOutput.FinishRequest m => $"finish request {m.Request.Value}: {Text(m.Outcome)}{(m.Pending ? ", somebody is pending" : "")}",
+        PeerOutput.FetchState m => $"fetch state for request {m.Request.Value}: {Text(m.Plan)}",
+        PeerOutput.HolderLost m => $"holder lost for request {m.Request.Value}: {Name(m.Holder)}",
+        PeerOutput.FinishSync m => $"finish sync {m.Request.Value}: {Text(m.Outcome)}{(m.Outcome.Succeeded ? $", revision {m.Revision}" : "")}",
         PeerOutput.WakeAt m => $"wake at {m.NowMs} ms",
         PeerOutput.Die m => $"die: {Text(m.Outcome)}",
         _ => throw new NotSupportedException(output.ToString()),
@@ -98,6 +109,33 @@ internal static class Describe
         }
 
         return line;
+    }
+
+    /// <summary>Tensors in short: "w:1" is one with content 1, "w:1:UInt8" one of another type, "w:1:Float32:5" one of 5 elements, "r?" one that may differ.</summary>
+    public static StateEntry[] Entries(string state) => [.. state.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Entry)];
+
+    private static StateEntry Entry(string text)
+    {
+        var parts = text.Split(':');
+        var mayDiffer = parts[0].EndsWith('?');
+        return new StateEntry(
+            parts[0].TrimEnd('?'),
+            parts.Length > 2 ? Enum.Parse<DataType>(parts[2]) : DataType.Float32,
+            parts.Length > 3 ? ulong.Parse(parts[3], CultureInfo.InvariantCulture) : 10,
+            mayDiffer,
+            mayDiffer ? default : new StateHash(UInt128.Parse(parts[1], CultureInfo.InvariantCulture)));
+    }
+
+    private static string Text(Revision revision, SyncStrategy strategy, IReadOnlyList<StateEntry> entries)
+        => $"revision {revision}, {strategy}: {string.Join(' ', entries.Select(Text))}";
+
+    private static string Text(StateEntry entry)
+        => $"{entry.Key}{(entry.MayDiffer ? "?" : $":{entry.Hash.Value}")}{(entry.DataType != DataType.Float32 || entry.Count != 10 ? $":{entry.DataType}:{entry.Count}" : "")}";
+
+    private static string Text(SharedStatePlan plan)
+    {
+        var fetches = plan.Fetches.Select(f => $"#{f.Index}{(f.Hash == default ? "?" : $":{f.Hash.Value}")} from [{string.Join(' ', plan.HolderSets[f.HolderSet].Select(n => Name(plan.Holders[n].Id)))}]");
+        return $"revision {plan.Revision}: {(plan.Fetches.Count == 0 ? "nothing to fetch" : string.Join(", ", fetches))}";
     }
 
     private static string Within(long timeoutMs) => timeoutMs < 0 ? "" : $" within {timeoutMs} ms";

@@ -13,6 +13,7 @@ internal sealed class MasterScript
     private readonly MasterStateMachine _master = new(new MasterConfiguration(new RunId(new Guid("11111111111111111111111111111111")), Term: 1, HeartbeatTimeoutMs, SegmentBytes: 1 << 20));
     private readonly Dictionary<char, ConnectionId> _connections = [];
     private readonly HashSet<ConnectionId> _closed = [];
+    private readonly Dictionary<char, RequestNumber> _syncs = [];
     private readonly StringBuilder _text = new();
     private long _nowMs;
     private ulong _request;
@@ -90,6 +91,19 @@ internal sealed class MasterScript
     public MasterScript Withdraw(char peer) => Receive(peer, new Withdraw(new RequestNumber(_request)));
 
     public MasterScript Query(string peers) => Receive(peers, _ => new PendingQuery(new RequestNumber(++_request)));
+
+    /// <summary>These peers vote for a shared state, written as <see cref="Describe.Entries"/> reads it.</summary>
+    public MasterScript Sync(string peers, string state, ulong revision = 0, SyncStrategy strategy = SyncStrategy.EnforcePopular)
+        => Receive(peers, p => new SharedStateVote(_syncs[p] = new RequestNumber(++_request), new Revision(revision), strategy, Describe.Entries(state)));
+
+    public MasterScript Fetched(string peers) => Receive(peers, p => new SharedStateDone(_syncs[p], Ok: true, ""));
+
+    public MasterScript FetchFails(char peer, string detail) => Receive(peer, new SharedStateDone(_syncs[peer], Ok: false, detail));
+
+    public MasterScript Accuse(char peer, char holder, bool wrongBytes = true)
+        => Receive(peer, new HolderFailed(_syncs[peer], Describe.Peer(holder), wrongBytes, wrongBytes ? "block 3 of w" : "connection refused"));
+
+    public MasterScript WithdrawSync(char peer) => Receive(peer, new Withdraw(_syncs[peer]));
 
     public MasterScript AskWhenAlone(char peer) => Receive(peer, new AdmitWhenAlone(new RequestNumber((1UL << 63) + ++_request)));
 

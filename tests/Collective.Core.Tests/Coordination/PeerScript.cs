@@ -88,6 +88,26 @@ internal sealed class PeerScript
 
     public PeerScript Withdraw(ulong request) => Input(new PeerInput.Withdraw(new RequestNumber(request)));
 
+    public PeerScript Sync(ulong request, string state = "w:1 b:2", ulong revision = 5, SyncStrategy strategy = SyncStrategy.EnforcePopular, long timeoutMs = PeerInput.NoTimeout)
+        => Input(new PeerInput.Synchronise(new RequestNumber(request), new Revision(revision), strategy, Describe.Entries(state), timeoutMs));
+
+    /// <summary>The plan: these positions of the list, each from all of these holders.</summary>
+    public PeerScript Plan(ulong request, string holders = "", params ushort[] fetches)
+        => Hear(new SharedStatePlan(
+            new RequestNumber(request),
+            new Revision(5),
+            [.. holders.Select(Describe.Member)],
+            holders.Length > 0 ? [[.. Enumerable.Range(0, holders.Length).Select(i => (ushort)i)]] : [],
+            [.. fetches.Select(i => new StateFetch(i, new StateHash(9), 0))]));
+
+    public PeerScript Fetched(ulong request, bool ok = true, string detail = "") => Input(new PeerInput.StateFetched(new RequestNumber(request), ok, detail));
+
+    public PeerScript HolderFails(ulong request, char holder, bool wrongBytes = true)
+        => Input(new PeerInput.HolderFailed(new RequestNumber(request), Describe.Peer(holder), wrongBytes, "block 3 of w"));
+
+    public PeerScript SyncEnds(ulong request, ErrorCode error = default, string reason = "", ulong revision = 5)
+        => Hear(new SharedStateFinished(new RequestNumber(request), error, reason, new Revision(error == default ? revision : 0)));
+
     public PeerScript Answer(ulong request, ErrorCode error = default, string reason = "", int size = 2)
         => Hear(new TopologyUpdated(new RequestNumber(request), error, reason, new WorldSizes(size, 1, size)));
 
@@ -111,7 +131,7 @@ internal sealed class PeerScript
         Write($"> {line ?? Describe.Text(input)}");
         foreach (var output in _peer.Step(_nowMs, input))
         {
-            Assert.That(_dead && output is not (PeerOutput.FinishOperation or PeerOutput.FinishRequest), Is.False, $"{output} after death");
+            Assert.That(_dead && output is not (PeerOutput.FinishOperation or PeerOutput.FinishRequest or PeerOutput.FinishSync), Is.False, $"{output} after death");
             _dead |= output is PeerOutput.Die;
             Write($"  {Describe.Text(output)}");
         }

@@ -128,7 +128,7 @@ internal sealed class PeerTranscriptTests
             script.Vote(2).Cancel(1).Opened(2, "AB").Stands(2, 2);
         }
 
-        script.Vote(3).Vote(4).Query(5).Launch(6).Cancel(99).Leave().Check(state.ToString());
+        script.Vote(3).Vote(4).Query(5).Sync(7).Launch(6).Cancel(99).Leave().Check(state.ToString());
     }
 
     [Test]

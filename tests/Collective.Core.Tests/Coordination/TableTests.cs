@@ -15,6 +15,7 @@ internal sealed class TableTests
         Add<MasterPeerState, MasterPeerEvent>(text, "A peer as the master sees it", MasterPeerTable.Next);
         Add<PeerState, PeerEvent>(text, "A communicator", PeerTables.Next);
         Add<AttemptState, AttemptEvent>(text, "One collective on one peer", PeerTables.Next);
+        Add<SyncState, SyncEvent>(text, "One sync of the shared state on one peer", PeerTables.Next);
         GoldenFile.Check("tables.txt", text.ToString());
     }
 
@@ -24,14 +25,17 @@ internal sealed class TableTests
         Assert.That(MasterPeerTable.Next(MasterPeerState.Unregistered, (MasterPeerEvent)99), Is.Null);
         Assert.That(PeerTables.Next(PeerState.Ready, (PeerEvent)99), Is.Null);
         Assert.That(PeerTables.Next((AttemptState)99, AttemptEvent.Enter), Is.Null);
+        Assert.That(PeerTables.Next((SyncState)99, SyncEvent.Vote), Is.Null);
     }
 
     [Test]
-    public void Dead_committed_and_aborted_are_final()
+    public void Ends_are_final()
     {
         Assert.That(Enum.GetValues<PeerEvent>().Select(e => PeerTables.Next(PeerState.Dead, e)), Is.All.Null);
         Assert.That(Enum.GetValues<AttemptEvent>().Select(e => PeerTables.Next(AttemptState.Committed, e)), Is.All.Null);
         Assert.That(Enum.GetValues<AttemptEvent>().Select(e => PeerTables.Next(AttemptState.Aborted, e)), Is.All.Null);
+        Assert.That(Enum.GetValues<SyncEvent>().Select(e => PeerTables.Next(SyncState.Succeeded, e)), Is.All.Null);
+        Assert.That(Enum.GetValues<SyncEvent>().Select(e => PeerTables.Next(SyncState.Failed, e)), Is.All.Null);
     }
 
     private static void Add<TState, TEvent>(StringBuilder text, string title, Func<TState, TEvent, TState?> next)

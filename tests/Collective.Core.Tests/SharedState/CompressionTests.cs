@@ -15,7 +15,7 @@ internal sealed class CompressionTests : FetchTest
     private const int Block = TreeHash.BlockBytes;
 
     [Test]
-    public void A_block_that_packs_comes_back([Values(1, 2, 4, 8)] int elementBytes, [Values(17, 1000, Block)] int bytes)
+    public void A_block_that_packs_comes_back([Values(1, 2, 4, 8)] int elementBytes, [Values(201, 1000, Block)] int bytes)
     {
         var block = new byte[bytes];
         for (var i = 0; i < bytes; i++)

@@ -48,7 +48,7 @@ internal sealed class FetchFaultTests : FetchTest
         var (elected, mine) = Tensors();
         var before = mine.Content.ToArray();
         Holders.Add(elected).Fault = c => new LyingConnection(c, s_anyBlocks);
-        Holders.Add(elected).Fault = c => new LyingConnection(c, s_digests);
+        Holders.Add(elected).Fault = c => new LyingConnection(c, bytes => s_digests(bytes) || s_anyBlocks(bytes));
         var fetch = Begin([mine], [elected]);
         Assert.That(fetch.Outcome, Is.EqualTo((false, "no holder of \"t\" is left that gives its elected content")));
         fetch.End();

@@ -1,0 +1,98 @@
+using Collective.Protocol;
+
+namespace Collective.Coordination;
+
+/// <summary>The named tensors of a vote, comparable as sets: the order in which a peer lists them does not matter.</summary>
+internal sealed class StateList
+{
+    private readonly StateEntry[] _voted;
+    private readonly UInt128 _digest;
+
+    private StateList(StateEntry[] voted)
+    {
+        _voted = voted;
+        Sorted = [.. voted];
+        Positions = [.. Enumerable.Range(0, voted.Length)];
+        Array.Sort(Sorted, Positions, Comparer<StateEntry>.Create((a, b) => string.CompareOrdinal(a.Key, b.Key)));
+        _digest = voted.Aggregate(UInt128.Zero, (digest, entry) => digest ^ entry.Hash.Value);
+    }
+
+    /// <summary>By key.</summary>
+    public StateEntry[] Sorted { get; }
+
+    /// <summary>Where the sorted entries are in the peer's own list.</summary>
+    public int[] Positions { get; }
+
+    /// <summary>One of the known lists if a peer votes for the same, else a new one; null when the list names no tensor or one twice.</summary>
+    public static StateList? Of(IReadOnlyList<StateEntry> entries, List<StateList> known)
+    {
+        StateEntry[] voted = [.. entries];
+        if (known.Find(l => l.IsVotedAs(voted)) is { } same)
+        {
+            return same; // Of a thousand equal votes one is kept.
+        }
+
+        var list = new StateList(voted);
+        for (var i = 1; i < list.Sorted.Length; i++)
+        {
+            if (list.Sorted[i].Key == list.Sorted[i - 1].Key)
+            {
+                return null;
+            }
+        }
+
+        if (voted.Length > 0)
+        {
+            known.Add(list);
+        }
+
+        return voted.Length > 0 ? list : null;
+    }
+
+    /// <summary>Same keys, types, counts, flags and contents.</summary>
+    public bool Equals(StateList other) => other == this || (_digest == other._digest && Sorted.AsSpan().SequenceEqual(other.Sorted));
+
+    /// <summary>The first difference from the elected list in what is named, not in contents; null when there is none.</summary>
+    public string? Difference(StateList elected)
+    {
+        for (var i = 0; i < Sorted.Length || i < elected.Sorted.Length; i++)
+        {
+            var order = i == Sorted.Length ? 1 : i == elected.Sorted.Length ? -1 : string.CompareOrdinal(Sorted[i].Key, elected.Sorted[i].Key);
+            if (order != 0)
+            {
+                return order < 0
+                    ? $"it has \"{StateEntries.Shorten(Sorted[i].Key)}\", which the elected list has not"
+                    : $"it lacks \"{StateEntries.Shorten(elected.Sorted[i].Key)}\", which the elected list has";
+            }
+
+            if (Difference(Sorted[i], elected.Sorted[i]) is { } difference)
+            {
+                return $"its \"{StateEntries.Shorten(Sorted[i].Key)}\" {difference}";
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The first tensor whose content differs. Both lists name the same.</summary>
+    public string? DifferentContent(StateList other)
+    {
+        for (var i = 0; i < Sorted.Length; i++)
+        {
+            if (Sorted[i].Hash != other.Sorted[i].Hash)
+            {
+                return Sorted[i].Key;
+            }
+        }
+
+        return null;
+    }
+
+    private static string? Difference(StateEntry own, StateEntry elected)
+        => own.DataType != elected.DataType ? $"is {own.DataType}, the elected one {elected.DataType}"
+            : own.Count != elected.Count ? $"has {own.Count} elements, the elected one {elected.Count}"
+            : own.MayDiffer != elected.MayDiffer ? $"{(own.MayDiffer ? "may" : "may not")} differ between peers, the elected one {(elected.MayDiffer ? "may" : "may not")}"
+            : null;
+
+    private bool IsVotedAs(StateEntry[] voted) => _voted.AsSpan().SequenceEqual(voted);
+}

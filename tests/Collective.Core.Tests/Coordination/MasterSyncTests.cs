@@ -1,0 +1,326 @@
+using Collective.Protocol;
+using NUnit.Framework;
+
+namespace Collective.Core.Tests.Coordination;
+
+/// <summary>Golden transcripts of the master: syncs of the shared state. Read Transcripts/Master/sync-*.txt.</summary>
+[TestFixture]
+internal sealed class MasterSyncTests
+{
+    private const SyncStrategy Send = SyncStrategy.SendOnly;
+    private const SyncStrategy Receive = SyncStrategy.ReceiveOnly;
+
+    [Test]
+    public void Sync_of_equal_states() => new MasterScript("Nothing moves: one round trip. The next one needs the next revision.")
+        .Given("AB")
+        .Sync("AB", "w:1 b:2")
+        .Sync("BA", "w:1 b:2", revision: 1)
+        .Check();
+
+    [Test]
+    public void Sync_alone() => new MasterScript("A group of one peer is in agreement; the revision rules hold.")
+        .Given("A")
+        .Sync("A", "w:1", revision: 7).Sync("A", "w:1", revision: 8).Sync("A", "w:1", revision: 8)
+        .Check();
+
+    [Test]
+    public void Sync_the_popular_content_wins() => new MasterScript("C voted first; it fetches what differs, from all who have it.")
+        .Given("ABC")
+        .Sync("C", "w:9 b:2").Sync("AB", "w:1 b:2")
+        .Fetched("AC").Fetched("B")
+        .Check();
+
+    [Test]
+    public void Sync_the_lowest_id_wins_a_tie() => new MasterScript("One vote each.")
+        .Given("ABC")
+        .Sync("C", "w:3").Sync("B", "w:2").Sync("A", "w:1")
+        .Fetched("ABC")
+        .Check();
+
+    [Test]
+    public void Sync_the_order_of_the_list_does_not_matter() => new MasterScript("Lists are compared as sets; a plan speaks of positions in the peer's own list.")
+        .Given("ABC")
+        .Sync("A", "w:1 b:2 c:3").Sync("B", "c:3 w:1 b:2").Sync("C", "b:9 c:3 w:8")
+        .Fetched("ABC")
+        .Check();
+
+    [Test]
+    public void Sync_every_tensor_has_its_own_holders() => new MasterScript("D lacks both; of b there is another holder than of w. C is outdated, and still holds w.")
+        .Given("ABCD")
+        .Sync("AB", "w:1 b:2", revision: 4).Sync("C", "w:1 b:7", revision: 3).Sync("D", "w:8 b:8")
+        .Fetched("ABCD")
+        .Check();
+
+    [Test]
+    public void Sync_outdated_peers_follow_and_do_not_decide() => new MasterScript("B and C have another content, but only A is up to date; with equal content only the revision moves.")
+        .Given("ABC")
+        .Sync("ABC", "w:1", revision: 5)
+        .Note("The next revision is 6.")
+        .Sync("BC", "w:1", revision: 5).Sync("A", "w:2", revision: 6).Fetched("ABC")
+        .Sync("A", "w:2", revision: 7).Sync("B", "w:2", revision: 6).Sync("C", "w:2", revision: 0)
+        .Check();
+
+    [Test]
+    public void Sync_resumes_at_the_highest_revision() => new MasterScript("In the first sync the highest revision decides, whoever votes first.")
+        .Given("ABC")
+        .Sync("A", "w:1").Sync("B", "w:2", revision: 12).Sync("C", "w:3", revision: 13)
+        .Fetched("ABC")
+        .Check();
+
+    [Test]
+    public void Sync_with_a_revision_too_high() => new MasterScript("Only A is told that it is wrong; nobody goes, no revision is used up, and the next call succeeds.")
+        .Given("AB")
+        .Sync("AB", "w:1")
+        .Sync("A", "w:1", revision: 2).Sync("B", "w:1", revision: 1)
+        .Sync("AB", "w:1", revision: 1)
+        .Check();
+
+    [Test]
+    public void Sync_with_a_forgotten_increment() => new MasterScript("Nobody has the next revision.")
+        .Given("AB")
+        .Sync("AB", "w:1", revision: 3).Sync("AB", "w:1", revision: 3)
+        .Check();
+
+    [TestCase("missing", "w:1")]
+    [TestCase("extra", "w:1 b:2 c:3 d:4")]
+    [TestCase("other", "w:1 x:2")]
+    [TestCase("type", "w:1 b:2:Float64")]
+    [TestCase("count", "w:1 b:2:Float32:11")]
+    [TestCase("flag", "w:1 b?")]
+    public void Sync_of_different_lists(string difference, string state) => new MasterScript("The error names the tensor and what differs. It fails for all; the revision is not used up.")
+        .Note(difference)
+        .Given("ABC")
+        .Sync("C", state).Sync("AB", "w:1 b:2")
+        .Sync("ABC", "w:1 b:2")
+        .Check(difference);
+
+    [Test]
+    public void Sync_send_and_receive() => new MasterScript("B receives and never sends, whatever it holds: C fetches from A alone.")
+        .Given("ABC")
+        .Sync("A", "w:1 b:2", strategy: Send).Sync("B", "w:1 b:9", strategy: Receive).Sync("C", "w:3 b:2", strategy: Receive)
+        .Fetched("ABC")
+        .Check();
+
+    [Test]
+    public void Sync_receivers_follow_whatever_their_number() => new MasterScript("Two receivers with one content are no candidates.")
+        .Given("ABC")
+        .Sync("BC", "w:7", strategy: Receive).Sync("A", "w:1", strategy: Send)
+        .Fetched("ABC")
+        .Check();
+
+    [TestCase("popular-and-receive")]
+    [TestCase("popular-and-send")]
+    [TestCase("popular-send-and-receive")]
+    [TestCase("all-receive")]
+    [TestCase("send-different")]
+    [TestCase("send-outdated")]
+    public void Sync_with_strategies_that_do_not_fit(string mix)
+    {
+        var script = new MasterScript("Whose choice it is hears so; the others hear of it.").Note(mix).Given("ABC");
+        _ = mix switch
+        {
+            "popular-and-receive" => script.Sync("AB", "w:1").Sync("C", "w:1", strategy: Receive),
+            "popular-and-send" => script.Sync("A", "w:1").Sync("BC", "w:1", strategy: Send),
+            "popular-send-and-receive" => script.Sync("A", "w:1").Sync("B", "w:1", strategy: Send).Sync("C", "w:1", strategy: Receive),
+            "all-receive" => script.Sync("ABC", "w:1", strategy: Receive),
+            "send-different" => script.Sync("AB", "w:1 b:2", strategy: Send).Sync("C", "w:1 b:3", strategy: Send),
+            _ => script.Sync("ABC", "w:1", revision: 4).Sync("AC", "w:2", revision: 5, Send).Sync("B", "w:1", revision: 4, Send),
+        };
+        script.Check(mix);
+    }
+
+    [Test]
+    public void Sync_what_may_differ_goes_to_newcomers_only() => new MasterScript("C is new and gets it from who has been here; B keeps its own.")
+        .Given("AB")
+        .Sync("AB", "w:1 r?", revision: 3)
+        .Join('C').Vote("AB").Ready("ABC")
+        .Sync("AB", "w:1 r?", revision: 4).Sync("C", "w:0 r?")
+        .Fetched("ABC")
+        .Note("Now C is no newcomer any more.")
+        .Sync("ABC", "w:1 r?", revision: 5)
+        .Check();
+
+    [Test]
+    public void Sync_of_two_groups() => new MasterScript("Each for itself, with its own revisions.")
+        .Given((0, "AB"), (1, "CD"))
+        .Sync("A", "w:1").Sync("C", "w:1", revision: 8).Sync("B", "w:1").Sync("D", "w:2", revision: 8)
+        .Fetched("CD")
+        .Sync("AB", "w:1", revision: 1).Sync("CD", "w:2", revision: 9)
+        .Check();
+
+    [Test]
+    public void Sync_lost_while_voting() => new MasterScript("Its vote does not count: A and B tie, and the lower id wins.")
+        .Given("ABC")
+        .Sync("C", "w:2").Sync("B", "w:2").Lose('C').Sync("A", "w:1")
+        .Ready("AB")
+        .Fetched("AB")
+        .Check();
+
+    [Test]
+    public void Sync_lost_before_it_voted() => new MasterScript("The others have all voted: decided at once.")
+        .Given("ABC")
+        .Sync("AB", "w:2").Lose('C').Ready("AB")
+        .Check();
+
+    [Test]
+    public void Sync_only_holder_lost() => new MasterScript("The election stands; who cannot fetch any more says so, and it fails for all.")
+        .Given("ABC")
+        .Sync("A", "w:1", strategy: Send).Sync("BC", "w:2", strategy: Receive)
+        .Fetched("B").Lose('A').Ready("BC")
+        .FetchFails('C', "no holder of \"w\" is left: peer A was lost")
+        .Check();
+
+    [Test]
+    public void Sync_last_one_missing_lost() => new MasterScript("All who are left hold the elected content.")
+        .Given("ABC")
+        .Sync("AB", "w:1").Sync("C", "w:2")
+        .Fetched("AB").Lose('C').Ready("AB")
+        .Check();
+
+    [Test]
+    public void Sync_promised_and_lost() => new MasterScript("Its promise is not needed any more, and counts for nobody else.")
+        .Given("ABC")
+        .Sync("AB", "w:1").Sync("C", "w:2")
+        .Fetched("B").Lose('B').Ready("AC").Fetched("A").Fetched("C")
+        .Check();
+
+    [Test]
+    public void Sync_given_up() => new MasterScript("One cannot finish: it fails for all, also for who has everything.")
+        .Given("ABC")
+        .Sync("AB", "w:1").Sync("C", "w:2")
+        .Fetched("A").FetchFails('C', "the shared state was not synchronised within 3 s")
+        .Sync("ABC", "w:1")
+        .Check();
+
+    [Test]
+    public void Sync_wish_after_the_promise() => new MasterScript("As long as it has not ended, one may still want out.")
+        .Given("AB")
+        .Sync("A", "w:1").Sync("B", "w:2").Fetched("B").FetchFails('B', "cancelled by the caller")
+        .Check();
+
+    [Test]
+    public void Sync_wish_too_late() => new MasterScript("It has succeeded, also when the next one is open.")
+        .Given("AB")
+        .Sync("A", "w:1").Sync("B", "w:2").Fetched("BA").FetchFails('B', "cancelled by the caller")
+        .Sync("A", "w:1", revision: 1).FetchFails('B', "cancelled by the caller")
+        .Check();
+
+    [Test]
+    public void Sync_withdrawn() => new MasterScript("Withdrawn before all have voted; who was missing is named. Then the others decide without a vote of it.")
+        .Given("ABC")
+        .Sync("AB", "w:1").WithdrawSync('A').WithdrawSync('B')
+        .Sync("ABC", "w:1")
+        .Check();
+
+    [Test]
+    public void Sync_withdrawn_as_the_plan_is_under_way() => new MasterScript("Ignored: the peer answers the plan instead.")
+        .Given("AB")
+        .Sync("A", "w:1").Sync("B", "w:2").WithdrawSync('B').FetchFails('B', "cancelled by the caller")
+        .Check();
+
+    [Test]
+    public void Sync_one_accuser_removes_nobody() => new MasterScript("C says so twice, of A and of B: it may be lying.")
+        .Given("ABC")
+        .Sync("AB", "w:1").Sync("C", "w:2")
+        .Accuse('C', 'A').Accuse('C', 'A').Accuse('C', 'B', wrongBytes: false)
+        .Fetched("ABC")
+        .Check();
+
+    [Test]
+    public void Sync_two_accusers_of_wrong_bytes() => new MasterScript("Then it goes, with the reason, and the sync goes on without it.")
+        .Given("ABCD")
+        .Sync("AB", "w:1").Sync("CD", "w:2")
+        .Accuse('C', 'A').Accuse('D', 'A')
+        .Ready("BCD").Fetched("BCD")
+        .Check();
+
+    [Test]
+    public void Sync_two_accusers_of_silence() => new MasterScript("Who does not answer others may be cut from them: no reason to go.")
+        .Given("ABCD")
+        .Sync("AB", "w:1").Sync("CD", "w:2")
+        .Accuse('C', 'A', wrongBytes: false).Accuse('D', 'A', wrongBytes: false)
+        .Check();
+
+    [Test]
+    public void Sync_and_update_topology_cross() => new MasterScript("Both are told.")
+        .Given("ABC")
+        .Sync("A", "w:1").Vote("B")
+        .Vote("B").Sync("A", "w:1")
+        .Check();
+
+    [Test]
+    public void Sync_and_a_question_cross() => new MasterScript("Both are told.")
+        .Given("AB")
+        .Sync("A", "w:1").Query("B")
+        .Query("B").Sync("A", "w:1")
+        .Check();
+
+    [Test]
+    public void Sync_and_an_all_reduce_cross() => new MasterScript("Both are told; the attempt ends with an epoch.")
+        .Given("AB")
+        .Sync("A", "w:1").Start("B", 7).Ready("AB")
+        .Start("B", 8).Sync("A", "w:1").Ready("AB")
+        .Check();
+
+    [Test]
+    public void Sync_in_one_group_and_a_vote_in_another() => new MasterScript("No crossing: A and B may vote afterwards.")
+        .Given((0, "AB"), (1, "C"))
+        .Sync("A", "w:1").Vote("C").Sync("B", "w:1").Vote("AB")
+        .Check();
+
+    [Test]
+    public void Sync_while_the_ring_does_not_stand() => new MasterScript("Independent of epochs.")
+        .Given("ABC")
+        .Lose('C').Sync("AB", "w:1").Ready("AB")
+        .Check();
+
+    [Test]
+    public void Sync_revision_is_forgotten_with_the_group() => new MasterScript("All have gone: the next to come begin anew.")
+        .Given("A")
+        .Sync("A", "w:1", revision: 9).Lose('A')
+        .Join('B').Ready("B").Sync("B", "w:1", revision: 2)
+        .Check();
+
+    [Test]
+    public void Sync_newcomers_wait() => new MasterScript("Who comes while others sync is admitted after it.")
+        .Given("AB")
+        .Sync("A", "w:1").Join('C').Sync("B", "w:1").Vote("AB").Ready("ABC")
+        .Check();
+
+    [Test]
+    public void Sync_whereabouts() => new MasterScript("Errors of others say where a peer is.")
+        .Given((0, "A"), (1, "BC"))
+        .Sync("B", "w:1").Query("A").Withdraw('A')
+        .Check();
+
+    [TestCase("voted-twice")]
+    [TestCase("finished-without-a-plan")]
+    [TestCase("promised-twice")]
+    [TestCase("no-tensor")]
+    [TestCase("tensor-twice")]
+    [TestCase("accused-no-holder")]
+    [TestCase("asked-meanwhile")]
+    [TestCase("voted-while-asking")]
+    [TestCase("entered-meanwhile")]
+    [TestCase("voted-while-reducing")]
+    [TestCase("voted-while-pending")]
+    public void Sync_protocol_violation(string what)
+    {
+        var script = new MasterScript("It goes.").Note(what).Given("AB");
+        _ = what switch
+        {
+            "voted-twice" => script.Sync("A", "w:1").Sync("A", "w:1"),
+            "finished-without-a-plan" => script.Sync("A", "w:1").Fetched("A"),
+            "promised-twice" => script.Sync("A", "w:1").Sync("B", "w:2").Fetched("A").Fetched("A"),
+            "no-tensor" => script.Sync("A", ""),
+            "tensor-twice" => script.Sync("A", "w:1 b:2 w:1"),
+            "accused-no-holder" => script.Sync("A", "w:1").Sync("B", "w:2").Accuse('A', 'B'),
+            "asked-meanwhile" => script.Sync("A", "w:1").Query("A"),
+            "voted-while-asking" => script.Query("A").Sync("A", "w:1"),
+            "entered-meanwhile" => script.Sync("A", "w:1").Start("A", 7),
+            "voted-while-reducing" => script.Start("A", 7).Sync("A", "w:1"),
+            _ => script.Join('C').Sync("C", "w:1"),
+        };
+        script.Check(what);
+    }
+}
