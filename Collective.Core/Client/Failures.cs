@@ -12,8 +12,6 @@ internal static class Failures
         ErrorCode.OperationAborted => "The operation was aborted for every peer of the group and inputs are what they were: call it again.",
         ErrorCode.Mismatch => "Nothing was combined and inputs are what they were: make the calls equal on all peers.",
         ErrorCode.CrossedCalls => "Inputs are what they were: make the same sequence of calls on all peers.",
-        ErrorCode.SyncFailed => "The sync failed for every peer of the group and nothing was written: call it again.",
-        ErrorCode.RevisionMismatch => "Nothing was written.",
         ErrorCode.TimedOut => "Call it again, with a longer timeout if the others need more time.",
         ErrorCode.MasterLost => "In-place inputs are what they were; this communicator is disconnected: connect a new one when a master is there, and resume from your last state.",
         ErrorCode.Evicted => "This communicator is disconnected: connect a new one to take part again.",
