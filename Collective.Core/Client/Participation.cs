@@ -36,7 +36,7 @@ internal sealed class Participation : IPeerHandler
         _probe = options.Probe;
         _logger = logger;
         _stripeCount = options.StripeCount;
-        _donor = new StateDonor(new UploadLimit(options.StateUploadBytesPerSecond));
+        _donor = new StateDonor(new UploadLimit(options.StateUploadBytesPerSecond), () => _probe?.Invoke("state-given"));
         var hostOptions = new PeerHostOptions(master.Host, master.Port, new PeerGroup(options.Group), options.MinimumWorldSize, options.ConnectTimeout, options.LinkStallTimeout, options.Probe);
         _host = new PeerHost(hostOptions, new DataListener(options.ListenPort, CommunicatorOptions.DefaultListenPort, options.StripeCount), this, logger);
     }

@@ -11,7 +11,9 @@ namespace Collective.Sharing;
 internal readonly record struct StateBytes(long Bytes, long WireBytes);
 
 /// <summary>Gives blocks of the caller's tensors to whoever asks, from just before the vote to the end of the sync.</summary>
-internal sealed class StateDonor(UploadLimit limit)
+/// <param name="limit">Over all connections.</param>
+/// <param name="given">Called after each answer with blocks.</param>
+internal sealed class StateDonor(UploadLimit limit, Action? given = null)
 {
     // Guards the fields below between the connections' threads, the thread of a sync and the peer's loop.
     private readonly object _gate = new();
@@ -91,7 +93,7 @@ internal sealed class StateDonor(UploadLimit limit)
             _reading++;
         }
 
-        var given = default(StateBytes);
+        var bytes = default(StateBytes);
         try
         {
             if (tensor is null || tensor.Bytes != request.Bytes || !tensor.Has(request.FirstBlock, request.Blocks))
@@ -100,18 +102,24 @@ internal sealed class StateDonor(UploadLimit limit)
                 return serving;
             }
 
-            given = request.Kind == StateRequestKind.Digests ? sender.SendDigests(tensor, request) : sender.SendBlocks(tensor, request);
-            return true;
+            bytes = request.Kind == StateRequestKind.Digests ? sender.SendDigests(tensor, request) : sender.SendBlocks(tensor, request);
         }
         finally
         {
             lock (_gate)
             {
                 _reading--;
-                _given = new StateBytes(_given.Bytes + given.Bytes, _given.WireBytes + given.WireBytes);
+                _given = new StateBytes(_given.Bytes + bytes.Bytes, _given.WireBytes + bytes.WireBytes);
                 Monitor.PulseAll(_gate);
             }
         }
+
+        if (bytes.Bytes > 0)
+        {
+            given?.Invoke();
+        }
+
+        return true;
     }
 
     /// <summary>Lets so much time pass; false when the sync ends meanwhile.</summary>

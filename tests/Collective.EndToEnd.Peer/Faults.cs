@@ -8,17 +8,23 @@ namespace Collective.EndToEnd.Peer;
 internal sealed partial class Faults(Settings settings, int masterPort)
 {
     private const int Sigkill = 9;
+    private const int Sigstop = 19;
     private const int ShutReadAndWrite = 2;
     private const int DescriptorsMax = 1024;
 
     private int _untilDeath = settings.DieAt?.Occurrence ?? 0;
+    private int _untilStop = settings.StopAt?.Occurrence ?? 0;
     private int _untilBreak = settings.BreakLinksAt?.Occurrence ?? 0;
     private volatile bool _armed = !settings.WaitForGo;
     private volatile bool _reportsFirst;
     private readonly ManualResetEvent _never = new(false);
+    private readonly ManualResetEvent _released = new(false);
 
     /// <summary>From now on points count.</summary>
     public void Arm() => _armed = true;
+
+    /// <summary>Who is held goes on.</summary>
+    public void Release() => _released.Set();
 
     private bool DiesReportingALink => settings.DieAt?.Point.EndsWith("LinkFailed", StringComparison.Ordinal) == true;
 
@@ -37,6 +43,16 @@ internal sealed partial class Faults(Settings settings, int masterPort)
             // Not an orderly end: nothing is flushed, no handler runs, the kernel closes the sockets.
             _ = Kill(Environment.ProcessId, Sigkill);
             _never.WaitOne();
+        }
+
+        if (point == settings.StopAt?.Point && Interlocked.Decrement(ref _untilStop) == 0)
+        {
+            _ = Kill(Environment.ProcessId, Sigstop);
+        }
+
+        if (point == settings.HoldAt)
+        {
+            _released.WaitOne();
         }
 
         if (point == settings.BreakLinksAt?.Point && Interlocked.Decrement(ref _untilBreak) == 0)

@@ -45,7 +45,7 @@ internal static class Program
             {
                 await communicator.ConnectAsync();
                 Report.Line($"connected {communicator.Id} epoch {communicator.World.Epoch} world {communicator.World.WorldSize}");
-                await rounds.Run();
+                await (settings.SyncBytes > 0 ? new OneSync(communicator, settings).Run() : rounds.Run());
             }
             catch (BrokenPromiseException e)
             {
@@ -76,6 +76,10 @@ internal static class Program
             if (line == "stop")
             {
                 rounds.AskToStop();
+            }
+            else if (line == "release")
+            {
+                faults.Release();
             }
             else if (line == "go")
             {

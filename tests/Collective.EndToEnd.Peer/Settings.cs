@@ -15,6 +15,18 @@ internal sealed record Settings
     /// <summary>Protocol point at which it shuts all its data connections down once.</summary>
     public (string Point, int Occurrence)? BreakLinksAt { get; init; }
 
+    /// <summary>Protocol point at which it stops itself (SIGSTOP).</summary>
+    public (string Point, int Occurrence)? StopAt { get; init; }
+
+    /// <summary>Protocol point at which whoever passes waits until "release" arrives on standard input.</summary>
+    public string? HoldAt { get; init; }
+
+    /// <summary>Bytes of a shared state that is synchronised once, instead of rounds; 0: rounds.</summary>
+    public int SyncBytes { get; init; }
+
+    /// <summary>Whether this peer takes the shared state or gives it.</summary>
+    public bool Takes { get; init; }
+
     /// <summary>Leave after so many rounds; 0: when told to.</summary>
     public int Rounds { get; init; }
 
@@ -39,6 +51,10 @@ internal sealed record Settings
                 "--minimum-world-size" => settings with { MinimumWorldSize = Number(value) },
                 "--die-at" => settings with { DieAt = Point(value) },
                 "--break-links-at" => settings with { BreakLinksAt = Point(value) },
+                "--stop-at" => settings with { StopAt = Point(value) },
+                "--hold-at" => settings with { HoldAt = value },
+                "--sync-bytes" => settings with { SyncBytes = Number(value) },
+                "--takes" => settings with { Takes = bool.Parse(value) },
                 "--rounds" => settings with { Rounds = Number(value) },
                 "--bulk-elements" => settings with { BulkElements = Number(value) },
                 "--ask-pending" => settings with { AskPending = bool.Parse(value) },

@@ -10,6 +10,7 @@ namespace Collective.EndToEnd.Processes;
 internal sealed partial class PeerProcess : IAsyncDisposable
 {
     private const int Sigterm = 15;
+    private const int Sigcont = 18;
 
     private readonly Process _process;
     private readonly string _name;
@@ -85,6 +86,9 @@ internal sealed partial class PeerProcess : IAsyncDisposable
         _log.Add(_name, $"<- {line}");
         _process.StandardInput.WriteLine(line);
     }
+
+    /// <summary>Lets a process go on that has stopped itself.</summary>
+    public void Continue() => Assert.That(Kill(_process.Id, Sigcont), Is.Zero);
 
     public void Terminate() => Assert.That(Kill(_process.Id, Sigterm), Is.Zero);
 

@@ -59,11 +59,11 @@ internal sealed class UsageTests : SharedStateTest
         flagged.Add<byte>("key", Filled(1), allowContentInequality: true);
         (SharedState State, string Says)[] wrong =
         [
-            (State(0, ("other", Filled(1))), "\"other\""),
+            (State(0, ("other", Filled(1))), "it lacks \"key\""),
             (State(0, ("key", Filled(1)), ("more", Filled(1))), "\"more\""),
-            (State(0, ("key", Filled(1, 1000))), "1000"),
-            (typed, "Int8"),
-            (flagged, "differ"),
+            (State(0, ("key", Filled(1, 1000))), "\"key\" has 1000 elements"),
+            (typed, "\"key\" is Int8"),
+            (flagged, "\"key\" may differ"),
         ];
         foreach (var (state, says) in wrong)
         {
