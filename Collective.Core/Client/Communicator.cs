@@ -37,6 +37,9 @@ public sealed class Communicator : IAsyncDisposable
         Require(options.ConnectTimeout.TotalMilliseconds is >= 100 and <= 600_000, $"the connect timeout is {options.ConnectTimeout}: choose 100 ms to 10 min");
         Require(options.ListenPort is null or (>= 0 and <= ushort.MaxValue), $"the listen port is {options.ListenPort}: choose 0 to 65535, or none");
         Require(options.LinkStallTimeout.TotalMilliseconds is >= 100 and <= 600_000, $"the link stall timeout is {options.LinkStallTimeout}: choose 100 ms to 10 min");
+        Require(
+            options.StateUploadBytesPerSecond is 0 or >= Limits.StateUploadBytesPerSecondMin,
+            $"the upload limit is {options.StateUploadBytesPerSecond} bytes a second: choose {Limits.StateUploadBytesPerSecondMin} or more, or 0 for none");
         _options = options;
         _ = TimeoutMs(null);
         _logger = options.LoggerFactory?.CreateLogger("Collective.Peer") ?? NullLogger.Instance;
@@ -242,6 +245,61 @@ public sealed class Communicator : IAsyncDisposable
         Require(requests.Select(r => r.Tag).Distinct().Count() == requests.Count, "two requests have the same tag");
         return await new RetryingBatch(this, requests, maxInFlight, timeout ?? _options.CallTimeout).RunAsync(cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>
+    /// Makes the shared state equal on all peers of the group: a barrier, entered by all of them, in which one content is elected, and whoever has another one fetches the blocks
+    /// that differ from all peers that have it. When it succeeds, every peer of the group holds the same bytes, checked by a 128-bit hash, and the same revision. When it fails, it
+    /// failed for every peer, and neither tensors nor <see cref="SharedState.Revision"/> of any of them were touched.
+    /// </summary>
+    /// <remarks>
+    /// The tensors belong to the library until the task ends: do not write to them. Needs free memory of the size of what is fetched. Cancelling, or the end of <paramref name="timeout"/>
+    /// (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>), withdraws this peer's vote; once the exchange has begun, the sync then fails for all. Collectives must not be in flight.
+    /// </remarks>
+    /// <param name="state">The tensors and their revision. All peers of the group name the same tensors, of the same types and sizes.</param>
+    /// <param name="strategy">Whether this peer's content counts, and whether it may be overwritten.</param>
+    /// <param name="progress">Told how far this peer's own fetching is, a few times a second; from a thread of the library.</param>
+    /// <param name="timeout">Longest time of the call.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    /// <exception cref="CollectiveException">
+    /// <see cref="ErrorCode.InvalidArgument"/>: the list is empty, a key is used twice, tensors overlap, or the strategies of the peers do not go together. <see cref="ErrorCode.Mismatch"/>: this peer's tensors are not the others'.
+    /// <see cref="ErrorCode.RevisionMismatch"/>: its revision is not the one it must have. <see cref="ErrorCode.SyncFailed"/>: another peer could not take part, the message names it; call again.
+    /// <see cref="ErrorCode.PendingOperations"/>, <see cref="ErrorCode.InvalidUsage"/>: not now. <see cref="ErrorCode.CrossedCalls"/>, <see cref="ErrorCode.TimedOut"/>,
+    /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">Cancelled: nothing was written.</exception>
+    public Task<SharedStateSyncResult> SynchronizeSharedStateAsync(
+        SharedState state,
+        SyncStrategy strategy = SyncStrategy.EnforcePopular,
+        IProgress<SharedStateProgress>? progress = null,
+        TimeSpan? timeout = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        Require(Enum.IsDefined(strategy), $"{(int)strategy} is no sync strategy");
+        var timeoutMs = TimeoutMs(timeout);
+        var participation = Current();
+        cancellationToken.ThrowIfCancellationRequested();
+        var pinned = state.Pin();
+        try
+        {
+            return participation.Synchronise(pinned, strategy, progress, timeoutMs, cancellationToken);
+        }
+        catch
+        {
+            pinned.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>As <see cref="SynchronizeSharedStateAsync"/>, but blocks until it is done.</summary>
+    /// <inheritdoc cref="SynchronizeSharedStateAsync"/>
+    public SharedStateSyncResult SynchronizeSharedState(
+        SharedState state,
+        SyncStrategy strategy = SyncStrategy.EnforcePopular,
+        IProgress<SharedStateProgress>? progress = null,
+        TimeSpan? timeout = null,
+        CancellationToken cancellationToken = default)
+        => SynchronizeSharedStateAsync(state, strategy, progress, timeout, cancellationToken).GetAwaiter().GetResult();
 
     /// <summary>Leaves the run cleanly: the others go on without this peer. Calls that are pending end with <see cref="ErrorCode.NotConnected"/>.</summary>
     public async ValueTask DisposeAsync()

@@ -70,7 +70,7 @@ internal sealed record ProbePlan(RunId Run, PeerId Self, ulong Number, Member Fr
 }
 
 /// <summary>Makes the links of a peer. Connections are made and accepted nowhere else.</summary>
-internal interface ITransport : ILink, IDisposable
+internal interface ITransport : ILink, IStateConnections, IDisposable
 {
     /// <summary>Port on which the previous peer reaches this one.</summary>
     ushort Port { get; }

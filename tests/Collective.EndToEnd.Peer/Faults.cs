@@ -14,11 +14,15 @@ internal sealed partial class Faults(Settings settings, int masterPort)
 
     private readonly int[] _left = [.. settings.Harms.Select(h => h.Occurrence)];
     private readonly ManualResetEvent _never = new(false);
+    private readonly ManualResetEvent _released = new(false);
     private volatile bool _armed = !settings.WaitForGo;
     private volatile bool _reportsFirst;
 
     /// <summary>From now on points count.</summary>
     public void Arm() => _armed = true;
+
+    /// <summary>Who is held goes on.</summary>
+    public void Release() => _released.Set();
 
     private bool DiesReportingALink => settings.Harms.Any(h => h.Kind == HarmKind.Die && h.Point.EndsWith("LinkFailed", StringComparison.Ordinal));
 
@@ -40,6 +44,11 @@ internal sealed partial class Faults(Settings settings, int masterPort)
             {
                 Do(harm);
             }
+        }
+
+        if (point == settings.HoldAt)
+        {
+            _released.WaitOne();
         }
 
         if (_reportsFirst && point == "receive:EpochOpened")

@@ -81,7 +81,7 @@ internal static class Program
             {
                 await communicator.ConnectAsync();
                 Report.Line($"connected {communicator.Id} epoch {communicator.World.Epoch} world {communicator.World.WorldSize}");
-                await rounds.Run();
+                await (settings.SyncBytes > 0 ? new OneSync(communicator, settings).Run() : rounds.Run());
                 return;
             }
             catch (CollectiveException e) when (settings.Rejoin && e.Code is ErrorCode.Evicted or ErrorCode.MasterLost or ErrorCode.MasterUnreachable)
@@ -98,6 +98,10 @@ internal static class Program
             if (line == "stop")
             {
                 rounds.AskToStop();
+            }
+            else if (line == "release")
+            {
+                faults.Release();
             }
             else if (line == "go")
             {

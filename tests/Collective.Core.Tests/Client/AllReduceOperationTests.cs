@@ -82,6 +82,10 @@ internal sealed class AllReduceOperationTests
             // Nothing leaves.
         }
 
+        public IByteConnection DialState(Member holder) => throw new NotSupportedException();
+
+        public void ServeState(Action<IByteConnection> serve) => throw new NotSupportedException();
+
         public void Dispose()
         {
             // Owns nothing.
