@@ -8,12 +8,13 @@ internal static class Program
 {
     private static Task<int> Main(string[] arguments)
     {
-        var root = new RootCommand("Collective with real processes: a demo, a benchmark.")
+        var root = new RootCommand("Collective with real processes: a demo, benchmarks.")
         {
             DemoCommand.Create(),
             DemoCommand.CreatePeer(),
             BenchCommand.Create(),
             BenchCommand.CreatePeer(),
+            KernelCommand.Create(),
         };
         return CommandLine.InvokeAsync(root, arguments);
     }

@@ -163,7 +163,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     {
         var id = new OperationId(++_lastOperation);
         var descriptor = new CollectiveDescriptor((ulong)count, DataType.Int32, ReduceOperation.Sum, 0);
-        var operation = new AllReduceOperation(id, new Tag(tag), descriptor, _workBuffers, _rings, Post);
+        var operation = new AllReduceOperation(id, new Tag(tag), descriptor, Simulator.Scenario.SegmentBytes, _workBuffers, _rings, Post);
         var pending = new PendingReduce(operation, Contributions.Of(Index, _lastOperation, count), inPlace);
         _operations.Add(id, pending);
         Post(new PeerInput.Launch(id, new Tag(tag), descriptor, timeoutMs));
