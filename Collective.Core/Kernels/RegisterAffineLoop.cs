@@ -86,16 +86,14 @@ internal readonly struct RegisterAffineLoop<TRegister> : IAffineLoop
         {
             var from = element * (nuint)Unsafe.SizeOf<TValue>();
             var to = element * (nuint)Unsafe.SizeOf<TCode>();
-            switch (Unsafe.SizeOf<TCode>())
+            if (typeof(TCode) == typeof(byte)) { encoder.To8<TValue>(ref place, from).Store(ref codePlace, to); }
+            else if (typeof(TCode) == typeof(ushort)) { encoder.To16<TValue>(ref place, from).Store(ref codePlace, to); }
+            else if (typeof(TCode) == typeof(uint)) { encoder.To32<TValue>(ref place, from).Store(ref codePlace, to); }
+            else
             {
-                case 1: encoder.To8<TValue>(ref place, from).Store(ref codePlace, to); break;
-                case 2: encoder.To16<TValue>(ref place, from).Store(ref codePlace, to); break;
-                case 4: encoder.To32<TValue>(ref place, from).Store(ref codePlace, to); break;
-                default:
-                    LoadPair<TValue>(ref place, from, out var lower, out var upper);
-                    encoder.Code(lower).Store(ref codePlace, to);
-                    encoder.Code(upper).Store(ref codePlace, to + (nuint)TRegister.SizeBytes);
-                    break;
+                LoadPair<TValue>(ref place, from, out var lower, out var upper);
+                encoder.Code(lower).Store(ref codePlace, to);
+                encoder.Code(upper).Store(ref codePlace, to + (nuint)TRegister.SizeBytes);
             }
         }
 
@@ -117,13 +115,10 @@ internal readonly struct RegisterAffineLoop<TRegister> : IAffineLoop
             var from = element * (nuint)Unsafe.SizeOf<TCode>();
             var to = element * (nuint)Unsafe.SizeOf<TValue>();
             var read = TRegister.Load(ref codePlace, from);
-            switch (Unsafe.SizeOf<TCode>())
-            {
-                case 1: decoder.From8<TValue>(read, ref place, to); break;
-                case 2: decoder.From16<TValue>(read, ref place, to); break;
-                case 4: decoder.From32<TValue>(read, ref place, to); break;
-                default: decoder.From64<TValue>(read, TRegister.Load(ref codePlace, from + (nuint)TRegister.SizeBytes), ref place, to); break;
-            }
+            if (typeof(TCode) == typeof(byte)) { decoder.From8<TValue>(read, ref place, to); }
+            else if (typeof(TCode) == typeof(ushort)) { decoder.From16<TValue>(read, ref place, to); }
+            else if (typeof(TCode) == typeof(uint)) { decoder.From32<TValue>(read, ref place, to); }
+            else { decoder.From64<TValue>(read, TRegister.Load(ref codePlace, from + (nuint)TRegister.SizeBytes), ref place, to); }
         }
 
         ScalarAffineLoop.Decode<TValue, TCode>(codes[(whole * Unsafe.SizeOf<TCode>())..], values[(whole * Unsafe.SizeOf<TValue>())..], map, range);
