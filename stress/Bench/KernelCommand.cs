@@ -14,9 +14,9 @@ internal static class KernelCommand
     private const int CachedBytes = 256 * 1024;
     private const int MemoryBytes = 64 * 1024 * 1024;
     private const int SegmentBytes = 1024 * 1024;
-    private const int Repetitions = 7;
+    private const int Repetitions = 300;
 
-    private static readonly TimeSpan _repetitionTime = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan _repetitionTime = TimeSpan.FromMilliseconds(1);
 
     public static Command Create()
     {
@@ -81,7 +81,7 @@ internal static class KernelCommand
     private static void Print(string name, Func<int, Action> prepare)
         => Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-30} {Rate(CachedBytes, prepare(CachedBytes)),8:F1}  {Rate(MemoryBytes, prepare(MemoryBytes)),8:F1}"));
 
-    /// <summary>The best of several repetitions: what others do on the machine only takes time away.</summary>
+    /// <summary>The best of many short repetitions: what others do on the machine only takes time away.</summary>
     private static double Rate(int bytes, Action run)
     {
         run();

@@ -31,7 +31,7 @@ internal sealed class PendingReduce
     {
         _attempt = attempt;
         _contributors = world.Peers;
-        simulator.Ledger.Entered(attempt, peer.Id, _original);
+        simulator.Ledger.Entered(attempt, Operation.Descriptor, peer.Id, _original);
         Operation.StartRing(peer.Transport, attempt, membership, world);
     }
 

@@ -51,6 +51,7 @@ internal sealed class Scenario
         Gathers = random.Next(4) > 0;
         TcpGivesUpUs = random.NextInt64(10_000_000, 40_000_000);
         Faults = [.. Draw(random, InitialPeers + Joiners, random.Next(0, Math.Min(10, 2 * (InitialPeers + Joiners))))];
+        Quantises = random.Next(4) == 0;
     }
 
     public int Seed { get; }
@@ -71,6 +72,9 @@ internal sealed class Scenario
 
     /// <summary>Of these, too large to be eager.</summary>
     public int BulkTags { get; private init; }
+
+    /// <summary>Whether the collectives of odd tags are quantised.</summary>
+    public bool Quantises { get; private init; }
 
     public int SegmentBytes { get; private init; } = 16 * 1024;
 
@@ -134,7 +138,7 @@ internal sealed class Scenario
     };
 
     public override string ToString()
-        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; faults: {string.Join(", ", Faults)}";
+        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk{(Quantises ? ", the odd ones quantised" : "")}), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; faults: {string.Join(", ", Faults)}";
 
     /// <summary>Deaths are the most frequent; "at any point": a number of the victim's own steps, between two of the outputs of one.</summary>
     private static IEnumerable<Fault> Draw(Random random, int peers, int count)
