@@ -34,10 +34,10 @@ internal readonly record struct AffineMap(double Offset, double Step, double Zer
 /// </summary>
 internal readonly struct CodeRange(int codeBytes, bool isSigned)
 {
-    /// <summary>Bits of a code, as many as float64 has bits of fraction.</summary>
-    private const int BitsMax = 52;
+    /// <summary>Of float64: no code has more.</summary>
+    private const int FractionBits = 52;
 
-    private readonly int _bits = Math.Min(8 * codeBytes, BitsMax);
+    private readonly int _bits = Math.Min(8 * codeBytes, FractionBits);
 
     public ulong Largest => (1UL << _bits) - 1;
 
