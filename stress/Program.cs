@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Collective.Stress.Bench;
+using Collective.Stress.Churn;
 using Collective.Stress.Demo;
 
 namespace Collective.Stress;
@@ -8,13 +9,15 @@ internal static class Program
 {
     private static Task<int> Main(string[] arguments)
     {
-        var root = new RootCommand("Collective with real processes: a demo, benchmarks.")
+        var root = new RootCommand("Collective with real processes: a demo, benchmarks, and churn.")
         {
             DemoCommand.Create(),
             DemoCommand.CreatePeer(),
             BenchCommand.Create(),
             BenchCommand.CreatePeer(),
             KernelCommand.Create(),
+            ChurnCommand.Create(),
+            ChurnCommand.CreatePeer(),
         };
         return CommandLine.InvokeAsync(root, arguments);
     }
