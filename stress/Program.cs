@@ -17,6 +17,7 @@ internal static class Program
             DemoCommand.CreatePeer(),
             BenchCommand.Create(),
             BenchCommand.CreatePeer(),
+            KernelCommand.Create(),
             ChurnCommand.Create(),
             ChurnCommand.CreatePeer(),
             RecoveryCommand.Create(),

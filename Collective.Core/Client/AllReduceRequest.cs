@@ -3,13 +3,14 @@ namespace Collective;
 /// <summary>One operation of <see cref="Communicator.AllReduceMultipleWithRetryAsync"/>.</summary>
 public sealed class AllReduceRequest
 {
-    private AllReduceRequest(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ReduceOperation operation, ulong tag)
+    private AllReduceRequest(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ReduceOperation operation, ulong tag, Quantization quantization)
     {
         Source = source;
         Destination = destination;
         DataType = dataType;
         Operation = operation;
         Tag = tag;
+        Quantization = quantization;
     }
 
     /// <summary>This peer's contribution.</summary>
@@ -27,20 +28,23 @@ public sealed class AllReduceRequest
     /// <summary>Separates this operation from the others in flight.</summary>
     public ulong Tag { get; }
 
+    /// <summary>What travels in place of the elements; by default the elements themselves.</summary>
+    public Quantization Quantization { get; }
+
     /// <summary>An in-place operation on <paramref name="buffer"/>, whose element type follows from <typeparamref name="T"/>.</summary>
-    public static AllReduceRequest InPlace<T>(Memory<T> buffer, ulong tag, ReduceOperation operation = ReduceOperation.Sum)
+    public static AllReduceRequest InPlace<T>(Memory<T> buffer, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default)
         where T : unmanaged
     {
         var bytes = Buffers.AsBytes(buffer);
-        return new AllReduceRequest(bytes, bytes, Buffers.DataTypeOf<T>(), operation, tag);
+        return new AllReduceRequest(bytes, bytes, Buffers.DataTypeOf<T>(), operation, tag, quantization);
     }
 
     /// <summary>An out-of-place operation from <paramref name="source"/> to <paramref name="destination"/>.</summary>
-    public static AllReduceRequest OutOfPlace<T>(ReadOnlyMemory<T> source, Memory<T> destination, ulong tag, ReduceOperation operation = ReduceOperation.Sum)
+    public static AllReduceRequest OutOfPlace<T>(ReadOnlyMemory<T> source, Memory<T> destination, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default)
         where T : unmanaged
-        => new(Buffers.AsBytes(source), Buffers.AsBytes(destination), Buffers.DataTypeOf<T>(), operation, tag);
+        => new(Buffers.AsBytes(source), Buffers.AsBytes(destination), Buffers.DataTypeOf<T>(), operation, tag, quantization);
 
     /// <summary>An operation on untyped memory holding elements of <paramref name="dataType"/>.</summary>
-    public static AllReduceRequest Untyped(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ulong tag, ReduceOperation operation = ReduceOperation.Sum)
-        => new(source, destination, dataType, operation, tag);
+    public static AllReduceRequest Untyped(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default)
+        => new(source, destination, dataType, operation, tag, quantization);
 }

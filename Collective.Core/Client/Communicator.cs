@@ -199,6 +199,12 @@ public sealed class Communicator : IAsyncDisposable
         where T : unmanaged
         => AllReduceAsync(AllReduceRequest.OutOfPlace(source, destination, tag, operation), timeout, cancellationToken);
 
+    /// <summary>Reduces <paramref name="buffer"/> of float32 or float64 in place over all peers of the group; between them, smaller integers travel in place of the elements.</summary>
+    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, TimeSpan?, CancellationToken)"/>
+    public Task<AllReduceResult> AllReduceAsync<T>(Memory<T> buffer, Quantization quantization, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+        where T : unmanaged
+        => AllReduceAsync(AllReduceRequest.InPlace(buffer, tag, operation, quantization), timeout, cancellationToken);
+
     /// <summary>
     /// All-reduce: when it succeeds, every peer of the group holds the same bits, and the result is the reduction over exactly the
     /// <see cref="AllReduceResult.Contributors"/>. When it fails, it failed for every peer, and the buffers are what they were.
@@ -211,7 +217,7 @@ public sealed class Communicator : IAsyncDisposable
     /// <see cref="ErrorCode.OperationAborted"/>: a peer or link was lost; call again. <see cref="ErrorCode.TooFewPeers"/>: this peer is alone in its group.
     /// <see cref="ErrorCode.Mismatch"/>: the peers' arguments differ. <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update or optimize topology.
     /// <see cref="ErrorCode.TimedOut"/>: its time was over; the message names who had not entered or not finished.
-    /// <see cref="ErrorCode.InvalidArgument"/>: also a tag in use. <see cref="ErrorCode.LimitExceeded"/>: too many in flight.
+    /// <see cref="ErrorCode.InvalidArgument"/>: also a tag in use, or a quantisation that does not fit the elements or the operation. <see cref="ErrorCode.LimitExceeded"/>: too many in flight.
     /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled, and aborted for all peers.</exception>
@@ -224,7 +230,7 @@ public sealed class Communicator : IAsyncDisposable
         var elementBytes = CollectiveDescriptor.ElementBytesOf(request.DataType);
         Require(elementBytes > 0, $"{(int)request.DataType} is no data type");
         Require(request.Source.Length % elementBytes == 0, $"{request.Source.Length} bytes are no whole number of {request.DataType} elements");
-        var operation = NewOperation(participation, request.Source.Length / elementBytes, request.DataType, request.Operation, request.Tag);
+        var operation = NewOperation(participation, request.Source.Length / elementBytes, request.DataType, request.Operation, request.Tag, request.Quantization);
         operation.Pin(request.Source, request.Destination);
         return Launch(participation, operation, timeoutMs, cancellationToken);
     }
@@ -335,7 +341,7 @@ public sealed class Communicator : IAsyncDisposable
     {
         var timeoutMs = TimeoutMs(timeout);
         var participation = Current();
-        var launched = NewOperation(participation, count, type, operation, tag);
+        var launched = NewOperation(participation, count, type, operation, tag, Quantization.None);
         launched.UseMemory(source, destination);
         return Launch(participation, launched, timeoutMs, cancellationToken);
     }
@@ -354,11 +360,13 @@ public sealed class Communicator : IAsyncDisposable
         return timeout == Timeout.InfiniteTimeSpan ? PeerInput.NoTimeout : (long)timeout.TotalMilliseconds;
     }
 
-    private static AllReduceOperation NewOperation(Participation participation, long count, DataType type, ReduceOperation operation, ulong tag)
+    private static AllReduceOperation NewOperation(Participation participation, long count, DataType type, ReduceOperation operation, ulong tag, Quantization quantization)
     {
         Require(count > 0, "the buffer is empty: an all-reduce needs at least one element");
         Require(Enum.IsDefined(operation), $"{(int)operation} is no reduce operation");
-        return participation.NewOperation(new Tag(tag), new CollectiveDescriptor((ulong)count, type, operation, Quantisation: 0));
+        var objection = quantization.Objection(type, operation);
+        Require(objection is null, $"{objection} (docs/quantisation.md lists what there is)");
+        return participation.NewOperation(new Tag(tag), new CollectiveDescriptor((ulong)count, type, operation, quantization.ToByte()));
     }
 
     private Participation Current()

@@ -26,7 +26,7 @@ internal sealed class Participation : IPeerHandler
     private readonly Action<string>? _probe;
     private long _lastOperation;
     private long _lastRequest;
-    private int _segmentBytes;
+    private volatile int _segmentBytes;
     private volatile World? _world;
     private volatile CollectiveException? _failure;
     private Outcome _cause;
@@ -65,7 +65,7 @@ internal sealed class Participation : IPeerHandler
     public Task<bool> QueryPending(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken);
 
     public AllReduceOperation NewOperation(Tag tag, CollectiveDescriptor descriptor)
-        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _workBuffers, _rings, _host.Post);
+        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _segmentBytes, _workBuffers, _rings, _host.Post);
 
     public void Launch(AllReduceOperation operation, long timeoutMs)
     {
@@ -119,7 +119,7 @@ internal sealed class Participation : IPeerHandler
     {
         if (_operations.TryGetValue(operation, out var found))
         {
-            found.StartRing(_host.Transport!, attempt, membership, _world!, _segmentBytes);
+            found.StartRing(_host.Transport!, attempt, membership, _world!);
         }
     }
 

@@ -70,6 +70,30 @@ internal readonly struct Register128(Vector128<byte> lanes) : IRegister<Register
     public static Register128 SpreadSign16(Register128 value) => Of(value.As<short>() >> 15);
 
     [MethodImpl(Inline)]
+    public static Register128 WidenLower<T>(Register128 value)
+        => typeof(T) == typeof(byte) ? Of(Vector128.WidenLower(value.As<byte>()))
+            : typeof(T) == typeof(ushort) ? Of(Vector128.WidenLower(value.As<ushort>()))
+            : typeof(T) == typeof(uint) ? Of(Vector128.WidenLower(value.As<uint>()))
+            : typeof(T) == typeof(float) ? Of(Vector128.WidenLower(value.As<float>()))
+            : throw new NotSupportedException();
+
+    [MethodImpl(Inline)]
+    public static Register128 WidenUpper<T>(Register128 value)
+        => typeof(T) == typeof(byte) ? Of(Vector128.WidenUpper(value.As<byte>()))
+            : typeof(T) == typeof(ushort) ? Of(Vector128.WidenUpper(value.As<ushort>()))
+            : typeof(T) == typeof(uint) ? Of(Vector128.WidenUpper(value.As<uint>()))
+            : typeof(T) == typeof(float) ? Of(Vector128.WidenUpper(value.As<float>()))
+            : throw new NotSupportedException();
+
+    [MethodImpl(Inline)]
+    public static Register128 Narrow<T>(Register128 lower, Register128 upper)
+        => typeof(T) == typeof(byte) ? Of(Vector128.Narrow(lower.As<ushort>(), upper.As<ushort>()))
+            : typeof(T) == typeof(ushort) ? Of(Vector128.Narrow(lower.As<uint>(), upper.As<uint>()))
+            : typeof(T) == typeof(uint) ? Of(Vector128.Narrow(lower.As<ulong>(), upper.As<ulong>()))
+            : typeof(T) == typeof(float) ? Of(Vector128.Narrow(lower.As<double>(), upper.As<double>()))
+            : throw new NotSupportedException();
+
+    [MethodImpl(Inline)]
     private static Register128 Of<T>(Vector128<T> lanes) => new(lanes.AsByte());
 
     [MethodImpl(Inline)]

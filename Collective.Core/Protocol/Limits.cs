@@ -21,8 +21,8 @@ internal static class Limits
     /// <summary>Bytes of one operation kept by a peer that has not entered it yet: an eager operation sends twice its size at most.</summary>
     public const int EarlyBytesPerOperationMax = 2 * EagerBytesMax;
 
-    /// <summary>Pieces these bytes may come in.</summary>
-    public const int EarlySegmentsPerOperationMax = EarlyBytesPerOperationMax / SegmentBytesMin;
+    /// <summary>Pieces these bytes may come in; quantised ones may be smaller than the smallest segment.</summary>
+    public const int EarlySegmentsPerOperationMax = 2 * EarlyBytesPerOperationMax / SegmentBytesMin;
 
     /// <summary>Payload of one segment.</summary>
     public const int SegmentBytesMax = 4 * 1024 * 1024;

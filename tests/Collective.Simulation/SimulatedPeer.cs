@@ -180,9 +180,9 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     public PendingReduce Launch(ulong tag, int count, int timeoutMs, bool inPlace)
     {
         var id = new OperationId(++_lastOperation);
-        var descriptor = new CollectiveDescriptor((ulong)count, DataType.Int32, ReduceOperation.Sum, 0);
-        var operation = new AllReduceOperation(id, new Tag(tag), descriptor, _workBuffers, _rings, Post);
-        var pending = new PendingReduce(operation, Contributions.Of(Index, _lastOperation, count), inPlace);
+        var descriptor = Contributions.Descriptor(count, quantised: Simulator.Scenario.Quantises && tag % 2 == 1);
+        var operation = new AllReduceOperation(id, new Tag(tag), descriptor, Simulator.Scenario.SegmentBytes, _workBuffers, _rings, Post);
+        var pending = new PendingReduce(operation, Contributions.Of(Index, _lastOperation, descriptor), inPlace);
         _operations.Add(id, pending);
         Post(new PeerInput.Launch(id, new Tag(tag), descriptor, timeoutMs));
         return pending;
