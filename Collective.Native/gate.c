@@ -160,12 +160,17 @@ const char *pcclxGetErrorName(pcclxError_t error) {
 }
 
 int __real_sigaction(int number, const struct sigaction *action, struct sigaction *previous);
+sighandler_t __real_signal(int number, sighandler_t handler);
 ssize_t __real_send(int socket, const void *bytes, size_t length, int flags);
 ssize_t __real_sendmsg(int socket, const struct msghdr *message, int flags);
 
 __attribute__((visibility("hidden"))) int __wrap_sigaction(int number, const struct sigaction *action, struct sigaction *previous) {
     started = 1;
     return __real_sigaction(number, number == SIGPIPE ? NULL : action, previous);
+}
+
+__attribute__((visibility("hidden"))) sighandler_t __wrap_signal(int number, sighandler_t handler) {
+    return number == SIGPIPE ? SIG_DFL : __real_signal(number, handler);
 }
 
 __attribute__((visibility("hidden"))) ssize_t __wrap_send(int socket, const void *bytes, size_t length, int flags) {
