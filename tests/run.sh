@@ -23,6 +23,7 @@ main() {
     need dotnet dotnet-sdk-10.0 "Install the .NET 10 SDK: https://dotnet.microsoft.com/download/dotnet/10.0"
     need timeout coreutils "Install GNU coreutils."
     need awk mawk "Install awk."
+    want ip iproute2 # Without it, tests that drop packets are skipped and say why.
     sdk=$(dotnet --version 2>&1) || give_up "The .NET SDK found does not satisfy global.json. Install the .NET 10 SDK: https://dotnet.microsoft.com/download/dotnet/10.0. It said: $sdk"
     rm -rf "$logs" "$results"
     mkdir -p "$logs" "$results"
@@ -43,12 +44,17 @@ main() {
 
 # need COMMAND PACKAGE ADVICE: the command is there, or root on Debian installs the package, or the run ends saying what to do.
 need() {
+    want "$1" "$2" || give_up "$1 is missing. $3"
+}
+
+# want COMMAND PACKAGE: the same, but the run goes on without.
+want() {
     command -v "$1" >/dev/null && return
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         echo "$1 is missing; installing the package $2"
         { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$2"; } >/dev/null 2>&1
     fi
-    command -v "$1" >/dev/null || give_up "$1 is missing. $3"
+    command -v "$1" >/dev/null
 }
 
 give_up() {
