@@ -6,7 +6,7 @@
 
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import digits
 import local_run
@@ -55,7 +55,10 @@ class Trainer:
         """How far this peer has come from the outer parameters."""
         return [parameter.detach() - trained.detach() for parameter, trained in zip(self.outer, self.model.parameters())]
 
-    def apply(self, averages, result):
+    def apply(self, arrived):
+        if arrived is None:
+            return
+        averages, result = arrived
         for parameter, average in zip(self.outer, averages):
             parameter.grad = average
         self.outer_optimizer.step()
@@ -83,22 +86,21 @@ def train(options):
             # Asked while the averages are on their way; membership may only change when they have arrived.
             admitting = newcomer or communicator.are_peers_pending()
             if admitting:
-                arrived = in_flight.result() if in_flight else None
                 if not newcomer:
+                    wait([in_flight])
                     communicator.update_topology()
                 communicator.sync(state)
-                trainer.reset() if newcomer else None
+                if newcomer:
+                    trainer.reset()
             first_round = state["rounds"] == 0
             loss = trainer.wander(communicator.world)
+            distances = trainer.distances()
 
-            if in_flight is not None:
-                arrived = in_flight.result()
-                if arrived is not None:
-                    trainer.apply(*arrived)
+            if not newcomer:
+                trainer.apply(in_flight.result())
             if admitting and not first_round:
                 # Newcomers were not part of what has just been applied: they receive what came out.
                 communicator.sync(state, strategy="receive_only" if newcomer else "send_only")
-            distances = trainer.distances()
             newcomer = False
 
             if state["rounds"] == options.die_at:
@@ -111,8 +113,7 @@ def train(options):
             trainer.reset()
             print(f"round {state['rounds']}: loss {loss:.3f}, {state['peers']} peers", flush=True)
 
-        if in_flight is not None and (arrived := in_flight.result()) is not None:
-            trainer.apply(*arrived)
+        trainer.apply(in_flight.result())
 
     trainer.reset()
     score = digits.accuracy(trainer.model, trainer.test_images, trainer.test_labels)

@@ -6,7 +6,7 @@ import ctypes
 import math
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from . import _ffi
 from ._library import library
@@ -48,42 +48,70 @@ def interruptible(call: Callable[[], _Result], cancel: Callable[[], None]) -> _R
     """
     if not on_main_thread():
         return call()
-    outcome: list[_Result] = []
-    failure: list[BaseException] = []
-    ended = threading.Event()
-
-    def run() -> None:
-        try:
-            outcome.append(call())
-        except BaseException as error:  # handed to the caller's thread
-            failure.append(error)
-        finally:
-            ended.set()
-
-    threading.Thread(target=run, name="collective-call", daemon=True).start()
+    running = _Running(call)
     try:
-        ended.wait()
+        threading.Thread(target=running.run, name="collective-call", daemon=True).start()
+        running.ended.wait()
     except BaseException:
-        # Again and again: the thread may not have entered the call yet, and another interrupt may come while we wait.
-        while not ended.is_set():
-            _quietly(cancel)
+        running.abandon(cancel)
+        raise
+    return running.outcome()
+
+
+class _Running(Generic[_Result]):
+    """A call that a thread of its own makes."""
+
+    def __init__(self, call: Callable[[], _Result]) -> None:
+        self.ended = threading.Event()
+        self._call = call
+        self._result: list[_Result] = []
+        self._failure: BaseException | None = None
+        # Guards the two flags: an interrupt may come before the thread has begun.
+        self._gate = threading.Lock()
+        self._entered = False
+        self._abandoned = False
+
+    def run(self) -> None:
+        with self._gate:
+            if self._abandoned:
+                return
+            self._entered = True
+        try:
+            self._result.append(self._call())
+        except BaseException as error:  # handed to the caller's thread
+            self._failure = error
+        finally:
+            self.ended.set()
+
+    def abandon(self, cancel: Callable[[], None]) -> None:
+        """Afterwards the call has ended, or will never be made; whatever interrupts meanwhile."""
+        while True:
             try:
-                ended.wait(SLICE_SECONDS)
+                with self._gate:
+                    self._abandoned = True
+                # Again and again: the thread may not have entered the library yet.
+                while self._entered and not self.ended.wait(SLICE_SECONDS if self._cancelled(cancel) else None):
+                    pass
+                return
             except KeyboardInterrupt:
                 continue
-        raise
-    if failure:
-        raise failure[0].with_traceback(None) from None
-    return outcome[0]
+
+    def outcome(self) -> _Result:
+        """What it returned; raises what it raised."""
+        if self._failure is not None:
+            raise self._failure.with_traceback(None) from None
+        return self._result[0]
+
+    @staticmethod
+    def _cancelled(cancel: Callable[[], None]) -> bool:
+        """False if there is nothing to cancel any more: the communicator was closed, which ends its calls as well."""
+        try:
+            cancel()
+        except CollectiveError:
+            return False
+        return True
 
 
 def cancel_all(communicator: int) -> None:
     """Ends every call that is blocked on a communicator."""
     check(library().pcclxCancel(communicator))
-
-
-def _quietly(action: Callable[[], None]) -> None:
-    try:
-        action()
-    except CollectiveError:
-        pass  # Destroyed meanwhile, which ends its calls as well.

@@ -16,7 +16,7 @@ from ._calls import SLICE_SECONDS, on_main_thread, timeout_ms
 from ._library import library
 from ._tensors import Buffer, reducible
 from ._types import DataType, Quantization, ReduceOp, ReduceResult, member
-from .errors import InvalidArgument, check, last_error
+from .errors import CollectiveError, InvalidArgument, check, last_error
 
 # Ids of more contributors than a run can have peers are never written.
 _CONTRIBUTORS_MAX = 1024
@@ -66,7 +66,8 @@ class ReduceHandle:
 
     def __init__(self, communicator: Any, operation: Operation, native: _ffi.pcclAsyncReduceOp_t) -> None:
         self._communicator = communicator
-        self._operation = operation
+        # Until it has ended: then the tensors are let go.
+        self._operation: Operation | None = operation
         self._native = native
         self._result: ReduceResult | None = None
         self._failure: BaseException | None = None
@@ -76,7 +77,7 @@ class ReduceHandle:
     @property
     def tag(self) -> int:
         """The tag under which it was launched."""
-        return self._operation.tag
+        return int(self._native.tag)
 
     def done(self) -> bool:
         """Whether it has ended, with success or without. Does not block."""
@@ -95,8 +96,12 @@ class ReduceHandle:
             KeyboardInterrupt: Ctrl+C. The operation was aborted for all peers, the tensor is what it was.
         """
         if not self._settled():
-            self._wait_until_ended(math.inf if timeout is None else timeout)
-            self._settle()
+            try:
+                self._wait_until_ended(math.inf if timeout is None else timeout)
+                self._settle()
+            except KeyboardInterrupt:
+                self.abandon()
+                raise
         if self._failure is not None:
             raise self._failure
         assert self._result is not None
@@ -155,25 +160,22 @@ class ReduceHandle:
         """The main thread waits in slices, between which Python raises KeyboardInterrupt."""
         deadline = time.monotonic() + timeout
         slice_seconds = SLICE_SECONDS if on_main_thread() else math.inf
-        try:
-            while not self._ended_within(max(0.0, min(slice_seconds, deadline - time.monotonic()))):
-                if time.monotonic() >= deadline:
-                    raise TimeoutError(f"The all-reduce with tag {self.tag} has not ended within {timeout} s; it goes on.")
-        except KeyboardInterrupt:
-            self._abandon()
-            raise
+        while not self._ended_within(max(0.0, min(slice_seconds, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"The all-reduce with tag {self.tag} has not ended within {timeout} s; it goes on.")
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """Cancels and waits, whatever else comes: afterwards the tensor is the caller's."""
-        while True:
+        while not self._settled():
             try:
                 self.cancel()
                 while not self._ended_within(SLICE_SECONDS):
                     pass
                 self._settle()
-                return
             except KeyboardInterrupt:
                 continue
+            except CollectiveError:
+                return  # closed, or never launched
 
     def _settle(self) -> None:
         with self._gate:
@@ -182,20 +184,25 @@ class ReduceHandle:
             try:
                 info = NewReduceInfo(with_contributors=True)
                 check(library().pcclxAwaitAsyncReduce(ctypes.byref(self._native), ctypes.byref(info.native)))
+                assert self._operation is not None
                 self._operation.write_back()
                 self._result = info.result()
-            except BaseException as error:
+            except Exception as error:
                 self._failure = error
-            finally:
-                self._communicator._landed(self._operation)
+            self._release()
 
     def _check_in_flight(self, result: int) -> None:
         if result == 0 or self._settled():
             return
         error = last_error(result)
         self._failure = error
-        self._communicator._landed(self._operation)
+        self._release()
         raise error
+
+    def _release(self) -> None:
+        if self._operation is not None:
+            self._communicator._landed(self._operation)
+            self._operation = None
 
 
 class NewReduceInfo:
@@ -240,13 +247,15 @@ _callbacks = _Callbacks()
 def launch(communicator: Any, pointer: int, operation: Operation, timeout: float | None) -> ReduceHandle:
     """Launches an all-reduce; the caller keeps its buffers alive."""
     native = _ffi.pcclAsyncReduceOp_t()
+    handle = ReduceHandle(communicator, operation, native)
     options = _ffi.pcclxCallOptions_t(ctypes.sizeof(_ffi.pcclxCallOptions_t), timeout_ms(timeout))
-    check(
-        library().pcclxAllReduceAsync(
-            operation.source.address, operation.destination.address, ctypes.byref(operation.descriptor), pointer, ctypes.byref(native), ctypes.byref(options)
-        )
-    )
-    return ReduceHandle(communicator, operation, native)
+    source, destination, descriptor = operation.source.address, operation.destination.address, ctypes.byref(operation.descriptor)
+    try:
+        check(library().pcclxAllReduceAsync(source, destination, descriptor, pointer, ctypes.byref(native), ctypes.byref(options)))
+    except KeyboardInterrupt:
+        handle.abandon()
+        raise
+    return handle
 
 
 def _quantization(quantization: QuantizationLike, dtype: DataType) -> Any:

@@ -27,6 +27,8 @@ _OF_KIND = {
 
 _KIND_OF_FORMAT = {**dict.fromkeys("bhilqn", "i"), **dict.fromkeys("BHILQN", "u"), **dict.fromkeys("efd", "f")}
 
+_NATIVE_ORDER = "@=<" if sys.byteorder == "little" else "@=>"
+
 _TORCH_NAMES = {
     "uint8": DataType.UINT8,
     "int8": DataType.INT8,
@@ -145,7 +147,7 @@ def _of_memory(value: Any, writable: bool, name: str, any_type: bool) -> Buffer:
         ) from None
     if not view.c_contiguous:
         raise InvalidArgument(f"{name} is not contiguous.", hint="Pass a contiguous buffer.")
-    dtype = _OF_KIND.get((_KIND_OF_FORMAT.get(view.format.lstrip("@"), ""), view.itemsize))
+    dtype = _OF_KIND.get((_KIND_OF_FORMAT.get(view.format.lstrip(_NATIVE_ORDER), ""), view.itemsize))
     if dtype is None:
         if not any_type:
             raise _no_type(name, view.format)

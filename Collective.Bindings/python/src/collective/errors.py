@@ -70,8 +70,8 @@ class CollectiveError(Exception):
 
     Attributes:
         code: what happened, for programs.
-        message: what happened, to whom, and why, for people.
-        hint: what to do next.
+        message: what happened, to whom, and what to do, for people.
+        hint: what to do next about failures of this kind, in one sentence.
     """
 
     code = ErrorCode.UNKNOWN
@@ -84,10 +84,11 @@ class CollectiveError(Exception):
             self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} (Hint: {self.hint})"
+        # Messages of the native library say what to do themselves.
+        return f"{self.message} {self.hint}" if "hint" in vars(self) else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _restore, (type(self), self.message, self.hint)
+        return _restore, (type(self), self.message, vars(self).get("hint"))
 
 
 class InvalidArgument(CollectiveError, ValueError):
@@ -307,5 +308,5 @@ def last_error(result: int) -> CollectiveError:
     return kind(message or f"The native library returned {functions.pcclxGetResultName(result).decode()}.")
 
 
-def _restore(kind: type[CollectiveError], message: str, hint: str) -> CollectiveError:
+def _restore(kind: type[CollectiveError], message: str, hint: str | None) -> CollectiveError:
     return kind(message, hint=hint)
