@@ -83,7 +83,7 @@ class Script:
     def __init__(self, source: str, *arguments: str) -> None:
         environment = {**os.environ, "PYTHONPATH": str(PACKAGE / "src"), "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", source, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+            [sys.executable, "-c", source, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
         self._watch = threading.Timer(DEADLINE, self.process.kill)
         self._watch.daemon = True
@@ -97,6 +97,11 @@ class Script:
     def expect(self, text: str) -> None:
         line = self.line()
         assert line == text, f"expected {text!r}, got {line!r}: {self._errors() if line == '' else ''}"
+
+    def say(self, line: str) -> None:
+        """A line for it to read."""
+        assert self.process.stdin is not None
+        print(line, file=self.process.stdin, flush=True)
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)

@@ -171,7 +171,7 @@ def _number(key: str, value: Any, replace: Replace) -> Buffer:
         memory, dtype = ctypes.c_int64(value), DataType.INT64
     else:
         memory, dtype = ctypes.c_double(value), DataType.FLOAT64
-    return Buffer(ctypes.addressof(memory), 1, dtype, memory, lambda: replace(kind(memory.value)))
+    return Buffer(ctypes.addressof(memory), 1, dtype, memory, True, lambda: replace(kind(memory.value)))
 
 
 def _setter(target: Any, key: Any) -> Replace:

@@ -54,6 +54,8 @@ class Buffer:
     dtype: DataType
     owner: Any
     """Keeps the memory alive."""
+    copied: bool = False
+    """Whether it is a copy, because the original is not contiguous."""
     write_back: Callable[[], object] | None = None
     """Copies a result to where the caller wants it, when the library could not work there; to be called on success."""
 
@@ -115,7 +117,7 @@ def _of_torch(tensor: Any, writable: bool, name: str, any_type: bool) -> Buffer:
     if tensor.is_contiguous() and not tensor.is_neg() and not tensor.is_conj():
         return Buffer(tensor.data_ptr(), count, dtype, tensor)
     copy = tensor.clone(memory_format=torch.contiguous_format).resolve_conj().resolve_neg()
-    return Buffer(copy.data_ptr(), count, dtype, copy, (lambda: tensor.copy_(copy)) if writable else None)
+    return Buffer(copy.data_ptr(), count, dtype, copy, True, (lambda: tensor.copy_(copy)) if writable else None)
 
 
 def _of_numpy(array: Any, writable: bool, name: str, any_type: bool) -> Buffer:
@@ -135,7 +137,7 @@ def _of_numpy(array: Any, writable: bool, name: str, any_type: bool) -> Buffer:
     if array.flags.c_contiguous:
         return Buffer(array.__array_interface__["data"][0], count, dtype, array)
     copy = numpy.ascontiguousarray(array)
-    return Buffer(copy.__array_interface__["data"][0], count, dtype, copy, (lambda: numpy.copyto(array, copy)) if writable else None)
+    return Buffer(copy.__array_interface__["data"][0], count, dtype, copy, True, (lambda: numpy.copyto(array, copy)) if writable else None)
 
 
 def _of_memory(value: Any, writable: bool, name: str, any_type: bool) -> Buffer:

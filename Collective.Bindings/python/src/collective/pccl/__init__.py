@@ -429,7 +429,7 @@ def _pair(send: Any, recv: Any) -> tuple[Buffer, Buffer]:
 
 
 def _contiguous(buffer: Buffer, name: str) -> Buffer:
-    assert buffer.write_back is None, f"{name} is contiguous"
+    assert not buffer.copied, f"{name} is contiguous"
     return buffer
 
 

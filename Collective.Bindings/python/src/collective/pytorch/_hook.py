@@ -36,7 +36,8 @@ class HookState:
     def _average(self, bucket: Any) -> Any:
         future: Any = torch.futures.Future()
         self._executor.submit(self._reduce, bucket.buffer(), bucket.index(), future)
-        return future
+        # A failure that Python sets is a value to C++; one that a callback raises is a failure there too.
+        return future.then(lambda ended: ended.value())
 
     def _reduce(self, gradients: torch.Tensor, index: int, future: Any) -> None:
         try:

@@ -15,12 +15,12 @@ import torch.distributed
 
 from .._master import Master
 from ..communicator import Communicator
-from ..errors import Aborted, InvalidArgument, NotSupported
+from ..errors import Aborted, InvalidArgument, NotSupported, TooFewPeers
 
 BACKEND = "collective"
 
-Work = Any
-
+# C++ may hold a Work whose Python half nobody refers to; it is lost then. So the last ones are kept until they were waited for.
+_WORKS_KEPT = 256
 
 def register_backend() -> None:
     """Makes ``torch.distributed.init_process_group("collective")`` work. May be called again."""
@@ -30,6 +30,43 @@ def register_backend() -> None:
     # Newer versions of torch ask which devices it is for.
     devices = {"devices": ["cpu"]} if "devices" in inspect.signature(register).parameters else {}
     register(BACKEND, ProcessGroupCollective, **devices)
+
+
+class Work(torch._C._distributed_c10d.Work):  # type: ignore[misc]
+    """One call of a process group. The one that torch makes from a future would hide failures from who waits."""
+
+    def __init__(self, tensors: list[torch.Tensor], action: Callable[[], object], forget: Callable[[Work], None]) -> None:
+        super().__init__()
+        self._tensors = tensors
+        self._action: Callable[[], object] | None = action
+        self._forget = forget
+        self._future: Any = torch.futures.Future()
+
+    def run(self) -> None:
+        assert self._action is not None
+        try:
+            with torch.no_grad():
+                self._action()
+        except BaseException as error:  # goes to the thread that waits
+            self._future.set_exception(error)
+        else:
+            self._future.set_result(self._tensors)
+        self._action = None
+
+    def wait(self, timeout: Any = None) -> bool:
+        self._future.wait()
+        self._forget(self)
+        return True
+
+    def result(self) -> list[torch.Tensor]:
+        return self._tensors
+
+    def is_completed(self) -> bool:
+        return bool(self._future.done())
+
+    def get_future(self) -> Any:
+        # A failure that Python sets is a value to C++; one that a callback raises is a failure there too.
+        return self._future.then(lambda ended: ended.value())
 
 
 class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[misc]
@@ -54,6 +91,8 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
         address, _, group = store.get("collective").decode().rpartition("/")
         self._communicator = Communicator(address, group=int(group), minimum_world_size=size, call_timeout=timeout.total_seconds())
         self._communicator.connect()
+        self._lost: Aborted | None = None
+        self._works: dict[int, Work] = {}
         # One after the other, in the order of the calls, which is the same on all ranks.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="collective-process-group")
 
@@ -144,31 +183,40 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
     # ------------------------------------------------------------------------------------------------------ how it is done
 
     def _start(self, result: list[torch.Tensor], action: Callable[[], object]) -> Work:
-        future: Any = torch.futures.Future()
+        work = Work(result, action, self._forget)
+        self._works[id(work)] = work
+        while len(self._works) > _WORKS_KEPT:
+            self._works.pop(next(iter(self._works)))
+        self._executor.submit(work.run)
+        return work
 
-        def run() -> None:
-            try:
-                with torch.no_grad():
-                    action()
-            except BaseException as error:  # goes to the thread that waits
-                future.set_exception(error)
-                return
-            future.set_result(result)
-
-        self._executor.submit(run)
-        return torch._C._distributed_c10d._create_work_from_future(future)
+    def _forget(self, work: Work) -> None:
+        self._works.pop(id(work), None)
 
     def _all_reduce(self, tensor: torch.Tensor, op: str) -> None:
         """Reduces in place, and again when a connection broke but nobody was lost."""
         if self._size == 1 or tensor.numel() == 0:
             return
-        while True:
+        while self._lost is None:
             try:
-                self._communicator.all_reduce(tensor, op=op)
-                return
+                if self._communicator.all_reduce(tensor, op=op).world_size == self._size:
+                    return
+            except TooFewPeers:
+                pass
             except Aborted:
-                if self._communicator.world.world_size < self._size:
-                    raise
+                if self._communicator.world.world_size == self._size:
+                    continue
+            self._give_up()
+        raise self._lost
+
+    def _give_up(self) -> None:
+        """Leaves the run, so that ranks which hear of the loss later do not wait for this one."""
+        left = self._communicator.world.world_size
+        self._lost = Aborted(
+            f"A process of the group is lost: {left} of {self._size} are left.",
+            hint="Start all of them again, or use collective.pytorch.data_parallel, which goes on with fewer.",
+        )
+        self._communicator.close()
 
     def _reduce_all(self, tensors: list[torch.Tensor], op: str) -> None:
         for tensor in tensors:
