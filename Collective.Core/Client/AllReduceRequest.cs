@@ -12,10 +12,16 @@ public sealed class AllReduceRequest
         Tag = tag;
     }
 
-    /// <summary>This peer's contribution.</summary>
+    private AllReduceRequest(nint source, nint destination, long count, DataType dataType, ReduceOperation operation, ulong tag)
+        : this(default, default, dataType, operation, tag)
+    {
+        UnmanagedMemory = (source, destination, count);
+    }
+
+    /// <summary>This peer's contribution; empty where it lies in unmanaged memory.</summary>
     public ReadOnlyMemory<byte> Source { get; }
 
-    /// <summary>Where the result goes; the same memory as <see cref="Source"/> for an in-place operation.</summary>
+    /// <summary>Where the result goes; the same memory as <see cref="Source"/> for an in-place operation; empty where it lies in unmanaged memory.</summary>
     public Memory<byte> Destination { get; }
 
     /// <summary>Element type of both buffers.</summary>
@@ -26,6 +32,9 @@ public sealed class AllReduceRequest
 
     /// <summary>Separates this operation from the others in flight.</summary>
     public ulong Tag { get; }
+
+    /// <summary>Addresses and number of elements, of a request made by <see cref="Unmanaged"/>.</summary>
+    internal (nint Source, nint Destination, long Count)? UnmanagedMemory { get; }
 
     /// <summary>An in-place operation on <paramref name="buffer"/>, whose element type follows from <typeparamref name="T"/>.</summary>
     public static AllReduceRequest InPlace<T>(Memory<T> buffer, ulong tag, ReduceOperation operation = ReduceOperation.Sum)
@@ -43,4 +52,11 @@ public sealed class AllReduceRequest
     /// <summary>An operation on untyped memory holding elements of <paramref name="dataType"/>.</summary>
     public static AllReduceRequest Untyped(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ulong tag, ReduceOperation operation = ReduceOperation.Sum)
         => new(source, destination, dataType, operation, tag);
+
+    /// <summary>
+    /// An operation on memory that no garbage collector moves, of any length: from the <paramref name="count"/> elements at <paramref name="source"/> to those at
+    /// <paramref name="destination"/>, the same address for an in-place operation. Both stay where they are, allocated, until the operation ends.
+    /// </summary>
+    public static AllReduceRequest Unmanaged(nint source, nint destination, long count, DataType dataType, ulong tag, ReduceOperation operation = ReduceOperation.Sum)
+        => new(source, destination, count, dataType, operation, tag);
 }

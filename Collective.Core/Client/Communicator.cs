@@ -195,6 +195,15 @@ public sealed class Communicator : IAsyncDisposable
         var participation = Current();
         var elementBytes = CollectiveDescriptor.ElementBytesOf(request.DataType);
         Require(elementBytes > 0, $"{(int)request.DataType} is no data type");
+        if (request.UnmanagedMemory is { } memory)
+        {
+            Require(memory.Source != 0 && memory.Destination != 0, "a buffer is null");
+            Require(memory.Count <= long.MaxValue / elementBytes, $"{memory.Count} elements of {request.DataType} are more than memory can hold");
+            var unmanaged = NewOperation(participation, memory.Count, request.DataType, request.Operation, request.Tag);
+            unmanaged.UseMemory(memory.Source, memory.Destination);
+            return Launch(participation, unmanaged, timeoutMs, cancellationToken);
+        }
+
         Require(request.Source.Length % elementBytes == 0, $"{request.Source.Length} bytes are no whole number of {request.DataType} elements");
         var operation = NewOperation(participation, request.Source.Length / elementBytes, request.DataType, request.Operation, request.Tag);
         operation.Pin(request.Source, request.Destination);
