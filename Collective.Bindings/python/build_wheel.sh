@@ -3,9 +3,10 @@
 # (Collective.Native/build.sh), or is the one that COLLECTIVE_LIBRARY names.
 #
 #   PYTHON=python3    the interpreter; it needs setuptools and wheel (Debian: python3-setuptools, python3-wheel, python3-pip)
+#   OUT=artifacts/python  where the wheel goes
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-artifacts="$here/../../artifacts/python"
+artifacts="${OUT:-$here/../../artifacts/python}"
 mkdir -p "$artifacts"
 # From a copy, so that the source tree stays as it is.
 work=$(mktemp -d)
