@@ -69,6 +69,7 @@ class ReduceHandle:
         # Until it has ended: then the tensors are let go.
         self._operation: Operation | None = operation
         self._native = native
+        self._ended = False
         self._result: ReduceResult | None = None
         self._failure: BaseException | None = None
         # Guards the one await that the native library allows for.
@@ -81,7 +82,7 @@ class ReduceHandle:
 
     def done(self) -> bool:
         """Whether it has ended, with success or without. Does not block."""
-        return self._settled() or self._ended_within(0)
+        return self._ended or self._settled() or self._ended_within(0)
 
     def wait(self, timeout: float | None = None) -> ReduceResult:
         """Waits until it has ended, and returns what it reports; may be called again.
@@ -117,7 +118,12 @@ class ReduceHandle:
         if self._settled():
             callback()
             return
-        context = _callbacks.add(callback)
+
+        def run() -> None:
+            self._ended = True  # the library says so only after its callbacks
+            callback()
+
+        context = _callbacks.add(run)
         if library().pcclxNotifyAsyncReduce(ctypes.byref(self._native), _callbacks.trampoline, context) != 0:
             # Awaited by another thread meanwhile, or the communicator was closed: it has ended.
             _callbacks.run(context)
