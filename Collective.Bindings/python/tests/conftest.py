@@ -32,6 +32,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 # Longer than any wait of a test that works; one that does not ends with a failure, not in silence.
 DEADLINE = 60.0
 
+# The same for a process, which may have to import torch on a busy machine first.
+PROCESS_DEADLINE = 300.0
+
 DTYPES = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "bfloat16", "float32", "float64"]
 
 
@@ -85,7 +88,7 @@ class Script:
         self.process = subprocess.Popen(
             [sys.executable, "-c", source, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
-        self._watch = threading.Timer(DEADLINE, self.process.kill)
+        self._watch = threading.Timer(PROCESS_DEADLINE, self.process.kill)
         self._watch.daemon = True
         self._watch.start()
 
@@ -111,7 +114,7 @@ class Script:
 
     def end(self) -> tuple[int, str, str]:
         """(exit code, rest of its output, its errors)"""
-        out, errors = self.process.communicate(timeout=DEADLINE)
+        out, errors = self.process.communicate(timeout=PROCESS_DEADLINE)
         self._watch.cancel()
         return self.process.returncode, out, errors
 

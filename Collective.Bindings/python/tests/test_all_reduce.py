@@ -170,16 +170,22 @@ def test_a_handle_that_is_not_done(run_peers):
 
 
 def test_a_cancelled_handle(run_peers):
+    heard = threading.Event()
+
     def body(communicator, number):
         tensor = array.array("f", [number + 1.0])
         if number == 0:
-            handle = communicator.all_reduce_async(tensor)
-            handle.cancel()
-            with pytest.raises(collective.Cancelled):
-                handle.wait(DEADLINE)
-            with pytest.raises(collective.Cancelled):
-                handle.wait()
-            assert list(tensor) == [1.0]
+            try:
+                handle = communicator.all_reduce_async(tensor)
+                handle.cancel()
+                with pytest.raises(collective.Cancelled):
+                    handle.wait(DEADLINE)
+                with pytest.raises(collective.Cancelled):
+                    handle.wait()
+                assert list(tensor) == [1.0]
+            finally:
+                heard.set()
+        assert heard.wait(DEADLINE)
         # Both make the call that counts.
         result = communicator.all_reduce(tensor, retry=True)
         return result.world_size, list(tensor)

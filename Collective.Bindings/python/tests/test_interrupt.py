@@ -9,10 +9,10 @@ import array, sys, threading
 import collective
 
 master = collective.Master("127.0.0.1:0")
-other = collective.Communicator(master.address, minimum_world_size=2, call_timeout=60)
+other = collective.Communicator(master.address, minimum_world_size=2, call_timeout=240)
 connecting = threading.Thread(target=other.connect)
 connecting.start()
-communicator = collective.Communicator(master.address, minimum_world_size=2, call_timeout=60)
+communicator = collective.Communicator(master.address, minimum_world_size=2, call_timeout=240)
 communicator.connect()
 connecting.join()
 third = collective.Communicator(master.address, minimum_world_size=5)

@@ -66,6 +66,13 @@ def test_a_module_has_its_parameters_and_buffers():
     assert [info.data for info in found.infos] == [tensor.data_ptr() for tensor in model.state_dict().values()]
 
 
+def test_tied_weights_are_shared_once():
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+    model[1].weight = model[0].weight
+    assert entries(model, "1.weight").keys == ["0.weight", "0.bias", "1.bias"]
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}), ("Adam", {"weight_decay": 0.1}), ("AdamW", {"amsgrad": True}), ("RMSprop", {}), ("Adagrad", {})],

@@ -23,8 +23,10 @@ class Entries:
 
     def __init__(self, state: StateLike, may_differ: frozenset[str]) -> None:
         self._buffers: dict[str, Buffer] = {}
+        self._places: set[tuple[int, int, DataType]] = set()
+        self._aliases: set[str] = set()
         self._add_root(state)
-        if unknown := may_differ - self._buffers.keys():
+        if unknown := may_differ - self._buffers.keys() - self._aliases:
             raise InvalidArgument(f"may_differ names {sorted(unknown)[0]!r}, which is not in the state.", hint=f"Its keys are {_some(self._buffers)}.")
         if not self._buffers:
             raise InvalidArgument("The state holds no tensor.", hint="Pass a dict of tensors, a torch module, an optimizer, or a pair of both.")
@@ -110,7 +112,11 @@ class Entries:
             raise InvalidArgument("A tensor of the state has an empty key.", hint="Name it.")
         if key in self._buffers:
             raise InvalidArgument(f"Two tensors of the state have the key {key!r}.", hint="Rename one.")
-        if buffer.count > 0:
+        place = (buffer.address, buffer.count, buffer.dtype)
+        if place in self._places:
+            self._aliases.add(key)  # such as tied weights: once is enough
+        elif buffer.count > 0:
+            self._places.add(place)
             self._buffers[key] = buffer
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ import torch.distributed
 from .._reduce import QuantizationLike
 from ..communicator import Communicator
 from ..errors import TooFewPeers
+from ._workers import Workers
 
 # So many buckets are on their way at once. All peers produce buckets in the same order, so that the earliest unfinished one is always among them.
 _BUCKETS_IN_FLIGHT = 4
@@ -31,11 +31,12 @@ class HookState:
         self.communicator = communicator
         self.quantization = quantization
         self.first_tag = first_tag
-        self._executor = ThreadPoolExecutor(_BUCKETS_IN_FLIGHT, thread_name_prefix="collective-bucket")
+        self._workers = Workers(_BUCKETS_IN_FLIGHT, "bucket")
 
     def _average(self, bucket: Any) -> Any:
         future: Any = torch.futures.Future()
-        self._executor.submit(self._reduce, bucket.buffer(), bucket.index(), future)
+        gradients, index = bucket.buffer(), bucket.index()
+        self._workers.submit(lambda: self._reduce(gradients, index, future))
         # A failure that Python sets is a value to C++; one that a callback raises is a failure there too.
         return future.then(lambda ended: ended.value())
 

@@ -6,7 +6,6 @@ import inspect
 import os
 import secrets
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch.distributed
 from .._master import Master
 from ..communicator import Communicator
 from ..errors import Aborted, InvalidArgument, NotSupported, TooFewPeers
+from ._workers import Workers
 
 BACKEND = "collective"
 
@@ -94,7 +94,7 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
         self._lost: Aborted | None = None
         self._works: dict[int, Work] = {}
         # One after the other, in the order of the calls, which is the same on all ranks.
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="collective-process-group")
+        self._workers = Workers(1, "process-group")
 
     # -------------------------------------------------------------------------------------------------- what torch calls
 
@@ -187,7 +187,7 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
         self._works[id(work)] = work
         while len(self._works) > _WORKS_KEPT:
             self._works.pop(next(iter(self._works)))
-        self._executor.submit(work.run)
+        self._workers.submit(work.run)
         return work
 
     def _forget(self, work: Work) -> None:
