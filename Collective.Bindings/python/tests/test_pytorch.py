@@ -168,6 +168,28 @@ os._exit(0)
         assert "of 3" in program.line()
 
 
+def test_a_rank_that_hears_of_the_loss_later_does_not_wait_for_the_others(script, tmp_path):
+    body = """
+dist.all_reduce(torch.ones(3))
+print("first", flush=True)
+if rank > 0:
+    sys.stdin.readline()
+try:
+    dist.all_reduce(torch.ones(100))
+except collective.Aborted:
+    print("lost", flush=True)
+sys.stdin.readline()
+os._exit(0)
+"""
+    ranks = [script(GROUP + body, str(rank), "3", str(tmp_path / "store")) for rank in range(3)]
+    for program in ranks:
+        program.expect("first")
+    ranks[2].kill()
+    ranks[0].expect("lost")
+    ranks[1].say("go on")
+    ranks[1].expect("lost")
+
+
 def test_the_hook_averages_over_the_communicator(script, master, tmp_path):
     body = (
         HOOK
