@@ -25,7 +25,7 @@ internal sealed unsafe class NativeLog : ILoggerFactory
     {
         var previous = _sink;
         _sink = callback is null ? _file : new Sink(minimum, (level, category, message) => Call(callback, level, category, message, context));
-        if (previous is not null && previous != calledOnThisThread)
+        if (previous is not null && previous != _file && previous != calledOnThisThread)
         {
             previous.Close();
         }

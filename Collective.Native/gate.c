@@ -1,8 +1,8 @@
 /*
  * Stands between the host process and the managed library. Everything else of Collective.Native is C#; this is what C# cannot do:
  *
- * 1. The door. A function of collective.h enters the managed runtime only where that can run: not in the child of a fork (the
- *    runtime's threads are not there, and it would wait for them), and not on a processor older than it was compiled for (it
+ * 1. The door. A function of collective.h enters the managed runtime only where that can run: not in a child forked while it
+ *    runs (its threads are not there, and it would wait for them), and not on a processor older than it was compiled for (it
  *    would end the process).
  * 2. SIGPIPE is the host's. The managed runtime sets it to be ignored, process-wide, and then writes to sockets without further
  *    care. Linked through --wrap, it leaves the signal alone and asks for none when it writes.
@@ -17,7 +17,14 @@
 /* 0: open; else the pcclxError_t that calls are refused with. Read by the doors below. */
 __attribute__((visibility("hidden"))) int collective_door = pcclxErrorNone;
 
-static void close_in_child(void) { collective_door = pcclxErrorForked; }
+/* Whether the managed runtime runs: the first thing it does is to install its signal handlers. Before that a fork is harmless. */
+static volatile int started;
+
+static void close_in_child(void) {
+    if (started) {
+        collective_door = pcclxErrorForked;
+    }
+}
 
 __attribute__((constructor)) static void install(void) {
 #if defined(__x86_64__)
@@ -153,11 +160,17 @@ const char *pcclxGetErrorName(pcclxError_t error) {
 }
 
 int __real_sigaction(int number, const struct sigaction *action, struct sigaction *previous);
+sighandler_t __real_signal(int number, sighandler_t handler);
 ssize_t __real_send(int socket, const void *bytes, size_t length, int flags);
 ssize_t __real_sendmsg(int socket, const struct msghdr *message, int flags);
 
 __attribute__((visibility("hidden"))) int __wrap_sigaction(int number, const struct sigaction *action, struct sigaction *previous) {
+    started = 1;
     return __real_sigaction(number, number == SIGPIPE ? NULL : action, previous);
+}
+
+__attribute__((visibility("hidden"))) sighandler_t __wrap_signal(int number, sighandler_t handler) {
+    return number == SIGPIPE ? SIG_DFL : __real_signal(number, handler);
 }
 
 __attribute__((visibility("hidden"))) ssize_t __wrap_send(int socket, const void *bytes, size_t length, int flags) {
