@@ -38,6 +38,7 @@ main() {
             fi
         done
         simulate
+        python_suite
     fi
     report
 }
@@ -135,6 +136,64 @@ skip_reasons() {
 simulate() {
     if step simulation-seeds "$suite_seconds" dotnet run --no-build -c Release --project tests/Collective.Simulation -- --seeds "$seeds"; then
         passed=$((passed + 1))
+    fi
+}
+
+# The Python package, with the real library: pytest's counts are added up. Without an interpreter and pytest, which are installed
+# where that is possible, it is skipped; tests that need what else is missing skip themselves.
+python_suite() {
+    local python=/usr/bin/python3 start=$SECONDS code summary
+    [ -x "$python" ] || ! command -v python3 >/dev/null || python=$(command -v python3)
+    python_packages "$python"
+    if ! "$python" -c 'import sys, pytest; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        echo "python                      skipped: no Python 3.11 with pytest"
+        skipped+=("python: no Python 3.11 or newer with pytest, and none could be installed (Debian: python3 python3-pytest)")
+        return
+    fi
+    if [ ! -f artifacts/native/libcollective.so ]; then
+        step native-library "$build_seconds" bash Collective.Native/build.sh || return
+    fi
+    printf '%-28s' python
+    timeout -k 15 "$suite_seconds" "$python" -m pytest -q -p no:cacheprovider Collective.Bindings/python --junitxml="$results/python.xml" \
+        </dev/null >"$logs/python.log" 2>&1
+    code=$?
+    summary=$(grep -E '^[0-9]+ (passed|failed|skipped|error).* in [0-9.]+s' "$logs/python.log" | tail -n 1)
+    local passed_here failed_here
+    passed_here=$(counted passed "$summary") failed_here=$(($(counted failed "$summary") + $(counted 'errors?' "$summary")))
+    printf '%d passed, %d failed, %d skipped (%d s)\n' "$passed_here" "$failed_here" "$(counted skipped "$summary")" $((SECONDS - start))
+    passed=$((passed + passed_here))
+    failed=$((failed + failed_here))
+    if [ "$failed_here" -gt 0 ]; then
+        failures+=("python: $failed_here failed")
+        tail -n 400 "$logs/python.log"
+    elif [ $code != 0 ] || [ -z "$summary" ]; then
+        fail python "$code" "$suite_seconds"
+    fi
+    while read -r line; do skipped+=("python: $line"); done < <(sed -n 's/^SKIPPED \[[0-9]*\] //p' "$logs/python.log")
+}
+
+# counted WORD SUMMARY: the number before the word in pytest's last line, or 0.
+counted() {
+    local number
+    number=$(grep -oE "[0-9]+ $1\b" <<<"$2" | grep -oE '^[0-9]+')
+    echo "${number:-0}"
+}
+
+# python_packages PYTHON: installs what the suite wants, as far as root on Debian can, and only for Debian's own interpreter.
+python_packages() {
+    local module missing=()
+    for module in pytest numpy torch mypy pip setuptools wheel; do
+        "$1" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$module') is None)" 2>/dev/null || missing+=("$module")
+    done
+    [ ${#missing[@]} -gt 0 ] && [ "$1" = /usr/bin/python3 ] || return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "installing for Python: ${missing[*]}"
+        apt-get update >/dev/null 2>&1
+        for module in "${missing[@]}"; do
+            local package=python3-$module
+            [ "$module" != mypy ] || package=mypy
+            DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$package" >>"$logs/python-packages.log" 2>&1
+        done
     fi
 }
 
