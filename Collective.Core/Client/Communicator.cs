@@ -233,7 +233,7 @@ public sealed class Communicator : IAsyncDisposable
         {
             Require(memory.Source != 0 && memory.Destination != 0, "a buffer is null");
             Require(memory.Count <= long.MaxValue / elementBytes, $"{memory.Count} elements of {request.DataType} are more than memory can hold");
-            var unmanaged = NewOperation(participation, memory.Count, request.DataType, request.Operation, request.Tag);
+            var unmanaged = NewOperation(participation, memory.Count, request.DataType, request.Operation, request.Tag, request.Quantization);
             unmanaged.UseMemory(memory.Source, memory.Destination);
             return Launch(participation, unmanaged, timeoutMs, cancellationToken);
         }

@@ -14,9 +14,6 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
     /// <summary>Whether everything was read and nothing is left over.</summary>
     public readonly bool Complete => !Failed && _rest.IsEmpty;
 
-    /// <summary>The values read cannot be.</summary>
-    public void Fail() => Failed = true;
-
     public byte Byte() => Take(1) is [var value] ? value : (byte)0;
 
     public bool Bool()
