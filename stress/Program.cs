@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Collective.Stress.Bench;
 using Collective.Stress.BenchSync;
+using Collective.Stress.Churn;
 using Collective.Stress.Demo;
 
 namespace Collective.Stress;
@@ -9,7 +10,7 @@ internal static class Program
 {
     private static Task<int> Main(string[] arguments)
     {
-        var root = new RootCommand("Collective with real processes: a demo, benchmarks.")
+        var root = new RootCommand("Collective with real processes: a demo, benchmarks, and churn.")
         {
             DemoCommand.Create(),
             DemoCommand.CreatePeer(),
@@ -17,6 +18,8 @@ internal static class Program
             BenchCommand.CreatePeer(),
             SyncBenchCommand.Create(),
             SyncBenchCommand.CreatePeer(),
+            ChurnCommand.Create(),
+            ChurnCommand.CreatePeer(),
         };
         return CommandLine.InvokeAsync(root, arguments);
     }

@@ -153,6 +153,12 @@ internal static class Limits
     /// <summary>Time for a neighbour's host to accept a connection, in milliseconds: two lost packets. Longer would only delay the ring order that does without the pair.</summary>
     public const int LinkConnectMsMax = 3_000;
 
+    /// <summary>Time in which bytes that wait on a link must make progress, in milliseconds, unless the peer chose another.</summary>
+    public const int LinkStallMsDefault = 10_000;
+
+    /// <summary>How often, in each stall timeout, a stripe that has nothing to send looks whether its connection still stands.</summary>
+    public const int IdleChecksPerStallTimeout = 5;
+
     /// <summary>Characters of a host name (RFC 1035).</summary>
     public const int HostCharactersMax = 253;
 

@@ -14,6 +14,9 @@ internal sealed class Batch(int first, int count, int? peers)
     private int _done;
     private long _committed;
     private long _aborted;
+    private long _syncs;
+    private long _failedSyncs;
+    private long _fetched;
     private long _events;
     private long _faults;
 
@@ -22,7 +25,7 @@ internal sealed class Batch(int first, int count, int? peers)
 
     public string Summary => Failed is { } failed
         ? $"seed {failed.Seed} FAILED: {failed.Message}\nreplay: dotnet run -c Release --project tests/Collective.Simulation -- --seed {failed.Seed}{(peers is { } n ? $" --peers {n}" : "")}"
-        : string.Create(CultureInfo.InvariantCulture, $"{count} seeds hold ({first} to {first + count - 1}): {_committed} attempts committed, {_aborted} aborted, {_faults} faults, {_events} events, {_clock.Elapsed.TotalSeconds:0.0} s");
+        : string.Create(CultureInfo.InvariantCulture, $"{count} seeds hold ({first} to {first + count - 1}): {_committed} attempts committed, {_aborted} aborted, {_syncs} syncs succeeded, {_failedSyncs} failed, {_fetched} tensors fetched, {_faults} faults, {_events} events, {_clock.Elapsed.TotalSeconds:0.0} s");
 
     public void Run(int jobs)
     {
@@ -75,6 +78,9 @@ internal sealed class Batch(int first, int count, int? peers)
             _done++;
             _committed += simulator.Ledger.Committed;
             _aborted += simulator.Ledger.Aborted;
+            _syncs += simulator.SyncJudge.Succeeded;
+            _failedSyncs += simulator.SyncJudge.Failed;
+            _fetched += simulator.SyncJudge.Fetched;
             _events += simulator.Events;
             _faults += simulator.Faults.Struck.Count;
             if (_clock.Elapsed - _shown > TimeSpan.FromSeconds(10))

@@ -30,7 +30,7 @@ internal sealed class Blame(Simulator simulator)
             var peer = simulator.PeerOf(what.Peer);
             Ledger.Require(IsDeserved(peer, what.Text), $"G5: an innocent is evicted: {peer.Name}: {what.Text}");
         }
-        else if (what.Kind is MasterEventKind.EpochOpened or MasterEventKind.AttemptAborted && simulator.Scenario.Groups > 1)
+        else if (what.Kind is MasterEventKind.EpochOpened or MasterEventKind.AttemptAborted or MasterEventKind.SyncFailed or MasterEventKind.HolderFailed && simulator.Scenario.Groups > 1)
         {
             CheckIsolation(what);
         }
@@ -78,6 +78,7 @@ internal sealed class Blame(Simulator simulator)
 
     private bool IsDeserved(SimulatedPeer peer, string reason)
         => reason.Contains("no heartbeat", StringComparison.Ordinal) ? WasSilent(peer)
+            : reason.Contains("both got bytes", StringComparison.Ordinal) ? simulator.Scenario.Liar == peer.Index
             : (reason.Contains("data cannot flow", StringComparison.Ordinal) || reason.Contains("did not acknowledge", StringComparison.Ordinal)) && IsUnreachable(peer);
 
     private bool WasSilent(SimulatedPeer peer) => peer.Silent.Covered(simulator.NowUs - WindowUs, simulator.NowUs) >= SilenceUs;

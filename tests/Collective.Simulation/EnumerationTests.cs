@@ -23,6 +23,16 @@ public sealed class EnumerationTests
         Enumerate(point => Scenario.OneFault(fault, point, peers: 4, groups: 2));
     }
 
+    /// <summary>As above, in programs that synchronise a shared state: while voting, fetching, serving, promised.</summary>
+    [TestCaseSource(nameof(Kinds))]
+    public void AFaultAtEveryPointOfSyncs(string kind)
+    {
+        var fault = Enum.Parse<FaultKind>(kind);
+        Enumerate(point => Scenario.OneFault(fault, point, peers: 3, joiners: 1, syncs: SyncPolicy.Guarded));
+        Enumerate(point => Scenario.OneFault(fault, point, peers: 2, joiners: 1, syncs: SyncPolicy.HandOver));
+        Enumerate(point => Scenario.OneFault(fault, point, peers: 4, groups: 2, syncs: SyncPolicy.EveryStep));
+    }
+
     /// <summary>While the others of an operation, a recovery or an admission are dealing with one death there is another.</summary>
     [Test]
     public void ASecondDeathAtEveryPoint([Values(nameof(FaultKind.Kill), nameof(FaultKind.FreezeLong), nameof(FaultKind.ResetLink))] string kind, [Values(20, 60, 110)] int first)

@@ -21,7 +21,7 @@ public sealed class NamedScenarioTests
     [Test]
     public void Short_troubles_cost_nobody_its_place(
         [Values(nameof(FaultKind.FreezeShort), nameof(FaultKind.CutControlShort), nameof(FaultKind.CutPairShort), nameof(FaultKind.StallStripe), nameof(FaultKind.StallLinkAndReset),
-            nameof(FaultKind.ResetLink), nameof(FaultKind.ResetLinkForSender), nameof(FaultKind.ResetLinkForReceiver), nameof(FaultKind.PartitionShort), nameof(FaultKind.FreezeMasterShort))] string kind)
+            nameof(FaultKind.ResetLink), nameof(FaultKind.ResetLinkForSender), nameof(FaultKind.ResetLinkForReceiver), nameof(FaultKind.SwallowLink), nameof(FaultKind.PartitionShort), nameof(FaultKind.FreezeMasterShort))] string kind)
         => ForSeeds(
             seed => Scenario.Of(seed, 4, 1, 1, [.. Enumerable.Range(0, 4).Select(i => new Fault(Enum.Parse<FaultKind>(kind), i, 10 + (31 * i) + (seed % 29)))]),
             s => Assert.That(s.Blame.Ended, Is.Empty));
@@ -60,8 +60,38 @@ public sealed class NamedScenarioTests
         => ForSeeds(seed => Scenario.Of(seed, 6, 0, 2, new Fault(Enum.Parse<FaultKind>(kind), 0, 30 + (seed * 3)), new Fault(Enum.Parse<FaultKind>(kind), 2, 50 + (seed * 3))),
             s => Assert.That(s.Blame.Epochs.Where(e => e.Group == 1), Is.All.Matches<(uint Group, string Reason)>(e => e.Reason.Contains("because admitted", StringComparison.Ordinal) || e.Reason.EndsWith("left the run", StringComparison.Ordinal))));
 
-    private static void ForSeeds(Func<int, Scenario> scenarioOf, Action<Simulator>? check = null)
+    /// <summary>Both fetchers find out; the sync goes on with the other holder.</summary>
+    [Test]
+    public void A_holder_that_sends_wrong_bytes_goes_and_nobody_else()
+        => ForSeeds(seed => Scenario.Of(seed, 5, 2, 1, SyncPolicy.EveryStep, [], liar: seed % 5), s =>
+        {
+            Assert.That(s.Blame.Evicted.Keys.Select(id => s.PeerOf(id).Index), Is.SubsetOf(new[] { s.Scenario.Liar }));
+            Assert.That(s.SyncJudge.Succeeded, Is.GreaterThan(0));
+        }, atLeastOnce: s => s.Blame.Evicted.Count == 1);
+
+    [Test]
+    public void A_peer_that_accuses_others_removes_nobody()
+        => ForSeeds(seed => Scenario.Of(seed, 5, 2, 1, SyncPolicy.EveryStep, [], falseAccuser: seed % 7), s => Assert.That(s.Blame.Evicted, Is.Empty));
+
+    /// <summary>Of three holders two die; the third is enough.</summary>
+    [Test]
+    public void A_sync_succeeds_while_one_holder_lives([Values(1, 2)] int deaths)
+        => ForSeeds(
+            seed => Scenario.Of(seed, 4, 1, 1, SyncPolicy.Guarded, [.. Enumerable.Range(0, deaths).Select(i => new Fault(FaultKind.Kill, i, 20 + ((seed + i) * 3)))]),
+            s => Assert.That(s.SyncJudge.Succeeded, Is.GreaterThan(0)));
+
+    [Test]
+    public void Syncs_without_trouble_succeed([Values] bool handOver, [Values(2, 3, 9)] int peers)
+        => ForSeeds(seed => Scenario.Of(seed, peers, 3, 1, handOver ? SyncPolicy.HandOver : SyncPolicy.EveryStep, []), s =>
+        {
+            Assert.That(s.Blame.Ended, Is.Empty);
+            Assert.That(s.SyncJudge.Succeeded, Is.GreaterThan(0));
+            Assert.That(handOver ? 0 : s.SyncJudge.Failed, Is.Zero); // All receive only, when those who could send have all left.
+        });
+
+    private static void ForSeeds(Func<int, Scenario> scenarioOf, Action<Simulator>? check = null, Func<Simulator, bool>? atLeastOnce = null)
     {
+        var happened = atLeastOnce is null;
         for (var seed = 1; seed <= Seeds; seed++)
         {
             var simulator = new Simulator(scenarioOf(seed));
@@ -69,11 +99,14 @@ public sealed class NamedScenarioTests
             {
                 simulator.Run();
                 check?.Invoke(simulator);
+                happened |= atLeastOnce?.Invoke(simulator) ?? false;
             }
             catch (Exception e) when (e is not ResultStateException)
             {
                 Assert.Fail($"seed {seed}, {simulator.Scenario}: {e.Message}");
             }
         }
+
+        Assert.That(happened, "what this is about did not happen in any seed");
     }
 }

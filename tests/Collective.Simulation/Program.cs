@@ -25,7 +25,7 @@ internal static class Program
         try
         {
             simulator.Run();
-            Console.WriteLine($"seed {seed} holds: {simulator.Ledger.Committed} committed, {simulator.Ledger.Aborted} aborted, {simulator.Events} events, {simulator.NowMs} virtual ms");
+            Console.WriteLine($"seed {seed} holds: {simulator.Ledger.Committed} committed, {simulator.Ledger.Aborted} aborted, {simulator.SyncJudge.Succeeded} syncs succeeded, {simulator.SyncJudge.Failed} failed, {simulator.Events} events, {simulator.NowMs} virtual ms");
             return 0;
         }
         catch (Exception e)

@@ -1,3 +1,5 @@
+using Collective.Protocol;
+
 namespace Collective.Simulation;
 
 /// <summary>Faults of our own making, to see that the checks catch them.</summary>
@@ -19,6 +21,29 @@ internal enum Sabotage
 
     /// <summary>The master gives the verdict while the promise of one member is missing.</summary>
     EarlyVerdict,
+
+    /// <summary>A member's report that it cannot finish a sync is taken for its promise.</summary>
+    FailureTakenForPromise,
+
+    /// <summary>The vote of a peer that died before the others had voted counts in place of another's.</summary>
+    DeadVoteCounts,
+
+    /// <summary>A sync that fails uses up a revision.</summary>
+    FailureUsesRevision,
+}
+
+/// <summary>When the training loop synchronises the shared state.</summary>
+internal enum SyncPolicy
+{
+    Never,
+
+    /// <summary>When the world has changed.</summary>
+    Guarded,
+
+    EveryStep,
+
+    /// <summary>One step behind: when the world has changed, and once more after the step before has been applied, which the newcomers receive only.</summary>
+    HandOver,
 }
 
 /// <summary>Everything that is decided before the first event.</summary>
@@ -51,6 +76,13 @@ internal sealed class Scenario
         Gathers = random.Next(4) > 0;
         TcpGivesUpUs = random.NextInt64(10_000_000, 40_000_000);
         Faults = [.. Draw(random, InitialPeers + Joiners, random.Next(0, Math.Min(10, 2 * (InitialPeers + Joiners))))];
+        Syncs = (SyncPolicy)random.Next(4);
+        StateKeys = random.Next(1, 5);
+        Divergence = random.Next(3);
+        Mistakes = random.Next(4) == 0;
+        Corruptions = random.Next(3) == 0;
+        Liar = random.Next(4) == 0 ? random.Next(InitialPeers + Joiners) : -1;
+        FalseAccuser = random.Next(4) == 0 ? random.Next(InitialPeers + Joiners) : -1;
     }
 
     public int Seed { get; }
@@ -98,8 +130,35 @@ internal sealed class Scenario
 
     public IReadOnlyList<Fault> Faults { get; private init; } = [];
 
+    public SyncPolicy Syncs { get; init; }
+
+    /// <summary>Tensors of the shared state, besides one whose content may differ.</summary>
+    public int StateKeys { get; private init; } = 2;
+
+    /// <summary>How different the peers are when they begin. 0: not at all.</summary>
+    public int Divergence { get; init; } = 1;
+
+    /// <summary>Whether applications call with wrong arguments now and then.</summary>
+    public bool Mistakes { get; init; }
+
+    /// <summary>Whether memory fails now and then.</summary>
+    public bool Corruptions { get; init; }
+
+    /// <summary>The peer that sends other bytes than it voted for; -1: none.</summary>
+    public int Liar { get; init; } = -1;
+
+    /// <summary>The peer that says of others that they do; -1: none.</summary>
+    public int FalseAccuser { get; init; } = -1;
+
+    /// <summary>What a process begins with: a checkpoint, of one of several steps.</summary>
+    public SimulatedState StateOf(int peer)
+    {
+        var checkpoint = Divergence == 0 ? 0 : (uint)((Seed + (peer * 7)) % (Divergence + 1));
+        return new SimulatedState(peer, StateKeys, checkpoint, new Revision(Divergence == 2 ? checkpoint * 5 : 0));
+    }
+
     /// <summary>A small world in which one fault hits the first peer at its n-th point.</summary>
-    public static Scenario OneFault(FaultKind kind, int point, int peers, int joiners = 0, int groups = 1) => new((peers * 1000) + ((int)kind * 10) + groups)
+    public static Scenario OneFault(FaultKind kind, int point, int peers, int joiners = 0, int groups = 1, SyncPolicy syncs = SyncPolicy.Never) => new((peers * 1000) + ((int)kind * 10) + groups)
     {
         InitialPeers = peers,
         Joiners = joiners,
@@ -107,12 +166,19 @@ internal sealed class Scenario
         Tags = 2,
         BulkTags = 1,
         Rejoins = true,
+        Syncs = syncs,
         Faults = [new Fault(kind, 0, point)],
     };
 
     /// <summary>A world of this size in which these faults happen, each to a peer of its own, at a point or a time.</summary>
-    public static Scenario Of(int seed, int peers, int joiners, int groups, params Fault[] faults) => new(seed)
+    public static Scenario Of(int seed, int peers, int joiners, int groups, params Fault[] faults) => Of(seed, peers, joiners, groups, SyncPolicy.Never, faults);
+
+    /// <summary>The same with a shared state. Where somebody lies all begin with a state of two kinds, so that there are holders and fetchers.</summary>
+    public static Scenario Of(int seed, int peers, int joiners, int groups, SyncPolicy syncs, Fault[] faults, int liar = -1, int falseAccuser = -1) => new(seed)
     {
+        Syncs = syncs,
+        Liar = liar,
+        FalseAccuser = falseAccuser,
         InitialPeers = peers,
         Joiners = joiners,
         Groups = groups,
@@ -134,7 +200,7 @@ internal sealed class Scenario
     };
 
     public override string ToString()
-        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; faults: {string.Join(", ", Faults)}";
+        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; syncs: {Syncs} of {StateKeys} tensors{(Mistakes ? ", mistakes" : "")}{(Corruptions ? ", corruptions" : "")}{(Liar >= 0 ? $", peer{Liar} sends wrong bytes" : "")}{(FalseAccuser >= 0 ? $", peer{FalseAccuser} accuses others" : "")}; faults: {string.Join(", ", Faults)}";
 
     /// <summary>Deaths are the most frequent; "at any point": a number of the victim's own steps, between two of the outputs of one.</summary>
     private static IEnumerable<Fault> Draw(Random random, int peers, int count)

@@ -12,6 +12,7 @@ internal sealed class SimulatedMaster : SimulatedProcess
     private readonly Dictionary<ConnectionId, ControlLink> _connections = [];
     private readonly HashSet<ConnectionId> _closed = [];
     private readonly HashSet<AttemptKey> _forged = [];
+    private readonly SyncForger _forger;
     private readonly byte[] _buffer = new byte[FrameHeader.Bytes + Limits.ControlBytesMax];
     private (Message Message, Frame Frame)? _lastSent;
     private long _nextConnection;
@@ -23,6 +24,7 @@ internal sealed class SimulatedMaster : SimulatedProcess
     {
         var run = new RunId(new Guid(simulator.Scenario.Seed, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10));
         Machine = new MasterStateMachine(new MasterConfiguration(run, Term: 1, Scenario.HeartbeatTimeoutMs, simulator.Scenario.SegmentBytes));
+        _forger = new SyncForger(simulator.Scenario.Sabotage, Machine);
         Alive = true;
     }
 
@@ -45,9 +47,15 @@ internal sealed class SimulatedMaster : SimulatedProcess
     /// <summary>A frame of a peer arrives.</summary>
     public void Receive(ConnectionId connection, Frame frame)
     {
-        if (!_closed.Contains(connection) && !Forge(connection, frame.Message))
+        if (_closed.Contains(connection) || !Alive)
         {
-            Step(new MasterInput.Received(connection, frame.Message));
+            return;
+        }
+
+        Simulator.SyncJudge.Received(_connections[connection].Peer.Id, frame.Message);
+        if (!Forge(connection, frame.Message))
+        {
+            Step(new MasterInput.Received(connection, _forger.Forged(connection, frame.Message)));
         }
     }
 
@@ -55,6 +63,7 @@ internal sealed class SimulatedMaster : SimulatedProcess
     {
         if (_closed.Add(connection))
         {
+            _forger.Lost(connection);
             Step(new MasterInput.Disconnected(connection, reason));
         }
     }
@@ -89,6 +98,8 @@ internal sealed class SimulatedMaster : SimulatedProcess
             Machine.AssertDeepInvariants();
         }
 
+        _forger.Stepped(outputs);
+        Simulator.SyncJudge.Answered(outputs.OfType<MasterOutput.Send>().Select(m => (_connections[m.Connection].Peer, m.Message)));
         foreach (var output in outputs)
         {
             switch (output)

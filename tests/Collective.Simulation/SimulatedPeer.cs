@@ -13,8 +13,9 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     private readonly Queue<PeerInput> _inputs = new();
     private readonly Dictionary<OperationId, PendingReduce> _operations = [];
     private readonly Dictionary<RequestNumber, TaskCompletionSource<bool>> _requests = [];
+    private readonly Dictionary<RequestNumber, SimulatedSync> _syncs = [];
     private readonly TaskCompletionSource _admitted = new();
-    private readonly byte[] _buffer = new byte[4096];
+    private readonly byte[] _buffer = new byte[8192];
     private readonly WorkBuffers _workBuffers = new();
     private readonly RingPool _rings = new();
     private ControlLink? _control;
@@ -33,6 +34,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         Group = group;
         Address = new PeerAddress((UInt128)(uint)(0x0A000001 + index), IsIPv6: false, (ushort)(20_000 + index));
         Transport = new SimulatedTransport(simulator, this);
+        State = simulator.Scenario.StateOf(index);
     }
 
     public int Index { get; }
@@ -42,6 +44,9 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     public PeerAddress Address { get; }
 
     public SimulatedTransport Transport { get; }
+
+    /// <summary>What its application holds.</summary>
+    public SimulatedState State { get; }
 
     public string Name => $"peer{Index}";
 
@@ -172,6 +177,56 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 
     public void Cancel(PendingReduce pending) => Post(new PeerInput.Cancel(pending.Operation.Id));
 
+    public SimulatedSync Synchronise(SyncStrategy strategy, int timeoutMs, SyncMistake mistake)
+    {
+        var request = new RequestNumber(++_lastRequest);
+        var (revision, entries) = (State.Revision, State.Entries());
+        switch (mistake)
+        {
+            case SyncMistake.RevisionTooHigh: revision = revision.Next(); break;
+            case SyncMistake.RevisionTooLow: revision = new Revision(revision.Value / 2); break;
+            case SyncMistake.OtherType: entries[0] = entries[0] with { DataType = DataType.Int32 }; break;
+            case SyncMistake.OtherStrategy: strategy = (SyncStrategy)(((int)strategy + 1) % 3); break;
+        }
+
+        var sync = new SimulatedSync(Simulator, this, request, strategy);
+        _syncs.Add(request, sync);
+        Post(new PeerInput.Synchronise(request, revision, strategy, entries, timeoutMs));
+        return sync;
+    }
+
+    public void CancelSync(SimulatedSync sync) => Post(new PeerInput.Withdraw(sync.Request));
+
+    // What the exchange of shared state tells.
+
+    public SimulatedSync SyncOf(RequestNumber request) => _syncs[request];
+
+    public void Fetched(RequestNumber request, bool ok, string detail) => Post(new PeerInput.StateFetched(request, ok, detail));
+
+    public void HolderFailed(RequestNumber request, PeerId holder, bool wrongBytes)
+        => Post(new PeerInput.HolderFailed(request, holder, wrongBytes, wrongBytes ? "other bytes than elected" : "no answer"));
+
+    /// <summary>Another peer asks for a tensor, perhaps late, when another sync has begun. Of one that is dead there may be a refusal or silence.</summary>
+    public void Serve(SimulatedPeer fetcher, string key, Action<ulong?> answer)
+    {
+        void Reply(ulong? content) => new Channel(Simulator, Index, fetcher.Index).Send(() => fetcher.Run(() => fetcher.Interruptible(() => answer(content))));
+        if (!Alive)
+        {
+            if (Simulator.Random.Next(2) == 0)
+            {
+                Reply(null);
+            }
+
+            return;
+        }
+
+        Interruptible(() =>
+        {
+            var sync = _syncs.Values.LastOrDefault();
+            Reply(sync is null or { Over: true } or { Strategy: SyncStrategy.ReceiveOnly } ? null : Simulator.Scenario.Liar == Index ? State.ContentOf(key) ^ 1 : State.ContentOf(key));
+        });
+    }
+
     // What the links and the master's connection tell.
 
     public void Wired(Epoch epoch) => Post(new PeerInput.Wired(epoch));
@@ -234,7 +289,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     {
         if (Alive && NowMs >= _wakeAtMs)
         {
-            Interruptible(() => Step(new PeerInput.Tick()));
+            Interruptible(() => Step(new PeerInput.Tick(Transport.Moved)));
         }
     }
 
@@ -285,6 +340,9 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
             case PeerOutput.StopRing m: _operations[m.Operation].Operation.StopRing(); break;
             case PeerOutput.FinishOperation m: FinishOperation(m); break;
             case PeerOutput.FinishRequest m: FinishRequest(m); break;
+            case PeerOutput.FetchState m: _syncs[m.Request].Fetch(m.Plan); break;
+            case PeerOutput.HolderLost m: _syncs[m.Request].Lose(m.Holder); break;
+            case PeerOutput.FinishSync m: _syncs[m.Request].Finish(m.Outcome, m.Revision); break;
             case PeerOutput.Die m: OnDeath(m.Outcome); break;
         }
     }

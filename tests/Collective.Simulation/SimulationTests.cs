@@ -34,6 +34,10 @@ public sealed class SimulationTests
             try
             {
                 new Simulator(new Scenario(seed, peers)).Run();
+                if (peers <= 200)
+                {
+                    new Simulator(new Scenario(seed, peers) { Syncs = (SyncPolicy)(1 + (seed % 3)) }).Run();
+                }
             }
             catch (Exception e)
             {
@@ -47,6 +51,9 @@ public sealed class SimulationTests
     [TestCase(nameof(Sabotage.EarlyVerdict), "G")]
     [TestCase(nameof(Sabotage.LoseAnswer), "liveness")]
     [TestCase(nameof(Sabotage.VoteNotReevaluated), "liveness")]
+    [TestCase(nameof(Sabotage.FailureTakenForPromise), "G")]
+    [TestCase(nameof(Sabotage.DeadVoteCounts), "sync: ")]
+    [TestCase(nameof(Sabotage.FailureUsesRevision), "sync: ")]
     public void ASabotagedProtocolIsCaught(string sabotage, string check)
     {
         for (var seed = 1; seed <= SeedsTried; seed++)

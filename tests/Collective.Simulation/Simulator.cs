@@ -9,8 +9,11 @@ internal sealed class SimulationException(string message) : Exception(message);
 /// <summary>The whole world in one thread on virtual time. The seed decides every delay, fault and interleaving.</summary>
 internal sealed class Simulator
 {
-    /// <summary>After the last fault everything must be over within this time: that is longer than any timeout of the protocol, a few times over.</summary>
-    private const long RecoveryUs = 3L * 60 * 1_000_000;
+    /// <summary>
+    /// After the last fault everything must be over within this time: that is longer than any timeout of the protocol, a few times over, and of a peer that nobody
+    /// reaches a link with each of the others is tried.
+    /// </summary>
+    private long RecoveryUs => (3L * 60 * 1_000_000) + (8L * 1_000_000 * Scenario.InitialPeers);
 
     private readonly PriorityQueue<Action, (long TimeUs, long Order)> _events = new();
     private readonly Dictionary<PeerId, SimulatedPeer> _byId = [];
@@ -18,6 +21,7 @@ internal sealed class Simulator
     private readonly TextWriter? _trace;
     private long _order;
     private int _unfinished;
+    private SimulationException? _broken;
 
     public Simulator(Scenario scenario, TextWriter? trace = null)
     {
@@ -26,6 +30,7 @@ internal sealed class Simulator
         _trace = trace;
         Network = new Network(this);
         Blame = new Blame(this);
+        SyncJudge = new SyncJudge(this);
         Faults = new Faults(this);
         Master = new SimulatedMaster(this);
         for (var i = 0; i < scenario.InitialPeers + scenario.Joiners; i++)
@@ -43,6 +48,8 @@ internal sealed class Simulator
     public Network Network { get; }
 
     public Blame Blame { get; }
+
+    public SyncJudge SyncJudge { get; }
 
     public Faults Faults { get; }
 
@@ -101,6 +108,18 @@ internal sealed class Simulator
         }
     }
 
+    /// <summary>An application was told what it never should be.</summary>
+    public void Break(string who, Exception exception) => _broken ??= exception as SimulationException ?? new SimulationException($"the program of {who} ends with {exception}");
+
+    /// <summary>A process that nobody has planned for; not into a world whose master is gone.</summary>
+    public void Join(PeerGroup group)
+    {
+        if (Master.Alive && Peers.Count < Limits.PeersMax)
+        {
+            Add(group, rejoined: true).Start();
+        }
+    }
+
     private SimulatedPeer Add(PeerGroup group, bool rejoined)
     {
         var peer = new SimulatedPeer(this, Peers.Count, group) { Rejoined = rejoined };
@@ -127,6 +146,11 @@ internal sealed class Simulator
             NowUs = key.TimeUs;
             Events++;
             action();
+            if (_broken is { } broken)
+            {
+                throw broken;
+            }
+
             if (_unfinished == 0)
             {
                 break;

@@ -25,6 +25,14 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
     /// <summary>Epoch this peer has acknowledged last.</summary>
     public Epoch Acknowledged { get; set; }
 
+    /// <summary>What it last said has moved on its links, and when that was heard.</summary>
+    public LinkProgress? Progress { get; set; }
+
+    public long ProgressMs { get; set; }
+
+    /// <summary>Since when it has reported that nothing comes of what its previous peer says it has sent.</summary>
+    public long? StuckSinceMs { get; set; }
+
     /// <summary>Outstanding topology vote, sync vote or question of a lone peer.</summary>
     public RequestNumber Request { get; set; }
 
@@ -85,7 +93,7 @@ internal sealed class GroupRecord(PeerGroup group)
     /// <summary>The sync that at least one member has voted for and that has not ended.</summary>
     public SyncRecord? Sync { get; set; }
 
-    /// <summary>One more than the revision of the last successful sync; 0: none yet, any will do.</summary>
+    /// <summary>One more than the revision of the last successful sync; 0: none yet. It means nothing any more when no member is left that took part in it: then any revision will do.</summary>
     public Revision ExpectedRevision { get; set; }
 }
 

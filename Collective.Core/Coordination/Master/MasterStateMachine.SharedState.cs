@@ -56,7 +56,7 @@ internal sealed partial class MasterStateMachine
     private void DecideSync(GroupRecord group, SyncRecord sync)
     {
         SyncVote[] votes = [.. group.Ring.Select(p => sync.Votes[p])];
-        var election = new SyncElection(votes, group.ExpectedRevision);
+        var election = new SyncElection(votes, group.Ring.Exists(p => p.HasSynced) ? group.ExpectedRevision : default);
         sync.Revision = election.Revision;
         if (election.Obstacles is [var first, ..])
         {

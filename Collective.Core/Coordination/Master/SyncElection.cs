@@ -47,21 +47,22 @@ internal sealed class SyncElection
 
     private void CheckRevisionsAndStrategies()
     {
-        var popular = _votes.Where(v => v.Strategy == SyncStrategy.EnforcePopular).ToList();
-        var sender = _votes.Any(v => v.Strategy == SyncStrategy.SendOnly);
+        if (!_votes.Any(v => v.Sends))
+        {
+            ObjectToAll(ErrorCode.Mismatch, _ => $"all peers chose {SyncStrategy.ReceiveOnly}, so nobody's content could be elected: at least one must choose {SyncStrategy.SendOnly}");
+            return;
+        }
+
+        var popular = _votes.FirstOrDefault(v => v.Strategy == SyncStrategy.EnforcePopular)?.Peer.Id.ToShortString();
         foreach (var vote in _votes)
         {
             if (vote.Revision.Value > Revision.Value)
             {
-                Object(vote, ErrorCode.RevisionMismatch, $"its revision is {vote.Revision}, the next one of the group is {Revision}: add 1 exactly once between two syncs");
+                Object(vote, ErrorCode.RevisionMismatch, $"its revision is {vote.Revision}, the next one of the group is {Revision}: add 1 exactly once between two syncs, or set it to 0 to take what the others have");
             }
-            else if (popular.Count > 0 && vote.Strategy != SyncStrategy.EnforcePopular)
+            else if (popular is not null && vote.Strategy != SyncStrategy.EnforcePopular)
             {
-                Object(vote, ErrorCode.Mismatch, $"it chose {vote.Strategy} while peer {popular[0].Peer.Id.ToShortString()} chose {SyncStrategy.EnforcePopular}: in one sync all peers choose that, or none");
-            }
-            else if (popular.Count == 0 && !sender)
-            {
-                Object(vote, ErrorCode.Mismatch, $"all peers chose {SyncStrategy.ReceiveOnly}, so nobody's content could be elected: at least one must choose {SyncStrategy.SendOnly}");
+                Object(vote, ErrorCode.Mismatch, $"it chose {vote.Strategy} while peer {popular} chose {SyncStrategy.EnforcePopular}: in one sync all peers choose that, or none");
             }
             else if (vote.Strategy == SyncStrategy.SendOnly && !IsCurrent(vote))
             {
@@ -92,11 +93,7 @@ internal sealed class SyncElection
             return candidates.MaxBy(c => c.Count).First; // Of equal ones the first.
         }
 
-        foreach (var vote in _votes)
-        {
-            Object(vote, ErrorCode.RevisionMismatch, $"its revision is {vote.Revision}, and nobody has the next one of the group, {Revision}: add 1 after each successful sync");
-        }
-
+        ObjectToAll(ErrorCode.RevisionMismatch, v => $"its revision is {v.Revision}, and nobody has the next one of the group, {Revision}: add 1 after each successful sync");
         return null;
     }
 
@@ -114,6 +111,14 @@ internal sealed class SyncElection
             {
                 Object(vote, ErrorCode.Mismatch, $"its content of \"{StateEntries.Shorten(vote.List.DifferentContent(elected.List)!)}\" is another than peer {elected.Peer.Id.ToShortString()}'s, and both chose {SyncStrategy.SendOnly}: their contents must be equal");
             }
+        }
+    }
+
+    private void ObjectToAll(ErrorCode code, Func<SyncVote, string> reasonOf)
+    {
+        foreach (var vote in _votes)
+        {
+            Object(vote, code, reasonOf(vote));
         }
     }
 

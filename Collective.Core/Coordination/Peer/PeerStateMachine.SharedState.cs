@@ -111,9 +111,8 @@ internal sealed partial class PeerStateMachine
         var sync = _sync!;
         sync.Move(finished.Error == default ? SyncEvent.Succeed : SyncEvent.Fail);
         _sync = null;
-        var told = finished.Error is ErrorCode.TimedOut or ErrorCode.SyncFailed && !sync.Wish.Succeeded
-            ? new Outcome(sync.Wish.Code, $"{sync.Wish.Reason}: {finished.Reason}")
-            : new Outcome(finished.Error, finished.Reason);
+        var reason = sync.Wish.Succeeded || finished.Reason.Contains(sync.Wish.Reason, StringComparison.Ordinal) ? finished.Reason : $"{sync.Wish.Reason}: {finished.Reason}";
+        var told = finished.Error is ErrorCode.TimedOut or ErrorCode.SyncFailed && !sync.Wish.Succeeded ? sync.Wish with { Reason = reason } : new Outcome(finished.Error, finished.Reason);
         Emit(new PeerOutput.FinishSync(sync.Request, told, finished.Revision));
     }
 

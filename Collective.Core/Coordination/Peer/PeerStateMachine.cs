@@ -13,6 +13,7 @@ internal sealed partial class PeerStateMachine
     private readonly List<PeerOutput> _outputs = [];
     private PeerGroup _group;
     private int _minimumWorldSize;
+    private int _stallTimeoutMs;
     private PeerId _self;
     private RunId _run;
     private ushort _term;
@@ -61,7 +62,7 @@ internal sealed partial class PeerStateMachine
             case PeerInput.RingFailed m: OnRingFailed(m); break;
             case PeerInput.Wired m: OnWired(m); break;
             case PeerInput.LinkLost m: OnLinkLost(m); break;
-            case PeerInput.Tick: OnTick(); break;
+            case PeerInput.Tick m: OnTick(m); break;
         }
 
         AssertInvariants();
@@ -85,6 +86,7 @@ internal sealed partial class PeerStateMachine
         Invariant.Holds(legal);
         _group = input.Group;
         _minimumWorldSize = input.MinimumWorldSize;
+        _stallTimeoutMs = input.StallTimeoutMs;
         _lastHeardMs = _nowMs;
         _connectDeadline = SetDeadline(input.TimeoutMs);
     }
@@ -209,7 +211,7 @@ internal sealed partial class PeerStateMachine
         WakeAt(_leaveAtMs);
     }
 
-    private void OnTick()
+    private void OnTick(PeerInput.Tick tick)
     {
         if (State is PeerState.Dead or PeerState.Created)
         {
@@ -231,7 +233,7 @@ internal sealed partial class PeerStateMachine
         ExpireDeadlines();
         if (State is not PeerState.Dead && _nowMs >= _heartbeatAtMs)
         {
-            Beat();
+            Beat(tick.Moved);
         }
 
         if (State is not PeerState.Dead)
@@ -240,7 +242,7 @@ internal sealed partial class PeerStateMachine
         }
     }
 
-    private void Beat()
+    private void Beat(LinkBytes moved)
     {
         var gap = _lastTickMs is { } last ? _nowMs - last : 0;
         _lastTickMs = _nowMs;
@@ -250,10 +252,8 @@ internal sealed partial class PeerStateMachine
             return; // The driver bounds these two.
         }
 
-        if (gap > 3L * HeartbeatIntervalMs)
-        {
-            _lastHeardMs = _nowMs; // This process itself stood still: the master's silence in that time proves nothing.
-        }
+        // While this process itself stood still the master's silence proves nothing.
+        _lastHeardMs = gap > 3L * HeartbeatIntervalMs ? _nowMs : Math.Min(_nowMs, _lastHeardMs + Math.Max(0, gap - HeartbeatIntervalMs));
 
         if (_nowMs - _lastHeardMs > _heartbeatTimeoutMs)
         {
@@ -262,6 +262,10 @@ internal sealed partial class PeerStateMachine
         }
 
         Send(new Heartbeat());
+        if (State == PeerState.Ready && _attempts.Values.Any(a => a.State != AttemptState.Held))
+        {
+            Send(new LinkProgress(Epoch, moved, (uint)_stallTimeoutMs));
+        }
     }
 
     private void Die(Outcome outcome)

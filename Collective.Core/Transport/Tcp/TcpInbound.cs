@@ -4,22 +4,6 @@ using Collective.Protocol;
 
 namespace Collective.Transport.Tcp;
 
-/// <summary>One inbound stripe.</summary>
-internal sealed class TcpInboundStripe(InboundConnection connection)
-{
-    public InboundConnection Connection { get; } = connection;
-
-    public Socket Socket => Connection.Socket;
-
-    public PeerId? From { get; set; }
-
-    public Epoch Epoch { get; set; }
-
-    public byte Index { get; set; }
-
-    public byte Count { get; set; }
-}
-
 /// <summary>The stripes of the previous peer's link: answers their hellos and receives their segments.</summary>
 internal sealed class TcpInbound : IInboundKind, IDisposable
 {
@@ -45,6 +29,24 @@ internal sealed class TcpInbound : IInboundKind, IDisposable
     public uint Magic => MessageCodec.Magic;
 
     public int ConnectionsMax => Limits.InboundStripesMax;
+
+    /// <summary>Bytes of segments that have come from the previous peer in the present epoch.</summary>
+    public ulong BytesReceived
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var bytes = 0UL;
+                foreach (var stripe in _stripes)
+                {
+                    bytes += _plan is { } plan && stripe.From == plan.Previous?.Id && stripe.Epoch == plan.Epoch ? stripe.BytesReceived : 0;
+                }
+
+                return bytes;
+            }
+        }
+    }
 
     /// <summary>The epoch to accept for. Stripes of peers that are not the previous one any more are closed.</summary>
     public void Wire(WirePlan plan)
@@ -93,7 +95,7 @@ internal sealed class TcpInbound : IInboundKind, IDisposable
             var scrap = Array.Empty<byte>();
             while (detail.Length == 0)
             {
-                detail = stripe.Socket.ReceiveAll(hello.AsSpan(0, SegmentHeader.Bytes)) ? ReceiveRecord(stripe, hello, ref scrap) : "closed by the other side";
+                detail = stripe.Receive(hello.AsSpan(0, SegmentHeader.Bytes)) ? ReceiveRecord(stripe, hello, ref scrap) : "closed by the other side";
             }
         }
         catch (SocketException e)
@@ -120,7 +122,7 @@ internal sealed class TcpInbound : IInboundKind, IDisposable
                 return $"sent a segment of epoch {segment.Attempt.Epoch} on a stripe of epoch {stripe.Epoch}";
             }
 
-            return ReceiveSegment(stripe.Socket, segment, ref scrap);
+            return ReceiveSegment(stripe, segment, ref scrap);
         }
 
         return stripe.Socket.ReceiveAll(header.AsSpan(SegmentHeader.Bytes)) ? ReceiveHello(stripe, header) : "closed within a record";
@@ -154,7 +156,7 @@ internal sealed class TcpInbound : IInboundKind, IDisposable
         return "";
     }
 
-    private string ReceiveSegment(Socket socket, in SegmentHeader header, ref byte[] scrap)
+    private string ReceiveSegment(TcpInboundStripe stripe, in SegmentHeader header, ref byte[] scrap)
     {
         switch (_router.Find(header, out var handler))
         {
@@ -167,7 +169,7 @@ internal sealed class TcpInbound : IInboundKind, IDisposable
 
                 if (verdict == SegmentVerdict.Receive)
                 {
-                    ReceiveInto(socket, handler, header, target);
+                    ReceiveInto(stripe, handler, header, target);
                     _events.SegmentMoved(sent: false);
                     return "";
                 }
@@ -175,7 +177,7 @@ internal sealed class TcpInbound : IInboundKind, IDisposable
                 break;
             case SegmentRoute.Early:
                 var payload = ArrayPool<byte>.Shared.Rent(header.PayloadBytes);
-                Require(socket.ReceiveAll(payload.AsSpan(0, header.PayloadBytes)));
+                Require(stripe.Receive(payload.AsSpan(0, header.PayloadBytes)));
                 _router.KeepEarly(header, payload);
                 _events.SegmentMoved(sent: false);
                 return "";
@@ -188,16 +190,16 @@ internal sealed class TcpInbound : IInboundKind, IDisposable
             scrap = GC.AllocateUninitializedArray<byte>(header.PayloadBytes);
         }
 
-        Require(socket.ReceiveAll(scrap.AsSpan(0, header.PayloadBytes)));
+        Require(stripe.Receive(scrap.AsSpan(0, header.PayloadBytes)));
         return "";
     }
 
-    private static void ReceiveInto(Socket socket, ISegmentHandler handler, in SegmentHeader header, Span<byte> target)
+    private static void ReceiveInto(TcpInboundStripe stripe, ISegmentHandler handler, in SegmentHeader header, Span<byte> target)
     {
         var received = false;
         try
         {
-            Require(socket.ReceiveAll(target));
+            Require(stripe.Receive(target));
             received = true;
         }
         finally
@@ -278,6 +280,7 @@ internal sealed class TcpInbound : IInboundKind, IDisposable
             stripe.Epoch = hello.Epoch;
             stripe.Index = hello.Stripe;
             stripe.Count = hello.StripeCount;
+            stripe.BeginCounting();
             completed = Complete();
             return LinkReply.Accepted;
         }

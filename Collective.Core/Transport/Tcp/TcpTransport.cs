@@ -38,6 +38,8 @@ internal sealed class TcpTransport : ITransport
 
     public ushort Port { get; }
 
+    public LinkBytes Moved => new(_outgoing?.BytesSent ?? 0, _inbound.BytesReceived);
+
     public SegmentRouter Router { get; } = new();
 
     public void Wire(WirePlan plan)

@@ -254,8 +254,10 @@ internal sealed class MasterCollectiveTests
         .Start("A", 7)
         .Connect('C')
         .Tick(1000).Beat("AB")
-        .Tick(2000).Beat("A")
-        .Tick(2000).Beat("A")
+        .Tick(1000).Beat("A")
+        .Tick(1000).Beat("A")
+        .Tick(1000).Beat("A")
+        .Tick(1000).Beat("A")
         .Tick(1000).Beat("A")
         .Note("5 s since B was heard are within the timeout, 5.001 s are not.")
         .Tick(1)
@@ -268,8 +270,19 @@ internal sealed class MasterCollectiveTests
         .Tick(1000).Beat("AB")
         .Tick(60_000)
         .Tick(1000).Beat("A")
-        .Tick(3000)
-        .Tick(1001)
+        .Tick(1000).Tick(1000).Tick(1000).Tick(1000)
+        .Tick(1)
+        .Check();
+
+    [Test]
+    public void Master_that_stood_still_for_a_moment() => new MasterScript("Of the 2.9 s between two of its ticks 1 s counts as silence of the peers: B is not evicted before 5 s without them.")
+        .Given("AB")
+        .Tick(0).Beat("AB")
+        .Tick(1000).Beat("A").Tick(1000).Beat("A")
+        .Tick(2900).Beat("A")
+        .Tick(1000).Beat("A")
+        .Tick(1000).Beat("A")
+        .Tick(1)
         .Check();
 
     [Test]

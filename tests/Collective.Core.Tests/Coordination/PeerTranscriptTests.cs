@@ -211,6 +211,18 @@ internal sealed class PeerTranscriptTests
         .Check();
 
     [Test]
+    public void What_has_moved_is_reported_while_an_attempt_is_open() => new PeerScript("With the heartbeats, from entering until the verdict: also who is done can have sent what has not come.")
+        .Given("ABC")
+        .Tick(1000, sent: 5, received: 6)
+        .Launch(1)
+        .Tick(1000, sent: 700, received: 300)
+        .Completed(1)
+        .Tick(1000, sent: 900, received: 900)
+        .Hear(new Verdict(PeerScript.Attempt(1)))
+        .Tick(1000, sent: 900, received: 900)
+        .Check();
+
+    [Test]
     public void Links_lost() => new PeerScript("Reported to the master with the epoch; of another epoch it is no news.")
         .Given("ABC")
         .Input(new PeerInput.LinkLost(PeerScript.Number(1), Describe.Peer('B'), true, "connection reset"))
@@ -222,12 +234,17 @@ internal sealed class PeerTranscriptTests
 
     [Test]
     public void Master_silent() => new PeerScript("No sign of life within the timeout.")
-        .Given("AB").Tick(1000).Tick(1000).Hear(new Heartbeat()).Tick(2000).Tick(2000).Tick(1000).Tick(1)
+        .Given("AB").Tick(1000).Tick(1000).Hear(new Heartbeat()).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000)
         .Check();
 
     [Test]
     public void Frozen_peer_does_not_blame_the_master() => new PeerScript("After a gap between its own ticks the peer starts counting anew.")
-        .Given("AB").Tick(1000).Tick(60_000).Tick(3000).Tick(2000).Tick(1)
+        .Given("AB").Tick(1000).Tick(60_000).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000)
+        .Check();
+
+    [Test]
+    public void A_peer_that_stood_still_for_a_moment() => new PeerScript("Of the 2.9 s between two of its ticks 1 s counts as the master's silence.")
+        .Given("AB").Tick(1000).Hear(new Heartbeat()).Tick(1000).Tick(1000).Tick(2900).Tick(1000).Tick(1000).Tick(1000)
         .Check();
 
     [Test]

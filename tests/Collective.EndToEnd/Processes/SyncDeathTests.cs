@@ -20,7 +20,7 @@ internal sealed class SyncDeathTests : ProcessTest
         var victim = Start("victim", master, $"--minimum-world-size 3 {Sync} --die-at state-given#{answers}");
         var holder = Start("holder", master, $"--minimum-world-size 3 {Sync} --hold-at state-given");
         var newcomer = Start("newcomer", master, $"--minimum-world-size 3 {Sync} --takes true");
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         holder.Tell("release");
         await AssertSynced(newcomer, 64 << 20);
         await AssertSynced(holder, 0);
@@ -30,7 +30,7 @@ internal sealed class SyncDeathTests : ProcessTest
     public async Task AHolderFreezes()
     {
         var master = StartMaster(heartbeat: Heartbeat);
-        var victim = Start("victim", master, $"--minimum-world-size 4 {Sync} --stop-at state-given#6");
+        var victim = Start("victim", master, $"--minimum-world-size 4 {Sync} --freeze-at state-given#6");
         var holder = Start("holder", master, $"--minimum-world-size 4 {Sync}");
         var newcomers = new[] { "newcomer 1", "newcomer 2" }.Select(name => Start(name, master, $"--minimum-world-size 4 {Sync} --takes true")).ToArray();
         foreach (var newcomer in newcomers)
@@ -39,7 +39,7 @@ internal sealed class SyncDeathTests : ProcessTest
         }
 
         await AssertSynced(holder, 0);
-        victim.Continue();
+        await victim.Thaw();
 
         // It had promised to hold the content before it froze: whether the others ended before it was evicted is all that it can hear.
         Assert.That(await victim.Exited(Deadline), Is.Zero.Or.EqualTo(2));
@@ -52,7 +52,7 @@ internal sealed class SyncDeathTests : ProcessTest
         var master = StartMaster(heartbeat: Heartbeat);
         var victim = Start("victim", master, $"--minimum-world-size 3 {Sync} --die-at state-given#10");
         var newcomers = new[] { "newcomer 1", "newcomer 2" }.Select(name => Start(name, master, $"--minimum-world-size 3 {Sync} --takes true")).ToArray();
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         foreach (var newcomer in newcomers)
         {
             Assert.That(await newcomer.Exited(Deadline), Is.EqualTo(2), newcomer.Name);
@@ -72,12 +72,12 @@ internal sealed class SyncDeathTests : ProcessTest
         var victim = Start("victim", master, $"--minimum-world-size 3 {Sync} --takes true --die-at {point}");
         var holder = Start("holder", master, $"--minimum-world-size 3 {Sync}");
         var newcomer = Start("newcomer", master, $"--minimum-world-size 3 {Sync} --takes true");
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         await AssertSynced(newcomer, 64 << 20);
         await AssertSynced(holder, 0);
     }
 
-    private static async Task AssertSynced(PeerProcess peer, long received)
+    private static async Task AssertSynced(TestProcess peer, long received)
     {
         Assert.That(await peer.Exited(Deadline), Is.Zero, peer.Name);
         Assert.That(peer.Lines, Has.Some.StartsWith($"synced received {received} "), peer.Name);
