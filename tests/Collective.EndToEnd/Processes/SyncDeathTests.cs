@@ -40,8 +40,10 @@ internal sealed class SyncDeathTests : ProcessTest
 
         await AssertSynced(holder, 0);
         await victim.Thaw();
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(2));
-        Assert.That(victim.Lines, Has.Some.StartsWith("FAILED Evicted"));
+
+        // It had promised to hold the content before it froze: whether the others ended before it was evicted is all that it can hear.
+        Assert.That(await victim.Exited(Deadline), Is.Zero.Or.EqualTo(2));
+        Assert.That(victim.Lines, Has.Some.StartsWith("FAILED Evicted").Or.Some.StartsWith("synced received 0 "));
     }
 
     [Test]
