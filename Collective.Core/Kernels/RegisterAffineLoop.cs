@@ -12,7 +12,9 @@ internal readonly struct RegisterAffineLoop<TRegister> : IAffineLoop
     where TRegister : struct, IRegister<TRegister>
 {
     private const MethodImplOptions Inline = MethodImplOptions.AggressiveInlining;
-    private const MethodImplOptions Hot = MethodImplOptions.AggressiveOptimization;
+
+    // Inlined into a caller, the loops would exceed its budget and call what they are made of: measured 1.5 GB/s instead of 9.
+    private const MethodImplOptions Hot = MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining;
 
     private const double TwoTo52 = 1L << 52;
 
