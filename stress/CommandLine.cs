@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using System.Globalization;
 
 namespace Collective.Stress;
 
@@ -60,6 +61,26 @@ internal static class CommandLine
             if (result.Tokens.Count > 0 && !(int.TryParse(result.Tokens[0].Value, out var value) && value >= min && value <= max))
             {
                 result.AddError($"'{result.Tokens[0].Value}' is not a valid value of {name}: it takes a whole number from {min} to {max}.");
+            }
+        });
+        return option;
+    }
+
+    /// <summary>An option that takes a number from <paramref name="min"/> to <paramref name="max"/>, also a fraction.</summary>
+    public static Option<double> Decimal(string name, string description, double min, double max, double @default)
+    {
+        var option = new Option<double>(name)
+        {
+            Description = string.Create(CultureInfo.InvariantCulture, $"{description} Range {min} to {max}."),
+            DefaultValueFactory = _ => @default,
+            CustomParser = result => double.TryParse(result.Tokens[0].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value : double.NaN,
+        };
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Count > 0
+                && !(double.TryParse(result.Tokens[0].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max))
+            {
+                result.AddError(string.Create(CultureInfo.InvariantCulture, $"'{result.Tokens[0].Value}' is not a valid value of {name}: it takes a number from {min} to {max}."));
             }
         });
         return option;

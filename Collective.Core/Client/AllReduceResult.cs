@@ -18,4 +18,5 @@ public readonly record struct AllReduceResult(World World, long BytesSent, long 
 /// <param name="BytesSent">Payload bytes sent by the committed operations.</param>
 /// <param name="BytesReceived">Payload bytes received by the committed operations.</param>
 /// <param name="Retries">How many attempts were aborted and done again.</param>
-public readonly record struct AllReduceMultipleResult(World World, long BytesSent, long BytesReceived, int Retries);
+/// <param name="Results">What each operation reports, in the order of the requests: their contributors may differ.</param>
+public readonly record struct AllReduceMultipleResult(World World, long BytesSent, long BytesReceived, int Retries, IReadOnlyList<AllReduceResult> Results);

@@ -11,7 +11,8 @@ namespace Collective;
 /// </summary>
 /// <remarks>
 /// All peers of a group make the same sequence of <see cref="UpdateTopologyAsync"/>, <see cref="ArePeersPendingAsync"/> and collectives (of one tag).
-/// Several collectives may be in flight, with different tags, launched in any order: at most 256.
+/// Several collectives may be in flight, with different tags, launched in any order: at most 256. A collective that was aborted
+/// (<see cref="ErrorCode.OperationAborted"/>) is called again before anything else: a peer that had not entered it yet hears of no abort, and waits for the others in that very call.
 /// </remarks>
 public sealed class Communicator : IAsyncDisposable
 {

@@ -1,3 +1,4 @@
+using Collective.Protocol;
 using Microsoft.Extensions.Logging;
 
 namespace Collective;
@@ -35,9 +36,12 @@ public sealed class CommunicatorOptions
     /// <remarks>Defaults to 10 s. Range 100 ms to 10 min. Waiting to be admitted is not limited by it.</remarks>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>A connection to the next peer on which bytes wait, and of which that peer takes none for so long, is broken and made again. One that is slow but moves keeps it.</summary>
-    /// <remarks>Defaults to 10 s: longer than the master's heartbeat timeout, so that a dead or frozen neighbour is found by that. Range 100 ms to 10 min. Counted on Linux; elsewhere the system's own timeout counts.</remarks>
-    public TimeSpan LinkStallTimeout { get; init; } = TimeSpan.FromSeconds(10);
+    /// <summary>A link on which bytes wait, and on which none moves for so long, is broken and made again. One that is slow but moves is kept.</summary>
+    /// <remarks>
+    /// Defaults to 10 s: longer than the master's heartbeat timeout, so that a dead or frozen neighbour is found by that. Range 100 ms to 10 min. Linux counts what a connection's other end
+    /// acknowledges; everywhere the master compares, with the heartbeats, what one end has sent with what the other has received.
+    /// </remarks>
+    public TimeSpan LinkStallTimeout { get; init; } = TimeSpan.FromMilliseconds(Limits.LinkStallMsDefault);
 
     /// <summary>Longest time of a call that is given no timeout of its own; after it the call ends with <see cref="ErrorCode.TimedOut"/>, naming who was waited for.</summary>
     /// <remarks>Defaults to 30 min: other peers may compute for long between two calls. Range 1 ms to 24 days, or <see cref="Timeout.InfiniteTimeSpan"/> for none.</remarks>

@@ -10,6 +10,7 @@ namespace Collective;
 internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<AllReduceRequest> requests, int maxInFlight, TimeSpan timeout)
 {
     private readonly long _start = Stopwatch.GetTimestamp();
+    private readonly Dictionary<ulong, AllReduceResult> _results = [];
     private World? _world;
     private long _bytesSent;
     private long _bytesReceived;
@@ -28,7 +29,7 @@ internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<All
             }
         }
 
-        return new AllReduceMultipleResult(_world!, _bytesSent, _bytesReceived, _retries);
+        return new AllReduceMultipleResult(_world!, _bytesSent, _bytesReceived, _retries, [.. requests.Select(r => _results[r.Tag])]);
     }
 
     /// <summary>Runs what is left until one is aborted or all have committed; gives those that have not.</summary>
@@ -86,6 +87,7 @@ internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<All
         {
             var result = await task.ConfigureAwait(false);
             _world = result.World;
+            _results.Add(request.Tag, result);
             _bytesSent += result.BytesSent;
             _bytesReceived += result.BytesReceived;
             return null;

@@ -65,7 +65,7 @@ internal sealed class PeerHost : ITransportEvents
 
     public void Start(long timeoutMs)
     {
-        Post(new PeerInput.Connect(_options.Group, _options.MinimumWorldSize, timeoutMs));
+        Post(new PeerInput.Connect(_options.Group, _options.MinimumWorldSize, timeoutMs, (int)_options.StallTimeout.TotalMilliseconds));
         _loop = new Thread(Loop) { IsBackground = true, Name = "collective-peer" };
         _loop.Start();
         _connection.Start();
@@ -134,7 +134,7 @@ internal sealed class PeerHost : ITransportEvents
 
                 if (Environment.TickCount64 >= _wakeAtMs && !_dead)
                 {
-                    Step(new PeerInput.Tick());
+                    Step(new PeerInput.Tick(_transport?.Moved ?? default));
                 }
             }
         }

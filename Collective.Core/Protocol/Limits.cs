@@ -45,11 +45,14 @@ internal static class Limits
     /// <summary>Parallel connections of one link.</summary>
     public const int StripesMax = 64;
 
-    /// <summary>Inbound data connections of one peer: two whole links (the old and the new neighbour's) and as many strangers.</summary>
-    public const int InboundConnectionsMax = 4 * StripesMax;
+    /// <summary>Inbound stripes of one peer: two whole links (the old and the new neighbour's) and as many that are about to be replaced.</summary>
+    public const int InboundStripesMax = 4 * StripesMax;
 
-    /// <summary>Of these, connections that have not said hello yet; one more closes the oldest.</summary>
+    /// <summary>Inbound data connections whose hello has not been accepted yet; one more closes the oldest.</summary>
     public const int StrangersMax = 2 * StripesMax;
+
+    /// <summary>Inbound data connections that the system keeps until they are accepted.</summary>
+    public const int ListenBacklogMax = 4 * StripesMax;
 
     /// <summary>Payloads up to this size leave in one write with their header.</summary>
     public const int JoinedBytesMax = 16 * 1024;
@@ -92,6 +95,12 @@ internal static class Limits
 
     /// <summary>Time for a neighbour's host to accept a connection, in milliseconds: two lost packets. Longer would only delay the ring order that does without the pair.</summary>
     public const int LinkConnectMsMax = 3_000;
+
+    /// <summary>Time in which bytes that wait on a link must make progress, in milliseconds, unless the peer chose another.</summary>
+    public const int LinkStallMsDefault = 10_000;
+
+    /// <summary>How often, in each stall timeout, a stripe that has nothing to send looks whether its connection still stands.</summary>
+    public const int IdleChecksPerStallTimeout = 5;
 
     /// <summary>Characters of a host name (RFC 1035).</summary>
     public const int HostCharactersMax = 253;

@@ -81,7 +81,36 @@ internal readonly record struct LinkHello(ushort Version, RunId Run, Epoch Epoch
     }
 }
 
-/// <summary>The accepting peer's answer to a <see cref="LinkHello"/>.</summary>
+/// <summary>First record of a data connection that is no stripe: its magic says what it is for. As long as a <see cref="LinkHello"/>, so that an acceptor reads it before it knows.</summary>
+/// <remarks>Index and Count: which of several connections for one purpose this is. Number and Extra: what its kind counts and says.</remarks>
+internal readonly record struct DataHello(uint Magic, ushort Version, byte Index, byte Count, RunId Run, ulong Number, PeerId From, PeerId To, ulong Extra)
+{
+    public const int Bytes = LinkHello.Bytes;
+
+    public void Write(Span<byte> buffer)
+    {
+        var writer = new WireWriter(buffer);
+        writer.UInt32(Magic);
+        writer.UInt16(Version);
+        writer.Byte(Index);
+        writer.Byte(Count);
+        writer.Guid(Run.Value);
+        writer.UInt64(Number);
+        writer.Peer(From);
+        writer.Peer(To);
+        writer.UInt64(Extra);
+    }
+
+    /// <summary>Any bytes are one, if there are enough of them; null when not.</summary>
+    public static DataHello? Parse(ReadOnlySpan<byte> bytes)
+    {
+        var reader = new WireReader(bytes);
+        var hello = new DataHello(reader.UInt32(), reader.UInt16(), reader.Byte(), reader.Byte(), new RunId(reader.Guid()), reader.UInt64(), reader.Peer(), reader.Peer(), reader.UInt64());
+        return reader.Failed ? null : hello;
+    }
+}
+
+/// <summary>The accepting peer's answer to a <see cref="LinkHello"/> or <see cref="DataHello"/>.</summary>
 internal enum LinkReply : byte
 {
     Accepted = 1,

@@ -53,6 +53,7 @@ internal static class MessageCodec
             MessageKind.Hello => ReadHello(ref reader),
             MessageKind.EpochReady => new EpochReady(reader.Epoch()),
             MessageKind.LinkFailed => new LinkFailed(reader.Epoch(), reader.Peer(), reader.Bool(), reader.Text()),
+            MessageKind.LinkProgress => new LinkProgress(reader.Epoch(), new LinkBytes(reader.UInt64(), reader.UInt64()), reader.UInt32()),
             MessageKind.TopologyVote => new TopologyVote(new RequestNumber(reader.UInt64())),
             MessageKind.AdmitWhenAlone => new AdmitWhenAlone(new RequestNumber(reader.UInt64())),
             MessageKind.PendingQuery => new PendingQuery(new RequestNumber(reader.UInt64())),
@@ -92,6 +93,12 @@ internal static class MessageCodec
                 writer.Peer(m.Neighbour);
                 writer.Bool(m.Outgoing);
                 writer.Text(m.Detail);
+                break;
+            case LinkProgress m:
+                writer.UInt64(m.Epoch.Value);
+                writer.UInt64(m.Bytes.Sent);
+                writer.UInt64(m.Bytes.Received);
+                writer.UInt32(m.StallTimeoutMs);
                 break;
             case TopologyVote m: writer.UInt64(m.Request.Value); break;
             case AdmitWhenAlone m: writer.UInt64(m.Request.Value); break;

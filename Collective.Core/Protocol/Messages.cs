@@ -14,6 +14,7 @@ internal enum MessageKind : byte
     Leave = 9,
     Heartbeat = 10,
     Withdraw = 11,
+    LinkProgress = 21,
 
     Welcome = 64,
     Refused = 65,
@@ -39,6 +40,15 @@ internal sealed record EpochReady(Epoch Epoch) : Message(MessageKind.EpochReady)
 
 /// <summary>A link of the epoch could not be made or broke: to the next peer when <see cref="Outgoing"/>, else from the previous one.</summary>
 internal sealed record LinkFailed(Epoch Epoch, PeerId Neighbour, bool Outgoing, string Detail) : Message(MessageKind.LinkFailed);
+
+/// <summary>Bytes of segments that a peer has handed to its link to the next peer in an epoch, and those that have come from the previous one.</summary>
+internal readonly record struct LinkBytes(ulong Sent, ulong Received);
+
+/// <summary>
+/// While collectives are in flight, with each heartbeat: what has moved in the epoch. What one end has sent and the other not received for the stall timeout is stuck
+/// between them, though neither may be able to know.
+/// </summary>
+internal sealed record LinkProgress(Epoch Epoch, LinkBytes Bytes, uint StallTimeoutMs) : Message(MessageKind.LinkProgress);
 
 /// <summary>Vote for a topology update: admit who is pending. Answered when all admitted peers have voted.</summary>
 internal sealed record TopologyVote(RequestNumber Request) : Message(MessageKind.TopologyVote);

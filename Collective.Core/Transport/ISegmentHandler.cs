@@ -66,6 +66,9 @@ internal interface ITransport : ILink, IDisposable
     /// <summary>Port on which the previous peer reaches this one.</summary>
     ushort Port { get; }
 
+    /// <summary>What has moved on the links of the epoch; zero where the connections cannot swallow bytes.</summary>
+    LinkBytes Moved { get; }
+
     /// <summary>Segments that arrive find their operation here.</summary>
     SegmentRouter Router { get; }
 

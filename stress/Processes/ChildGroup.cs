@@ -15,14 +15,26 @@ internal sealed class ChildGroup : IAsyncDisposable
     private readonly Channel<ChildOutput> _outputs = Channel.CreateBounded<ChildOutput>(new BoundedChannelOptions(1024) { SingleReader = true });
     private readonly List<ChildProcess> _children = [];
     private readonly HashSet<ChildProcess> _running = [];
+    private int _started;
+
+    /// <summary>What the children do, for who reads it piece by piece instead of by <see cref="ReadAllAsync"/>.</summary>
+    public ChannelReader<ChildOutput> Outputs => _outputs.Reader;
 
     /// <summary>Starts this program once more with these arguments. May be called while the outputs are being read.</summary>
-    public ChildProcess Start(IEnumerable<string> arguments)
+    public ChildProcess Start(IEnumerable<string> arguments, NetworkNamespace? inside = null)
     {
-        var child = ChildProcess.Start(_children.Count, arguments, _outputs.Writer);
+        var child = ChildProcess.Start(_started++, arguments, _outputs.Writer, inside);
         _children.Add(child);
         _running.Add(child);
         return child;
+    }
+
+    /// <summary>Lets go of a child that has ended, and of what it holds in this process.</summary>
+    public async ValueTask ForgetAsync(ChildProcess child)
+    {
+        _running.Remove(child);
+        _children.Remove(child);
+        await child.DisposeAsync();
     }
 
     /// <summary>

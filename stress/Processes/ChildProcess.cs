@@ -44,7 +44,8 @@ internal sealed class ChildProcess : IAsyncDisposable
     /// <summary>The last lines it wrote to standard error; complete once it has ended.</summary>
     public string ErrorText => string.Join(Environment.NewLine, _errorLines);
 
-    public static ChildProcess Start(int index, IEnumerable<string> arguments, ChannelWriter<ChildOutput> output)
+    /// <param name="inside">The network that the child sees; null for that of this process.</param>
+    public static ChildProcess Start(int index, IEnumerable<string> arguments, ChannelWriter<ChildOutput> output, NetworkNamespace? inside = null)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath ?? throw new InvalidOperationException("This process has no path."))
         {
@@ -65,7 +66,21 @@ internal sealed class ChildProcess : IAsyncDisposable
             start.ArgumentList.Add(argument);
         }
 
-        return new ChildProcess(index, Process.Start(start)!, output);
+        return new ChildProcess(index, inside is null ? Process.Start(start)! : inside.Run(() => Process.Start(start)!), output);
+    }
+
+    /// <summary>Writes a line to the child's standard input; nothing happens when it has ended.</summary>
+    public void Tell(string line)
+    {
+        try
+        {
+            _process.StandardInput.WriteLine(line);
+            _process.StandardInput.Flush();
+        }
+        catch (Exception error) when (error is IOException or InvalidOperationException)
+        {
+            // It has ended: the channel says so, too.
+        }
     }
 
     /// <summary>Ends the child if it still runs. Does not return before it is gone, or the time for that is over.</summary>

@@ -4,7 +4,7 @@ namespace Collective.Stress.Processes;
 
 /// <summary>
 /// Ends this child process when its orchestrator is gone, however that ended: the orchestrator holds the other end of the
-/// child's standard input and never writes to it, so the input ends exactly when the orchestrator does. Ctrl+C at a terminal
+/// child's standard input, so that the input ends exactly when the orchestrator does; what it writes there are commands. Ctrl+C at a terminal
 /// reaches the child as well as the orchestrator; it is left to the orchestrator, which ends its children itself.
 /// </summary>
 internal static class ParentWatch
@@ -14,20 +14,21 @@ internal static class ParentWatch
 
     private static PosixSignalRegistration? _interrupt;
 
-    public static void Start()
+    /// <param name="onCommand">Called on the watch's thread with each line that the orchestrator writes.</param>
+    public static void Start(Action<string>? onCommand = null)
     {
         _interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = true);
-        new Thread(EndWithParent) { IsBackground = true, Name = "parent watch" }.Start();
+        new Thread(() => EndWithParent(onCommand)) { IsBackground = true, Name = "parent watch" }.Start();
     }
 
-    private static void EndWithParent()
+    private static void EndWithParent(Action<string>? onCommand)
     {
-        using var input = Console.OpenStandardInput();
-        Span<byte> ignored = stackalloc byte[64];
         try
         {
-            while (input.Read(ignored) > 0)
+            using var input = new StreamReader(Console.OpenStandardInput());
+            while (input.ReadLine() is { } line)
             {
+                onCommand?.Invoke(line);
             }
         }
         catch (IOException)

@@ -1,15 +1,12 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 
 namespace Collective.Stress.Processes;
 
 /// <summary>The death that nothing can prepare for: SIGKILL, sent by the process to itself.</summary>
-internal static partial class SelfKill
+internal static class SelfKill
 {
     /// <summary>Exit code that an orchestrator sees for it: 128 plus the number of the signal.</summary>
-    public const int ExitCode = 128 + Signal;
-
-    private const int Signal = 9;
+    public const int ExitCode = 128 + Signals.Kill;
 
     public static void Now()
     {
@@ -19,13 +16,10 @@ internal static partial class SelfKill
         }
         else
         {
-            _ = Kill(Environment.ProcessId, Signal);
+            Signals.Send(Environment.ProcessId, Signals.Kill);
         }
 
         // The signal may take a moment to be delivered; this thread does nothing more.
         Thread.Sleep(Timeout.Infinite);
     }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int Kill(int processId, int signal);
 }

@@ -17,15 +17,21 @@ internal static class Program
         var faults = new Faults(settings, int.Parse(settings.Master[(settings.Master.LastIndexOf(':') + 1)..], null));
         var communicator = new Communicator(new CommunicatorOptions(settings.Master)
         {
+            Group = settings.Group,
             MinimumWorldSize = settings.MinimumWorldSize,
             ListenPort = 0,
             StripeCount = 2,
+            LinkStallTimeout = TimeSpan.FromMilliseconds(settings.StallTimeoutMs),
             LoggerFactory = new StandardErrorLog(),
             Probe = point =>
             {
                 if (point == "receive:Welcome")
                 {
                     Report.Line("registered");
+                }
+                else if (settings.ReportHeartbeats && point == "receive:Heartbeat")
+                {
+                    Report.Line("heartbeat");
                 }
 
                 faults.Pass(point);
@@ -43,9 +49,7 @@ internal static class Program
             var input = ReadInput(rounds, faults);
             try
             {
-                await communicator.ConnectAsync();
-                Report.Line($"connected {communicator.Id} epoch {communicator.World.Epoch} world {communicator.World.WorldSize}");
-                await rounds.Run();
+                await TakePart(communicator, rounds, settings);
             }
             catch (BrokenPromiseException e)
             {
@@ -67,6 +71,24 @@ internal static class Program
 
         Report.Line("left");
         return 0;
+    }
+
+    private static async Task TakePart(Communicator communicator, Rounds rounds, Settings settings)
+    {
+        while (true)
+        {
+            try
+            {
+                await communicator.ConnectAsync();
+                Report.Line($"connected {communicator.Id} epoch {communicator.World.Epoch} world {communicator.World.WorldSize}");
+                await rounds.Run();
+                return;
+            }
+            catch (CollectiveException e) when (settings.Rejoin && e.Code is ErrorCode.Evicted or ErrorCode.MasterLost or ErrorCode.MasterUnreachable)
+            {
+                Report.Line($"LOST {e.Code} {e.Message}");
+            }
+        }
     }
 
     private static Task ReadInput(Rounds rounds, Faults faults) => Task.Run(() =>

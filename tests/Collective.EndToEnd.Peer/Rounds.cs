@@ -109,7 +109,8 @@ internal sealed class Rounds(Communicator communicator, Settings settings)
     private async Task<bool> Reduce(ulong[] buffer, ulong tag)
     {
         var name = tag == BulkTag ? "bulk" : "small";
-        Content.Fill(buffer, communicator.Id, _step + tag);
+        var own = communicator.Id;
+        Content.Fill(buffer, own, _step + tag);
         while (true)
         {
             try
@@ -120,11 +121,16 @@ internal sealed class Rounds(Communicator communicator, Settings settings)
                 Committed(name, _step, result);
                 return true;
             }
-            catch (CollectiveException e) when (e.Code is ErrorCode.OperationAborted or ErrorCode.TooFewPeers)
+            catch (CollectiveException e)
             {
-                Report.Line($"{e.Code} {name} {_step} {e.Message}");
-                var wrong = Content.FirstWrong(buffer, [communicator.Id], _step + tag);
+                var wrong = Content.FirstWrong(buffer, [own], _step + tag);
                 Require(wrong < 0, $"{name} {_step}: after {e.Code} element {wrong} of the input was not restored");
+                if (e.Code is not (ErrorCode.OperationAborted or ErrorCode.TooFewPeers))
+                {
+                    throw;
+                }
+
+                Report.Line($"{e.Code} {name} {_step} {e.Message}");
                 if (communicator.World.WorldSize < 2)
                 {
                     return false;

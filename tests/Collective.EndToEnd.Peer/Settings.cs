@@ -2,6 +2,28 @@ using System.Globalization;
 
 namespace Collective.EndToEnd.Peer;
 
+/// <summary>What a process can do to itself.</summary>
+internal enum HarmKind
+{
+    /// <summary>SIGKILL.</summary>
+    Die,
+
+    /// <summary>SIGSTOP: the test wakes it again.</summary>
+    Freeze,
+
+    /// <summary>All data connections are shut down, in and out.</summary>
+    BreakLinks,
+
+    /// <summary>All connections to the next peer are reset.</summary>
+    ResetLink,
+
+    /// <summary>One connection to the next peer is reset.</summary>
+    ResetStripe,
+}
+
+/// <summary>At which protocol point, and at which occurrence of it.</summary>
+internal sealed record Harm(HarmKind Kind, string Point, int Occurrence);
+
 /// <summary>What a test tells a peer process on its command line, as <c>--name value</c>.</summary>
 internal sealed record Settings
 {
@@ -9,11 +31,19 @@ internal sealed record Settings
 
     public int MinimumWorldSize { get; init; } = 1;
 
-    /// <summary>Protocol point at which the process kills itself, and at which occurrence of it; null: never.</summary>
-    public (string Point, int Occurrence)? DieAt { get; init; }
+    public uint Group { get; init; }
 
-    /// <summary>Protocol point at which it shuts all its data connections down once.</summary>
-    public (string Point, int Occurrence)? BreakLinksAt { get; init; }
+    /// <summary>What this process does to itself, each once.</summary>
+    public IReadOnlyList<Harm> Harms { get; init; } = [];
+
+    /// <summary>How long bytes to the next peer may wait without progress.</summary>
+    public int StallTimeoutMs { get; init; } = 10_000;
+
+    /// <summary>Connect anew, in the same process, after being evicted or losing the master.</summary>
+    public bool Rejoin { get; init; }
+
+    /// <summary>Say when a heartbeat of the master has come.</summary>
+    public bool ReportHeartbeats { get; init; }
 
     /// <summary>Leave after so many rounds; 0: when told to.</summary>
     public int Rounds { get; init; }
@@ -37,8 +67,15 @@ internal sealed record Settings
             {
                 "--master" => settings with { Master = value },
                 "--minimum-world-size" => settings with { MinimumWorldSize = Number(value) },
-                "--die-at" => settings with { DieAt = Point(value) },
-                "--break-links-at" => settings with { BreakLinksAt = Point(value) },
+                "--group" => settings with { Group = uint.Parse(value, CultureInfo.InvariantCulture) },
+                "--die-at" => settings.With(HarmKind.Die, value),
+                "--freeze-at" => settings.With(HarmKind.Freeze, value),
+                "--break-links-at" => settings.With(HarmKind.BreakLinks, value),
+                "--reset-link-at" => settings.With(HarmKind.ResetLink, value),
+                "--reset-stripe-at" => settings.With(HarmKind.ResetStripe, value),
+                "--stall-timeout-ms" => settings with { StallTimeoutMs = Number(value) },
+                "--rejoin" => settings with { Rejoin = bool.Parse(value) },
+                "--report-heartbeats" => settings with { ReportHeartbeats = bool.Parse(value) },
                 "--rounds" => settings with { Rounds = Number(value) },
                 "--bulk-elements" => settings with { BulkElements = Number(value) },
                 "--ask-pending" => settings with { AskPending = bool.Parse(value) },
@@ -51,10 +88,10 @@ internal sealed record Settings
     }
 
     /// <summary><c>before-send:CollectiveDone#3</c>: the third time. Without a number the first.</summary>
-    private static (string Point, int Occurrence) Point(string text)
+    private Settings With(HarmKind kind, string text)
     {
         var parts = text.Split('#');
-        return (parts[0], parts.Length > 1 ? Number(parts[1]) : 1);
+        return this with { Harms = [.. Harms, new Harm(kind, parts[0], parts.Length > 1 ? Number(parts[1]) : 1)] };
     }
 
     private static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);

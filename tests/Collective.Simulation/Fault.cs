@@ -23,6 +23,9 @@ internal enum FaultKind
     ResetLinkForSender,
     ResetLinkForReceiver,
 
+    /// <summary>Something between the two takes what is sent and keeps it: neither hears of anything.</summary>
+    SwallowLink,
+
     /// <summary>Bytes of one stripe stop and go on.</summary>
     StallStripe,
 
@@ -47,6 +50,9 @@ internal enum FaultKind
 
     /// <summary>All peers die within a moment.</summary>
     KillAll,
+
+    /// <summary>A new peer of the victim's group starts.</summary>
+    Join,
 }
 
 /// <summary>One fault: of what kind, whom it hits, and when: at the victim's n-th point, or at a time.</summary>
@@ -107,6 +113,7 @@ internal sealed class Faults(Simulator simulator)
             case FaultKind.FreezeMasterLong: simulator.Master.Freeze(Lasting(Long())); break;
             case FaultKind.KillMaster: simulator.Master.Kill(); break;
             case FaultKind.KillAll: KillAll(); break;
+            case FaultKind.Join: simulator.Join(victim.Group); break;
             default: StrikeData(fault.Kind, victim); break;
         }
     }
@@ -119,6 +126,7 @@ internal sealed class Faults(Simulator simulator)
             case FaultKind.ResetLink: link?.Reset(senderHears: true, receiverHears: true); break;
             case FaultKind.ResetLinkForSender: link?.Reset(senderHears: true, receiverHears: false); break;
             case FaultKind.ResetLinkForReceiver: link?.Reset(senderHears: false, receiverHears: true); break;
+            case FaultKind.SwallowLink: link?.Swallow(); break;
             case FaultKind.StallStripe: link?.Stall(Lasting(Short()), all: false, breaks: false); break;
             case FaultKind.StallLinkAndReset: link?.Stall(Lasting(Short()), all: true, breaks: true); break;
             case FaultKind.CutPairShort: CutData(victim, [Other(victim)], Short()); break;

@@ -21,7 +21,7 @@ public sealed class NamedScenarioTests
     [Test]
     public void Short_troubles_cost_nobody_its_place(
         [Values(nameof(FaultKind.FreezeShort), nameof(FaultKind.CutControlShort), nameof(FaultKind.CutPairShort), nameof(FaultKind.StallStripe), nameof(FaultKind.StallLinkAndReset),
-            nameof(FaultKind.ResetLink), nameof(FaultKind.ResetLinkForSender), nameof(FaultKind.ResetLinkForReceiver), nameof(FaultKind.PartitionShort), nameof(FaultKind.FreezeMasterShort))] string kind)
+            nameof(FaultKind.ResetLink), nameof(FaultKind.ResetLinkForSender), nameof(FaultKind.ResetLinkForReceiver), nameof(FaultKind.SwallowLink), nameof(FaultKind.PartitionShort), nameof(FaultKind.FreezeMasterShort))] string kind)
         => ForSeeds(
             seed => Scenario.Of(seed, 4, 1, 1, [.. Enumerable.Range(0, 4).Select(i => new Fault(Enum.Parse<FaultKind>(kind), i, 10 + (31 * i) + (seed % 29)))]),
             s => Assert.That(s.Blame.Ended, Is.Empty));

@@ -47,6 +47,9 @@ internal sealed class SimulatedLink
 
     public bool Ready => _ready && !_broken;
 
+    /// <summary>Whether something between the two takes what is sent and keeps it.</summary>
+    public bool Swallows { get; private set; }
+
     public string ReceiverName => _receiver.Name;
 
     public void Dial()
@@ -110,6 +113,13 @@ internal sealed class SimulatedLink
         {
             _receiver.After(_simulator.DelayUs(), Lost);
         }
+    }
+
+    /// <summary>What is sent from now on is taken, but never arrives. Neither end can know.</summary>
+    public void Swallow()
+    {
+        Swallows = true;
+        Reset(senderHears: false, receiverHears: false);
     }
 
     /// <summary>Bytes stop on one stripe or all, and go on later or the connection breaks.</summary>
@@ -211,6 +221,7 @@ internal sealed class SimulatedLink
         }
 
         var bytes = payload.ToArray();
+        _sender.Transport.Sends(bytes.Length);
         if (_stripes[stripe].Waiting >= Window)
         {
             _blocked[stripe] = (handler, header, bytes); // The thread waits in its write.

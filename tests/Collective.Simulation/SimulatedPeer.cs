@@ -234,7 +234,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     {
         if (Alive && NowMs >= _wakeAtMs)
         {
-            Interruptible(() => Step(new PeerInput.Tick()));
+            Interruptible(() => Step(new PeerInput.Tick(Transport.Moved)));
         }
     }
 

@@ -13,8 +13,12 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
     private bool _inboundReady;
     private bool _reported;
     private bool _inboundReported;
+    private ulong _sentBytes;
+    private ulong _receivedBytes;
 
     public ushort Port => owner.Address.Port;
+
+    public LinkBytes Moved => new(_sentBytes, _receivedBytes);
 
     public SegmentRouter Router { get; } = new();
 
@@ -25,6 +29,8 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
     {
         Router.SetEpoch(plan.Epoch);
         _plan = plan;
+        _sentBytes = _receivedBytes = 0;
+        var silent = _outgoing is { Swallows: true } && _outgoing.Plan.Next == plan.Next;
         if (_outgoing is { Ready: true } kept && kept.Plan.Next == plan.Next)
         {
             kept.Retire();
@@ -40,7 +46,7 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
         if (plan.Next is { } next)
         {
             _outgoing = new SimulatedLink(simulator, owner, simulator.PeerAt(next.Address), plan);
-            owner.After(simulator.DelayUs(), () => DialNext(plan));
+            owner.After(simulator.DelayUs() + (silent ? Limits.LinkConnectMsMax * 1000L : 0), () => DialNext(plan)); // A hello on connections that swallow it is not answered.
         }
 
         if (plan.Previous is { } previous && _inbound.TryGetValue(previous.Id, out var inbound) && inbound.Link.Plan.Epoch == plan.Epoch)
@@ -65,6 +71,8 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
             link.Send(handler, header);
         }
     }
+
+    public void Sends(int bytes) => _sentBytes += (ulong)bytes;
 
     public bool IsCurrent(SimulatedLink link) => _outgoing == link;
 
@@ -137,6 +145,7 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
             return;
         }
 
+        _receivedBytes += header.Attempt.Epoch == _plan?.Epoch ? (ulong)bytes.Length : 0;
         switch (Router.Find(header, out var handler))
         {
             case SegmentRoute.Violation: throw new SimulationException($"{owner} takes {header} for a violation");

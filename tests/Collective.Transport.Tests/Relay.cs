@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Collective.Protocol;
 using Collective.Transport.Tcp;
+using NUnit.Framework;
 
 namespace Collective.Transport.Tests;
 
@@ -14,6 +15,11 @@ internal sealed class Relay : IDisposable
     // Guards the list between the accepting thread and the test.
     private readonly Lock _gate = new();
     private readonly List<(Socket Near, Socket Far)> _connections = [];
+
+    // Guards what is kept between the pumping threads and the test.
+    private readonly object _kept = new();
+    private int _swallowing;
+    private long _swallowed;
 
     public Relay(PeerAddress target)
     {
@@ -60,6 +66,27 @@ internal sealed class Relay : IDisposable
         }
     }
 
+    /// <summary>Takes what comes on the connections that there are, and keeps it.</summary>
+    public void Swallow()
+    {
+        lock (_kept)
+        {
+            _swallowing = Made;
+        }
+    }
+
+    /// <summary>Waits until so many bytes have been kept.</summary>
+    public void ExpectSwallowed(long bytes)
+    {
+        lock (_kept)
+        {
+            while (_swallowed < bytes)
+            {
+                Assert.That(Monitor.Wait(_kept, Peer.Patience), Is.True, $"{_swallowed} of {bytes} bytes came");
+            }
+        }
+    }
+
     public void Dispose()
     {
         _listener.Dispose();
@@ -74,21 +101,33 @@ internal sealed class Relay : IDisposable
             var far = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             far.Connect(_target.ToEndPoint());
             near.NoDelay = true;
+            int index;
             lock (_gate)
             {
+                index = _connections.Count;
                 _connections.Add((near, far));
             }
 
-            StartThread(() => Pump(near, far), near, far);
-            StartThread(() => Pump(far, near), near, far);
+            StartThread(() => Pump(index, near, far), near, far);
+            StartThread(() => Pump(index, far, near), near, far);
         }
     }
 
-    private static void Pump(Socket from, Socket to)
+    private void Pump(int index, Socket from, Socket to)
     {
         var buffer = new byte[64 * 1024];
         for (int count; (count = from.Receive(buffer)) > 0;)
         {
+            lock (_kept)
+            {
+                if (index < _swallowing)
+                {
+                    _swallowed += count;
+                    Monitor.PulseAll(_kept);
+                    continue;
+                }
+            }
+
             to.SendAll(buffer.AsSpan(0, count));
         }
 

@@ -54,20 +54,62 @@ internal sealed class TcpTransportTests : TransportSuite
     [Platform("Linux", Reason = "only Linux counts the progress of a connection for us")]
     public void A_link_whose_bytes_are_not_taken_breaks()
     {
-        using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        listener.Listen();
         var events = new Peer(1);
-        var neighbour = new Member(new PeerId(Guid.NewGuid()), EndPoints.ToPeerAddress((IPEndPoint)listener.LocalEndPoint!));
-        using var link = new TcpOutgoingLink(events.Id, neighbour, Options(0, 0, 1) with { StallTimeout = TimeSpan.FromMilliseconds(200) }, events, _ => { });
-        link.Wire(Peer.Run, First);
-        using var accepted = listener.Accept();
-        accepted.ReceiveAll(new byte[LinkHello.Bytes]);
-        var reply = new byte[LinkReplyCodec.Bytes];
-        LinkReplyCodec.Write(LinkReply.Accepted, reply);
-        accepted.Send(reply);
-        new Outbox(new AttemptKey(First, default, 0), [.. Enumerable.Repeat(new byte[1 << 20], 64)]).SendAll(link);
+        using var neighbour = new FakeNeighbour(events, stallMs: 200);
+        new Outbox(new AttemptKey(First, default, 0), [.. Enumerable.Repeat(new byte[1 << 20], 64)]).SendAll(neighbour.Link);
         Assert.That(events.ExpectLost().Outgoing, Is.True, "nobody reads: without the timeout it would wait for ever");
+    }
+
+    /// <summary>Nothing is left to send, so no write can fail: what was sent last may be lost all the same.</summary>
+    [Test]
+    public void A_link_that_breaks_while_it_has_nothing_to_send_is_reported()
+    {
+        var events = new Peer(1);
+        using var neighbour = new FakeNeighbour(events, stallMs: 200);
+        var outbox = new Outbox(new AttemptKey(First, default, 0), Payloads.Random(1, 100));
+        outbox.SendAll(neighbour.Link);
+        outbox.ExpectAllSent();
+        events.ExpectNothing();
+        neighbour.Reset();
+        Assert.That(events.ExpectLost().Outgoing, Is.True);
+    }
+
+    [Test]
+    public void Both_ends_count_what_moves_in_an_epoch([Values(1, 3)] int stripes)
+    {
+        var ring = Ring(2, stripes);
+        WireRing(First, ring);
+        Assert.That(ring[0].Transport.Moved, Is.EqualTo(default(LinkBytes)));
+        Transfer(ring[0], ring[1], First, Payloads.Random(1, 10, 100_000, 1_000_000));
+        const ulong Bytes = 1_100_010 + (3 * SegmentHeader.Bytes);
+        Assert.That(ring[0].Transport.Moved, Is.EqualTo(new LinkBytes(Bytes, 0)));
+        Assert.That(ring[1].Transport.Moved, Is.EqualTo(new LinkBytes(0, Bytes)));
+
+        WireRing(Second, ring);
+        Assert.That(ring[0].Transport.Moved, Is.EqualTo(default(LinkBytes)));
+        Assert.That(ring[1].Transport.Moved, Is.EqualTo(default(LinkBytes)));
+        Transfer(ring[0], ring[1], Second, Payloads.Random(1, 7));
+        Assert.That(ring[1].Transport.Moved, Is.EqualTo(new LinkBytes(0, 7 + SegmentHeader.Bytes)));
+    }
+
+    /// <summary>What is on its way shows: nothing in between has to be trusted.</summary>
+    [Test]
+    public void Bytes_that_something_in_between_has_taken_are_missing_at_the_other_end()
+    {
+        var ring = Ring(2);
+        WireRing(First, ring);
+        RelayTo(ring[1]).Swallow();
+        var outbox = new Outbox(Key(First), Payloads.Random(1, 1000));
+        outbox.SendAll(ring[0].Transport);
+        outbox.ExpectAllSent();
+        RelayTo(ring[1]).ExpectSwallowed(1000);
+        Assert.That(ring[0].Transport.Moved.Sent, Is.EqualTo(1000UL + SegmentHeader.Bytes));
+        Assert.That(ring[1].Transport.Moved.Received, Is.Zero);
+        ring.ForEach(p => p.ExpectNothing());
+
+        // Nobody answers a hello on it: another connection is made.
+        WireRing(Second, ring);
+        Assert.That(RelayTo(ring[1]).Made, Is.EqualTo(2));
     }
 
     [Test]
@@ -120,7 +162,43 @@ internal sealed class TcpTransportTests : TransportSuite
         return EndPoints.ToPeerAddress((IPEndPoint)socket.LocalEndPoint!);
     }
 
-    private static TcpTransportOptions Options(int? port, int first, int stripes) => new(IPAddress.Loopback, port, first, stripes, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(10));
+    private static TcpTransportOptions Options(int? port, int first, int stripes) => new(IPAddress.Loopback, port, first, stripes, TimeSpan.FromSeconds(5), TimeSpan.FromMinutes(10));
 
     private Relay RelayTo(Peer peer) => _relays[peer.Address];
+
+    /// <summary>Accepts the one stripe of a link, says hello, and reads nothing more.</summary>
+    private sealed class FakeNeighbour : IDisposable
+    {
+        private readonly Socket _listener = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        private readonly Socket _accepted;
+
+        public FakeNeighbour(Peer events, int stallMs)
+        {
+            _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            _listener.Listen();
+            var member = new Member(new PeerId(Guid.NewGuid()), EndPoints.ToPeerAddress((IPEndPoint)_listener.LocalEndPoint!));
+            Link = new TcpOutgoingLink(events.Id, member, Options(0, 0, 1) with { StallTimeout = TimeSpan.FromMilliseconds(stallMs) }, events, _ => { });
+            Link.Wire(Peer.Run, First);
+            _accepted = _listener.Accept();
+            _accepted.ReceiveAll(new byte[LinkHello.Bytes]);
+            var reply = new byte[LinkReplyCodec.Bytes];
+            LinkReplyCodec.Write(LinkReply.Accepted, reply);
+            _accepted.Send(reply);
+        }
+
+        public TcpOutgoingLink Link { get; }
+
+        public void Reset()
+        {
+            _accepted.LingerState = new LingerOption(enable: true, seconds: 0);
+            _accepted.Dispose();
+        }
+
+        public void Dispose()
+        {
+            Link.Dispose();
+            _accepted.Dispose();
+            _listener.Dispose();
+        }
+    }
 }

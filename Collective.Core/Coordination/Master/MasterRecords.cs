@@ -25,6 +25,14 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
     /// <summary>Epoch this peer has acknowledged last.</summary>
     public Epoch Acknowledged { get; set; }
 
+    /// <summary>What it last said has moved on its links, and when that was heard.</summary>
+    public LinkProgress? Progress { get; set; }
+
+    public long ProgressMs { get; set; }
+
+    /// <summary>Since when it has reported that nothing comes of what its previous peer says it has sent.</summary>
+    public long? StuckSinceMs { get; set; }
+
     /// <summary>Outstanding topology vote or question of a lone peer.</summary>
     public RequestNumber Request { get; set; }
 

@@ -40,17 +40,25 @@ internal sealed partial class MasterStateMachine
         }
 
         var (from, to) = report.Outgoing ? (peer, neighbour) : (neighbour, peer);
-        if (group.LinkReports.Count < Limits.LinkReportsMax && !group.LinkReports.Exists(r => r.From == from && r.To == to && r.Reporter == peer))
+        KeepEvidence(group, new LinkReport(from, to, peer, report.Detail));
+        if (report.Epoch == group.Epoch) // Of an older epoch it is evidence for what ended that, no more.
         {
-            group.LinkReports.Add(new LinkReport(from, to, peer, report.Detail));
+            OnLinkTrouble(group, from, to, peer, $"the link from peer {from.Id.ToShortString()} to peer {to.Id.ToShortString()} failed: {report.Detail} (reported by peer {peer.Id.ToShortString()})");
         }
+    }
 
-        if (report.Epoch != group.Epoch)
+    private static void KeepEvidence(GroupRecord group, LinkReport report)
+    {
+        if (group.LinkReports.Count < Limits.LinkReportsMax && !group.LinkReports.Exists(r => r.From == report.From && r.To == report.To && r.Reporter == report.Reporter))
         {
-            return; // Of an older epoch: evidence for what ended it, no more.
+            group.LinkReports.Add(report);
         }
+    }
 
-        var pair = PeerPair.Of(peer.Id, neighbour.Id);
+    private void OnLinkTrouble(GroupRecord group, PeerRecord from, PeerRecord to, PeerRecord reporter, string reason)
+    {
+        var pair = PeerPair.Of(from.Id, to.Id);
+        var other = reporter == from ? to : from;
         if (!_linkTroubles.TryGetValue(pair, out var trouble) || (IsOld(trouble) && !IsOfThisRecovery(trouble, group)))
         {
             _linkTroubles[pair] = trouble = new LinkTrouble(_nowMs); // What was long ago says nothing about now.
@@ -58,14 +66,13 @@ internal sealed partial class MasterStateMachine
 
         if (trouble.LastEpoch != group.Epoch)
         {
-            trouble.Survived += trouble.Epochs > 0 && neighbour.LastHeardMs > trouble.LastMs ? 1 : 0; // The reporter itself is being heard.
+            trouble.Survived += trouble.Epochs > 0 && other.LastHeardMs > trouble.LastMs ? 1 : 0; // The reporter itself is being heard.
             trouble.Epochs++;
         }
 
         trouble.LastEpoch = group.Epoch;
         trouble.LastMs = _nowMs;
-        var reason = $"the link from peer {from.Id.ToShortString()} to peer {to.Id.ToShortString()} failed: {report.Detail} (reported by peer {peer.Id.ToShortString()})";
-        Report(MasterEventKind.LinkFailed, peer, reason, group);
+        Report(MasterEventKind.LinkFailed, reporter, reason, group);
 
         // At once after a standing ring; after that with the ticks, so that a pair that cannot connect does not keep everybody busy.
         group.LinkFailures++;
@@ -78,6 +85,41 @@ internal sealed partial class MasterStateMachine
             group.RetryBecause = reason;
         }
     }
+
+    /// <summary>
+    /// Both ends say what has moved. Bytes that one has sent and the other does not receive are on their way; when none of them arrives for the stall timeout they are stuck,
+    /// in something between the two that took them, and neither end's system knows. Slow is not stuck: a single byte counts.
+    /// </summary>
+    private void OnLinkProgress(PeerRecord peer, LinkProgress progress)
+    {
+        var group = GroupOf(peer);
+        var moved = peer.Progress is not { } last || last.Epoch != progress.Epoch || last.Bytes.Received != progress.Bytes.Received;
+        peer.Progress = progress;
+        peer.ProgressMs = _nowMs;
+        var waits = PreviousOf(peer, group).Progress is { } sender && sender.Epoch == progress.Epoch && sender.Bytes.Sent > progress.Bytes.Received;
+        peer.StuckSinceMs = moved || !waits ? null : peer.StuckSinceMs ?? _nowMs;
+    }
+
+    /// <summary>With the ticks: a master that stood still has found that out by then, and counts anew.</summary>
+    private void BreakStuckLinks()
+    {
+        foreach (var group in _groups.Values.Where(g => g.Standing && g.Attempts.Count > 0).ToArray())
+        {
+            if (group.Ring.Find(p => p.StuckSinceMs is { } since && p.Progress!.Epoch == group.Epoch && p.ProgressMs - since > p.Progress.StallTimeoutMs) is not { } to)
+            {
+                continue;
+            }
+
+            var from = PreviousOf(to, group);
+            var (sent, received) = (from.Progress!.Bytes.Sent, to.Progress!.Bytes.Received);
+            var seconds = (to.ProgressMs - to.StuckSinceMs!.Value) / 1000.0;
+            KeepEvidence(group, new LinkReport(from, to, from, $"{sent} bytes sent"));
+            KeepEvidence(group, new LinkReport(from, to, to, $"{received} bytes received, none for {seconds:0.0} s"));
+            OnLinkTrouble(group, from, to, to, $"the link from peer {from.Id.ToShortString()} to peer {to.Id.ToShortString()} is stuck: of {sent} bytes sent {received} have been received, none for {seconds:0.0} s (both ends report that)");
+        }
+    }
+
+    private static PeerRecord PreviousOf(PeerRecord peer, GroupRecord group) => group.Ring[(peer.Rank + group.Ring.Count - 1) % group.Ring.Count];
 
     private void RetryLinks()
     {
@@ -134,7 +176,7 @@ internal sealed partial class MasterStateMachine
         {
             // Who waits for a previous peer that is late itself is not to blame; who has been reached and still is not ready, is.
             var late = group.Ring.Where(p => p.Acknowledged != group.Epoch).ToList();
-            var guilty = late.Find(p => !late.Contains(group.Ring[(p.Rank + group.Ring.Count - 1) % group.Ring.Count])) ?? late[0];
+            var guilty = late.Find(p => !late.Contains(PreviousOf(p, group))) ?? late[0];
             Evict(guilty, $"did not acknowledge epoch {group.Epoch} within {Configuration.WiringTimeoutMs / 1000} s");
         }
     }

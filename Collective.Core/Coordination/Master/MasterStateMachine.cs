@@ -77,13 +77,14 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case Leave when peer.State != MasterPeerState.Unregistered: OnLeave(peer); break;
             case EpochReady m when Accept(peer, MasterPeerEvent.AcknowledgeEpoch, m): OnEpochReady(peer, m); break;
             case LinkFailed m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinkFailed(peer, m); break;
+            case LinkProgress m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinkProgress(peer, m); break;
             case TopologyVote m when Accept(peer, MasterPeerEvent.VoteTopology, m): OnTopologyVote(peer, m); break;
             case AdmitWhenAlone m when Accept(peer, MasterPeerEvent.AskWhenAlone, m): OnAdmitWhenAlone(peer, m); break;
             case PendingQuery m when Accept(peer, MasterPeerEvent.QueryPending, m): OnPendingQuery(peer, m); break;
             case Withdraw m when Accept(peer, MasterPeerEvent.Withdraw, m): OnWithdraw(peer, m); break;
             case CollectiveStart m: OnCollectiveStart(peer, m); break;
             case CollectiveDone m: OnCollectiveDone(peer, m); break;
-            case Hello or EpochReady or LinkFailed or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw: break; // Evicted by Accept.
+            case Hello or EpochReady or LinkFailed or LinkProgress or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw: break; // Evicted by Accept.
             default: Evict(peer, $"sent {input.Message.Kind}, which is not for a master (or not before its hello)"); break;
         }
     }
@@ -192,6 +193,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             foreach (var peer in _peers.Values)
             {
                 peer.LastHeardMs = _nowMs;
+                peer.StuckSinceMs = null;
             }
 
             foreach (var group in _groups.Values)
@@ -227,6 +229,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             }
         }
 
+        BreakStuckLinks();
         RetryLinks();
         EvictWhoDoesNotWire();
         EndWaitsWithoutEnd();

@@ -12,7 +12,7 @@ internal abstract record PeerInput
     public const long NoTimeout = -1;
 
     // By the application. A call whose time is over ends with TimedOut as soon as the group agrees that it does.
-    internal sealed record Connect(PeerGroup Group, int MinimumWorldSize = 1, long TimeoutMs = NoTimeout) : PeerInput;
+    internal sealed record Connect(PeerGroup Group, int MinimumWorldSize = 1, long TimeoutMs = NoTimeout, int StallTimeoutMs = Limits.LinkStallMsDefault) : PeerInput;
 
     internal sealed record UpdateTopology(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
 
@@ -43,7 +43,8 @@ internal abstract record PeerInput
 
     internal sealed record RingFailed(OperationId Operation, string Detail) : PeerInput;
 
-    internal sealed record Tick : PeerInput;
+    /// <summary>Time has passed; and what has moved on the data links of the epoch by now.</summary>
+    internal sealed record Tick(LinkBytes Moved = default) : PeerInput;
 }
 
 /// <summary>How a call ended: <see cref="Code"/> 0 is success.</summary>

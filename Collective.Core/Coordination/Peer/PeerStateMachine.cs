@@ -13,6 +13,7 @@ internal sealed partial class PeerStateMachine
     private readonly List<PeerOutput> _outputs = [];
     private PeerGroup _group;
     private int _minimumWorldSize;
+    private int _stallTimeoutMs;
     private PeerId _self;
     private RunId _run;
     private ushort _term;
@@ -58,7 +59,7 @@ internal sealed partial class PeerStateMachine
             case PeerInput.RingFailed m: OnRingFailed(m); break;
             case PeerInput.Wired m: OnWired(m); break;
             case PeerInput.LinkLost m: OnLinkLost(m); break;
-            case PeerInput.Tick: OnTick(); break;
+            case PeerInput.Tick m: OnTick(m); break;
         }
 
         AssertInvariants();
@@ -82,6 +83,7 @@ internal sealed partial class PeerStateMachine
         Invariant.Holds(legal);
         _group = input.Group;
         _minimumWorldSize = input.MinimumWorldSize;
+        _stallTimeoutMs = input.StallTimeoutMs;
         _lastHeardMs = _nowMs;
         _connectDeadline = SetDeadline(input.TimeoutMs);
     }
@@ -203,7 +205,7 @@ internal sealed partial class PeerStateMachine
         WakeAt(_leaveAtMs);
     }
 
-    private void OnTick()
+    private void OnTick(PeerInput.Tick tick)
     {
         if (State is PeerState.Dead or PeerState.Created)
         {
@@ -225,7 +227,7 @@ internal sealed partial class PeerStateMachine
         ExpireDeadlines();
         if (State is not PeerState.Dead && _nowMs >= _heartbeatAtMs)
         {
-            Beat();
+            Beat(tick.Moved);
         }
 
         if (State is not PeerState.Dead)
@@ -234,7 +236,7 @@ internal sealed partial class PeerStateMachine
         }
     }
 
-    private void Beat()
+    private void Beat(LinkBytes moved)
     {
         var gap = _lastTickMs is { } last ? _nowMs - last : 0;
         _lastTickMs = _nowMs;
@@ -256,6 +258,10 @@ internal sealed partial class PeerStateMachine
         }
 
         Send(new Heartbeat());
+        if (State == PeerState.Ready && _attempts.Values.Any(a => a.State != AttemptState.Held))
+        {
+            Send(new LinkProgress(Epoch, moved, (uint)_stallTimeoutMs));
+        }
     }
 
     private void Die(Outcome outcome)

@@ -25,6 +25,8 @@ internal sealed class InMemoryTransport : ITransport
 
     public ushort Port { get; }
 
+    public LinkBytes Moved => default;
+
     public SegmentRouter Router { get; } = new();
 
     public void Wire(WirePlan plan)

@@ -58,6 +58,17 @@ internal static class EndPoints
         }
     }
 
+    /// <summary>For a connection on which nothing is due to arrive: throws when it was closed, reset or given up by the system.</summary>
+    public static void ThrowIfBroken(this Socket socket)
+    {
+        if (socket.Poll(0, SelectMode.SelectRead))
+        {
+            Span<byte> nothing = stackalloc byte[1];
+            _ = socket.Receive(nothing, SocketFlags.Peek); // Throws what the system knows.
+            throw new SocketException((int)SocketError.ConnectionReset);
+        }
+    }
+
     public static void SendAll(this Socket socket, ReadOnlySpan<byte> bytes)
     {
         while (!bytes.IsEmpty)

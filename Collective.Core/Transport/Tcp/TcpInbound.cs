@@ -4,26 +4,9 @@ using Collective.Protocol;
 
 namespace Collective.Transport.Tcp;
 
-/// <summary>One accepted connection: a stripe of the previous peer's link once it has said hello, a stranger before.</summary>
-internal sealed class TcpInboundStripe(Socket socket)
+/// <summary>The stripes of the previous peer's link: answers their hellos and receives their segments.</summary>
+internal sealed class TcpInbound : IInboundKind, IDisposable
 {
-    public Socket Socket { get; } = socket;
-
-    public PeerId? From { get; set; }
-
-    public Epoch Epoch { get; set; }
-
-    public byte Index { get; set; }
-
-    public byte Count { get; set; }
-
-    public long AcceptedMs { get; } = Environment.TickCount64;
-}
-
-/// <summary>Accepts stripes, answers their hellos and receives their segments: one thread a connection.</summary>
-internal sealed class TcpInbound : IDisposable
-{
-    private readonly Socket _listener;
     private readonly SegmentRouter _router;
     private readonly ITransportEvents _events;
     private readonly Action<Epoch> _ready;
@@ -36,13 +19,33 @@ internal sealed class TcpInbound : IDisposable
     private (PeerId From, Epoch Epoch) _lostAhead;
     private bool _closed;
 
-    public TcpInbound(Socket listener, SegmentRouter router, ITransportEvents events, Action<Epoch> ready)
+    public TcpInbound(SegmentRouter router, ITransportEvents events, Action<Epoch> ready)
     {
-        _listener = listener;
         _router = router;
         _events = events;
         _ready = ready;
-        new Thread(AcceptLoop, maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-accept" }.Start();
+    }
+
+    public uint Magic => MessageCodec.Magic;
+
+    public int ConnectionsMax => Limits.InboundStripesMax;
+
+    /// <summary>Bytes of segments that have come from the previous peer in the present epoch.</summary>
+    public ulong BytesReceived
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var bytes = 0UL;
+                foreach (var stripe in _stripes)
+                {
+                    bytes += _plan is { } plan && stripe.From == plan.Previous?.Id && stripe.Epoch == plan.Epoch ? stripe.BytesReceived : 0;
+                }
+
+                return bytes;
+            }
+        }
     }
 
     /// <summary>The epoch to accept for. Stripes of peers that are not the previous one any more are closed.</summary>
@@ -72,106 +75,27 @@ internal sealed class TcpInbound : IDisposable
         }
     }
 
+    /// <summary>What ends from now on is no news. The acceptor closes the connections.</summary>
     public void Dispose()
     {
-        _listener.Dispose();
         lock (_gate)
         {
             _closed = true;
-            foreach (var stripe in _stripes)
-            {
-                stripe.Socket.Dispose();
-            }
-
             Monitor.PulseAll(_gate);
         }
     }
 
-    private void AcceptLoop()
+    public void Serve(InboundConnection connection, byte[] hello)
     {
-        while (true)
-        {
-            Socket socket;
-            try
-            {
-                socket = _listener.Accept();
-            }
-            catch (Exception e) when (e is SocketException or ObjectDisposedException)
-            {
-                lock (_gate)
-                {
-                    if (_closed || e is ObjectDisposedException)
-                    {
-                        return;
-                    }
-
-                    if (e is SocketException { SocketErrorCode: SocketError.TooManyOpenSockets })
-                    {
-                        Monitor.Wait(_gate, Limits.AcceptPauseMs); // Descriptors are short: what waits in the backlog must not make this thread spin.
-                    }
-                }
-
-                continue; // The connection was gone before it was accepted.
-            }
-
-            if (Admit(socket) is { } stripe)
-            {
-                try
-                {
-                    new Thread(() => Receive(stripe), maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-receive" }.Start();
-                }
-                catch (OutOfMemoryException e)
-                {
-                    Forget(stripe, e.Message); // The system gives no more threads: its opener sees it closed, and the host lives.
-                }
-            }
-        }
-    }
-
-    /// <summary>Bounds strangers: the oldest one makes room.</summary>
-    private TcpInboundStripe? Admit(Socket socket)
-    {
-        lock (_gate)
-        {
-            var strangers = _stripes.Where(s => s.From is null).ToList();
-            if (strangers.Count >= Limits.StrangersMax)
-            {
-                var oldest = strangers.MinBy(s => s.AcceptedMs)!;
-                _stripes.Remove(oldest); // Now, not when its thread ends: in a burst it would be the oldest again.
-                oldest.Socket.Dispose();
-            }
-
-            if (_closed || _stripes.Count >= Limits.InboundConnectionsMax)
-            {
-                socket.Dispose();
-                return null;
-            }
-
-            var stripe = new TcpInboundStripe(socket);
-            _stripes.Add(stripe);
-            return stripe;
-        }
-    }
-
-    private void Receive(TcpInboundStripe stripe)
-    {
-        var detail = "closed by the other side";
+        var stripe = new TcpInboundStripe(connection);
+        var detail = "";
         try
         {
-            stripe.Socket.NoDelay = true;
-            stripe.Socket.ReceiveTimeout = Limits.HandshakeMsMax;
-            stripe.Socket.SendTimeout = Limits.HandshakeMsMax;
-            var header = GC.AllocateUninitializedArray<byte>(LinkHello.Bytes);
+            detail = ReceiveHello(stripe, hello);
             var scrap = Array.Empty<byte>();
-            while (stripe.Socket.ReceiveAll(header.AsSpan(0, SegmentHeader.Bytes)))
+            while (detail.Length == 0)
             {
-                detail = ReceiveRecord(stripe, header, ref scrap);
-                if (detail.Length > 0)
-                {
-                    break;
-                }
-
-                detail = "closed by the other side";
+                detail = stripe.Receive(hello.AsSpan(0, SegmentHeader.Bytes)) ? ReceiveRecord(stripe, hello, ref scrap) : "closed by the other side";
             }
         }
         catch (SocketException e)
@@ -181,10 +105,6 @@ internal sealed class TcpInbound : IDisposable
         catch (ObjectDisposedException)
         {
             detail = "closed";
-        }
-        catch (Exception e)
-        {
-            _events.Failed(e);
         }
         finally
         {
@@ -202,17 +122,26 @@ internal sealed class TcpInbound : IDisposable
                 return $"sent a segment of epoch {segment.Attempt.Epoch} on a stripe of epoch {stripe.Epoch}";
             }
 
-            return ReceiveSegment(stripe.Socket, segment, ref scrap);
+            return ReceiveSegment(stripe, segment, ref scrap);
         }
 
-        if (!stripe.Socket.ReceiveAll(header.AsSpan(SegmentHeader.Bytes)) || LinkHello.Parse(header) is not { } hello)
+        return stripe.Socket.ReceiveAll(header.AsSpan(SegmentHeader.Bytes)) ? ReceiveHello(stripe, header) : "closed within a record";
+    }
+
+    private string ReceiveHello(TcpInboundStripe stripe, byte[] bytes)
+    {
+        if (LinkHello.Parse(bytes) is not { } hello)
         {
             return "sent bytes that are no record of the protocol";
         }
 
         var reply = Greet(stripe, hello, out var completed);
-        LinkReplyCodec.Write(reply, header);
-        stripe.Socket.SendAll(header.AsSpan(0, LinkReplyCodec.Bytes));
+        if (reply is null)
+        {
+            return "one stripe too many";
+        }
+
+        stripe.Connection.Answer(reply.Value);
         if (reply != LinkReply.Accepted)
         {
             return $"hello refused: {reply}";
@@ -227,7 +156,7 @@ internal sealed class TcpInbound : IDisposable
         return "";
     }
 
-    private string ReceiveSegment(Socket socket, in SegmentHeader header, ref byte[] scrap)
+    private string ReceiveSegment(TcpInboundStripe stripe, in SegmentHeader header, ref byte[] scrap)
     {
         switch (_router.Find(header, out var handler))
         {
@@ -240,7 +169,7 @@ internal sealed class TcpInbound : IDisposable
 
                 if (verdict == SegmentVerdict.Receive)
                 {
-                    ReceiveInto(socket, handler, header, target);
+                    ReceiveInto(stripe, handler, header, target);
                     _events.SegmentMoved(sent: false);
                     return "";
                 }
@@ -248,7 +177,7 @@ internal sealed class TcpInbound : IDisposable
                 break;
             case SegmentRoute.Early:
                 var payload = ArrayPool<byte>.Shared.Rent(header.PayloadBytes);
-                Require(socket.ReceiveAll(payload.AsSpan(0, header.PayloadBytes)));
+                Require(stripe.Receive(payload.AsSpan(0, header.PayloadBytes)));
                 _router.KeepEarly(header, payload);
                 _events.SegmentMoved(sent: false);
                 return "";
@@ -261,16 +190,16 @@ internal sealed class TcpInbound : IDisposable
             scrap = GC.AllocateUninitializedArray<byte>(header.PayloadBytes);
         }
 
-        Require(socket.ReceiveAll(scrap.AsSpan(0, header.PayloadBytes)));
+        Require(stripe.Receive(scrap.AsSpan(0, header.PayloadBytes)));
         return "";
     }
 
-    private static void ReceiveInto(Socket socket, ISegmentHandler handler, in SegmentHeader header, Span<byte> target)
+    private static void ReceiveInto(TcpInboundStripe stripe, ISegmentHandler handler, in SegmentHeader header, Span<byte> target)
     {
         var received = false;
         try
         {
-            Require(socket.ReceiveAll(target));
+            Require(stripe.Receive(target));
             received = true;
         }
         finally
@@ -287,7 +216,8 @@ internal sealed class TcpInbound : IDisposable
         }
     }
 
-    private LinkReply Greet(TcpInboundStripe stripe, LinkHello hello, out bool completed)
+    /// <summary>The answer to a hello; null: none, there are too many.</summary>
+    private LinkReply? Greet(TcpInboundStripe stripe, LinkHello hello, out bool completed)
     {
         completed = false;
         if (hello.Version != MessageCodec.Version)
@@ -330,16 +260,27 @@ internal sealed class TcpInbound : IDisposable
                 return LinkReply.BadStripe;
             }
 
+            if (!stripe.Connection.TryAdmit())
+            {
+                return null;
+            }
+
             foreach (var old in _stripes.Where(s => s != stripe && s.From == hello.From && s.Index == hello.Stripe))
             {
                 old.Epoch = Epoch.None; // Replaced: its end is no news.
                 old.Socket.Dispose();
             }
 
+            if (stripe.From is null)
+            {
+                _stripes.Add(stripe);
+            }
+
             stripe.From = hello.From;
             stripe.Epoch = hello.Epoch;
             stripe.Index = hello.Stripe;
             stripe.Count = hello.StripeCount;
+            stripe.BeginCounting();
             completed = Complete();
             return LinkReply.Accepted;
         }

@@ -20,6 +20,9 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
 
         public Epoch Wired { get; set; }
 
+        /// <summary>Of segments, in this epoch. Written by whoever sends on the stripe.</summary>
+        public ulong BytesSent { get; set; }
+
         public bool Waiting { get; set; }
 
         public bool Lent { get; set; }
@@ -35,6 +38,8 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
     private readonly Action<Epoch> _ready;
     private readonly HashSet<Socket> _sockets = [];
     private readonly Stripe?[] _stripes;
+    private readonly TimeSpan _idleCheck;
+    private readonly int _connectTimeoutMs;
     private RunId _run;
     private Epoch _epoch;
     private int _stripesReady;
@@ -45,6 +50,8 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         _self = self;
         _neighbour = neighbour;
         _stripes = new Stripe[options.StripeCount];
+        _connectTimeoutMs = (int)options.ConnectTimeout.TotalMilliseconds;
+        _idleCheck = options.StallTimeout / Limits.IdleChecksPerStallTimeout;
         _options = options;
         _events = events;
         _ready = ready;
@@ -60,6 +67,24 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             lock (_gate)
             {
                 return _closed;
+            }
+        }
+    }
+
+    /// <summary>Bytes of segments that the stripes have taken to send in the present epoch.</summary>
+    public ulong BytesSent
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var bytes = 0UL;
+                foreach (var stripe in _stripes)
+                {
+                    bytes += stripe is not null && stripe.Wired == _epoch ? stripe.BytesSent : 0;
+                }
+
+                return bytes;
             }
         }
     }
@@ -196,7 +221,10 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         }
     }
 
-    /// <summary>Waits for work: a new epoch to move to (<paramref name="target"/> is not the stripe's) or a segment. False when closed.</summary>
+    /// <summary>
+    /// Waits for work: a new epoch to move to (<paramref name="target"/> is not the stripe's) or a segment. False when closed. While there is none it looks at
+    /// the connection now and then: what was sent last may never arrive, and the system tells only who asks.
+    /// </summary>
     private bool Take(Stripe stripe, out Epoch target, out SegmentQueue.Item item)
     {
         lock (_gate)
@@ -204,7 +232,10 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             stripe.Waiting = true;
             while (stripe.Lent || (!_closed && _epoch == stripe.Wired && _queue.Count == 0))
             {
-                Monitor.Wait(_gate);
+                if (!Monitor.Wait(_gate, _idleCheck) && !stripe.Lent)
+                {
+                    stripe.Socket!.ThrowIfBroken();
+                }
             }
 
             stripe.Waiting = false;
@@ -222,6 +253,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         }
 
         var sent = false;
+        stripe.BytesSent += (ulong)(SegmentHeader.Bytes + payload.Length);
         try
         {
             var buffer = stripe.Buffer.AsSpan();
@@ -254,19 +286,19 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         {
             try
             {
-                Greet(stripe, epoch);
+                Greet(stripe, epoch, Math.Min(_connectTimeoutMs, Limits.LinkConnectMsMax));
                 return true;
             }
             catch (SocketException)
             {
-                Forget(kept); // Closed by the other side between two epochs: dial again.
+                Forget(kept); // Closed by the other side between two epochs, or stuck: dial again.
             }
         }
 
         try
         {
             Dial(stripe);
-            Greet(stripe, epoch);
+            Greet(stripe, epoch, _connectTimeoutMs);
             return true;
         }
         catch (SocketException) when (IsOutdated(epoch))
@@ -293,7 +325,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             stripe.Socket = socket;
         }
 
-        EndPoints.Connect(socket, endPoint, TimeSpan.FromMilliseconds(Math.Min(_options.ConnectTimeout.TotalMilliseconds, Limits.LinkConnectMsMax)));
+        EndPoints.Connect(socket, endPoint, TimeSpan.FromMilliseconds(Math.Min(_connectTimeoutMs, Limits.LinkConnectMsMax)));
         EndPoints.BreakWhenStalled(socket, _options.StallTimeout);
     }
 
@@ -305,11 +337,11 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         }
     }
 
-    private void Greet(Stripe stripe, Epoch epoch)
+    private void Greet(Stripe stripe, Epoch epoch, int timeoutMs)
     {
         var socket = stripe.Socket!;
         var buffer = stripe.Buffer.AsSpan();
-        socket.ReceiveTimeout = (int)_options.ConnectTimeout.TotalMilliseconds;
+        socket.SendTimeout = socket.ReceiveTimeout = timeoutMs;
         new LinkHello(MessageCodec.Version, _run, epoch, _self, _neighbour.Id, stripe.Index, (byte)_options.StripeCount).Write(buffer);
         socket.SendAll(buffer[..LinkHello.Bytes]);
         var reply = buffer[..LinkReplyCodec.Bytes];
@@ -318,6 +350,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
             throw new SocketException((int)SocketError.ConnectionReset);
         }
 
+        socket.SendTimeout = 0; // From here on progress counts, not time.
         var answer = LinkReplyCodec.Parse(reply);
         if (answer is not LinkReply.Accepted)
         {
@@ -331,6 +364,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         lock (_gate)
         {
             stripe.Wired = epoch;
+            stripe.BytesSent = 0;
             complete = epoch == _epoch && ++_stripesReady == _options.StripeCount;
         }
 

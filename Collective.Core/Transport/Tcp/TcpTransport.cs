@@ -13,6 +13,7 @@ internal sealed class TcpTransport : ITransport
     private readonly TcpTransportOptions _options;
     private readonly ITransportEvents _events;
     private readonly TcpInbound _inbound;
+    private readonly TcpAcceptor _acceptor;
 
     // Guards the fields below: the peer's loop wires while stripes report.
     private readonly Lock _gate = new();
@@ -29,10 +30,13 @@ internal sealed class TcpTransport : ITransport
         _events = events;
         var listener = Listen(options);
         Port = (ushort)((IPEndPoint)listener.LocalEndPoint!).Port;
-        _inbound = new TcpInbound(listener, Router, events, epoch => OnReady(epoch, outgoing: false));
+        _inbound = new TcpInbound(Router, events, epoch => OnReady(epoch, outgoing: false));
+        _acceptor = new TcpAcceptor(listener, events, _inbound);
     }
 
     public ushort Port { get; }
+
+    public LinkBytes Moved => new(_outgoing?.BytesSent ?? 0, _inbound.BytesReceived);
 
     public SegmentRouter Router { get; } = new();
 
@@ -66,6 +70,7 @@ internal sealed class TcpTransport : ITransport
             outdated?.Dispose();
         }
 
+        _acceptor.SetSelf(plan.Run, plan.Self);
         outgoing?.Wire(plan.Run, plan.Epoch);
         _inbound.Wire(plan);
     }
@@ -84,6 +89,7 @@ internal sealed class TcpTransport : ITransport
 
         outgoing?.Dispose();
         _inbound.Dispose();
+        _acceptor.Dispose();
     }
 
     private void OnReady(Epoch epoch, bool outgoing)
@@ -116,7 +122,7 @@ internal sealed class TcpTransport : ITransport
             try
             {
                 socket.Bind(new IPEndPoint(options.Listen, port));
-                socket.Listen(Limits.InboundConnectionsMax);
+                socket.Listen(Limits.ListenBacklogMax);
                 return socket;
             }
             catch (SocketException) when (port < last)

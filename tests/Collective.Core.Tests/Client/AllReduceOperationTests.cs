@@ -63,6 +63,8 @@ internal sealed class AllReduceOperationTests
     {
         public ushort Port => 0;
 
+        public LinkBytes Moved => default;
+
         public SegmentRouter Router { get; } = new();
 
         public void Wire(WirePlan plan)

@@ -26,6 +26,7 @@ internal static class Describe
         Hello m => Of(m, $"version {m.Version}, {m.Group}, data port {m.DataPort}{(m.MinimumWorldSize > 1 ? $", at least {m.MinimumWorldSize}" : "")}"),
         EpochReady m => Of(m, $"{m.Epoch}"),
         LinkFailed m => Of(m, $"{m.Epoch} {(m.Outgoing ? "to" : "from")} {Name(m.Neighbour)}: {m.Detail}"),
+        LinkProgress m => Of(m, $"{m.Epoch}: {m.Bytes.Sent} bytes sent, {m.Bytes.Received} received (stalled after {m.StallTimeoutMs} ms)"),
         TopologyVote m => Of(m, $"request {Request(m.Request)}"),
         Withdraw m => Of(m, $"request {Request(m.Request)}"),
         AdmitWhenAlone m => Of(m, $"request {Request(m.Request)}"),

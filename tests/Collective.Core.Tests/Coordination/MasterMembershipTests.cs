@@ -333,6 +333,34 @@ internal sealed class MasterMembershipTests
         .Check();
 
     [Test]
+    public void Link_on_which_bytes_are_stuck() => new MasterScript("A says that it has sent more than B says has come, and nothing more comes: something between the two keeps it.")
+        .Given("ABC").Tick(0).Start("ABC", 7)
+        .WhileMoving(12, _ => [('A', 1000, 1000), ('B', 1000, 900), ('C', 900, 1000)])
+        .Tick(1000).Progress('B', 1000, 900).Tick(1000)
+        .Note("Told once: of the new epoch nothing is known yet.")
+        .Tick(1000)
+        .Ready("ABC")
+        .Check();
+
+    [Test]
+    public void Link_that_is_slow_is_not_stuck() => new MasterScript("A byte a second is progress; so is one that has received all that was sent, and waits for more.")
+        .Given("ABC").Tick(0).Start("ABC", 7)
+        .WhileMoving(60, second => [('A', 1000, 500), ('B', 700, (ulong)(900 + second)), ('C', 500, 700)])
+        .Tick(1000)
+        .Check();
+
+    [Test]
+    public void Link_is_not_stuck_because_the_master_was_frozen() => new MasterScript("What was reported before it stood still is too old to count; then the count begins anew.")
+        .Given("ABC").Tick(0).Start("ABC", 7)
+        .WhileMoving(9, _ => [('A', 1000, 1000), ('B', 1000, 900), ('C', 900, 1000)])
+        .Tick(8000).Beat("ABC").Progress('B', 1000, 900).Tick(1000)
+        .WhileMoving(9, _ => [('A', 1000, 1000), ('B', 1000, 900), ('C', 900, 1000)])
+        .Tick(1000)
+        .WhileMoving(3, _ => [('A', 1000, 1000), ('B', 1000, 900), ('C', 900, 1000)])
+        .Ready("ABC")
+        .Check();
+
+    [Test]
     public void Link_reported_by_both_ends() => new MasterScript("The epoch opens with the first report; what stands says what both ends reported.")
         .Given("ABC").Start("A", 7)
         .LinkFails('A', 'B', outgoing: true)

@@ -105,6 +105,26 @@ internal sealed class MasterScript
     public MasterScript LinkFails(char peer, char neighbour, bool outgoing, Epoch? epoch = null)
         => Receive(peer, new LinkFailed(epoch ?? EpochOf(peer), Describe.Peer(neighbour), outgoing, "connection refused"));
 
+    public MasterScript Progress(char peer, ulong sent, ulong received, uint stallTimeoutMs = 10_000)
+        => Receive(peer, new LinkProgress(EpochOf(peer), new LinkBytes(sent, received), stallTimeoutMs));
+
+    /// <summary>Seconds pass in which these peers are heard, and say what has moved on their links; not written down.</summary>
+    public MasterScript WhileMoving(int seconds, Func<int, (char Peer, ulong Sent, ulong Received)[]> progress)
+    {
+        _silent = true;
+        for (var i = 1; i <= seconds; i++)
+        {
+            Tick(1000);
+            foreach (var (peer, sent, received) in progress(i))
+            {
+                Beat($"{peer}").Progress(peer, sent, received);
+            }
+        }
+
+        _silent = false;
+        return Note($"{seconds} s pass.");
+    }
+
     public MasterScript Violate(char peer, string reason) => Step($"{peer} violates: {reason}", new MasterInput.Violated(_connections[peer], reason));
 
     public MasterScript Lose(char peer, string reason = "its connection closed") => Step($"{peer} disconnects: {reason}", new MasterInput.Disconnected(_connections[peer], reason));

@@ -96,10 +96,10 @@ internal sealed class PeerScript
 
     public PeerScript Leave() => Input(new PeerInput.Leave());
 
-    public PeerScript Tick(long afterMs)
+    public PeerScript Tick(long afterMs, ulong sent = 0, ulong received = 0)
     {
         _nowMs += afterMs;
-        return Input(new PeerInput.Tick(), $"Tick at {_nowMs} ms");
+        return Input(new PeerInput.Tick(new LinkBytes(sent, received)), $"Tick at {_nowMs} ms{(sent + received == 0 ? "" : $", {sent} bytes sent, {received} received")}");
     }
 
     public static Epoch Number(ulong number) => new((1UL << 48) | number);

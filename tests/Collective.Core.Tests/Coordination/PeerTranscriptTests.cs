@@ -211,6 +211,18 @@ internal sealed class PeerTranscriptTests
         .Check();
 
     [Test]
+    public void What_has_moved_is_reported_while_an_attempt_is_open() => new PeerScript("With the heartbeats, from entering until the verdict: also who is done can have sent what has not come.")
+        .Given("ABC")
+        .Tick(1000, sent: 5, received: 6)
+        .Launch(1)
+        .Tick(1000, sent: 700, received: 300)
+        .Completed(1)
+        .Tick(1000, sent: 900, received: 900)
+        .Hear(new Verdict(PeerScript.Attempt(1)))
+        .Tick(1000, sent: 900, received: 900)
+        .Check();
+
+    [Test]
     public void Links_lost() => new PeerScript("Reported to the master with the epoch; of another epoch it is no news.")
         .Given("ABC")
         .Input(new PeerInput.LinkLost(PeerScript.Number(1), Describe.Peer('B'), true, "connection reset"))

@@ -23,6 +23,7 @@ internal static class Samples
         new Hello(MessageCodec.Version, new PeerGroup(0x5152_5354), 0x6162, 0x0708),
         new EpochReady(Epoch),
         new LinkFailed(Epoch, PeerA, Outgoing: true, "connection refused"),
+        new LinkProgress(Epoch, new LinkBytes(0x0102_0304_0506_0708, 0x1112_1314_1516_1718), 0x2122_2324),
         new TopologyVote(new RequestNumber(0x7172_7374_7576_7778)),
         new AdmitWhenAlone(new RequestNumber(0x8182_8384_8586_8788)),
         new PendingQuery(new RequestNumber(0x9192_9394_9596_9798)),

@@ -20,7 +20,7 @@ internal sealed class DeathTests : ProcessTest
         var master = StartMaster(heartbeat: Heartbeat);
         var survivors = new[] { Start("A", master, "--minimum-world-size 2"), Start("B", master, "--minimum-world-size 2") };
         var victim = Start("victim", master, $"--die-at {point}");
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         await GoOnAndLeave(survivors);
     }
 
@@ -31,7 +31,7 @@ internal sealed class DeathTests : ProcessTest
     {
         var master = StartMaster(heartbeat: Heartbeat);
         var victim = Start("victim", master, $"--die-at {point}");
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         await GoOnAndLeave(Start("A", master, "--minimum-world-size 2"), Start("B", master, "--minimum-world-size 2"));
     }
 
@@ -68,7 +68,7 @@ internal sealed class DeathTests : ProcessTest
         var survivors = new[] { Start("A", master, Arguments), Start("B", master, Arguments) };
         var victim = Start("victim", master, $"{Arguments} --wait-for-go true --die-at {point}");
         await Begin([victim], survivors);
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         await GoOnAndLeave(survivors);
     }
 
@@ -79,7 +79,7 @@ internal sealed class DeathTests : ProcessTest
         var master = StartMaster(heartbeat: Heartbeat);
         var survivors = new[] { Start("A", master, "--minimum-world-size 3"), Start("B", master, "--minimum-world-size 3") };
         var victim = Start("victim", master, $"--minimum-world-size 3 --rounds 2 --die-at {point}");
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         Assert.That(victim.Committed.Count(l => IsRoundOf(l, 3)), Is.EqualTo(2));
         await GoOnAndLeave(survivors);
     }
@@ -101,7 +101,7 @@ internal sealed class DeathTests : ProcessTest
         }
 
         victim.Tell("go");
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         await GoOnAndLeave(survivors);
     }
 
@@ -114,7 +114,7 @@ internal sealed class DeathTests : ProcessTest
         const string Arguments = $"--minimum-world-size 3 {Bulk}";
         var survivors = new[] { Start("A", master, Arguments), Start("B", master, Arguments) };
         var victim = Start("victim", master, $"{Arguments} --break-links-at segment-sent#20 --die-at {point}");
-        Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed));
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
         await GoOnAndLeave(survivors);
     }
 
@@ -133,9 +133,84 @@ internal sealed class DeathTests : ProcessTest
         // When the first dies, an aborted operation begins anew and the second may pass the point later: it must all the same.
         foreach (var victim in victims)
         {
-            Assert.That(await victim.Exited(Deadline), Is.EqualTo(PeerProcess.Killed), victim.Name);
+            Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed), victim.Name);
         }
 
         await GoOnAndLeave(survivors);
+    }
+
+    /// <summary>The first dies in the middle of an operation; the second while the ring of the survivors is being made.</summary>
+    [TestCase("receive:EpochOpened")]
+    [TestCase("before-send:EpochReady")]
+    [TestCase("after-send:EpochReady")]
+    [TestCase("receive:EpochStands")]
+    public async Task DuringTheRecoveryFromAnother(string point)
+    {
+        var master = StartMaster(heartbeat: Heartbeat);
+        const string Arguments = $"--minimum-world-size 4 {Bulk}";
+        var survivors = new[] { Start("A", master, Arguments), Start("B", master, Arguments) };
+        var first = Start("first", master, $"{Arguments} --wait-for-go true --die-at segment-received#20");
+        var second = Start("second", master, $"{Arguments} --wait-for-go true --die-at {point}");
+        await Begin([second, first], survivors);
+        foreach (var victim in new[] { first, second })
+        {
+            Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed), victim.Name);
+        }
+
+        await GoOnAndLeave(survivors);
+    }
+
+    /// <summary>One that is in dies while a newcomer is let in; the newcomer stays.</summary>
+    [TestCase("receive:EpochOpened")]
+    [TestCase("before-send:EpochReady")]
+    [TestCase("after-send:EpochReady")]
+    [TestCase("receive:EpochStands")]
+    [TestCase("receive:TopologyUpdated")]
+    public async Task DuringAnAdmission(string point)
+    {
+        var master = StartMaster(heartbeat: Heartbeat);
+        const string Arguments = "--minimum-world-size 3";
+        var survivors = new[] { Start("A", master, Arguments), Start("B", master, Arguments) };
+        var victim = Start("victim", master, $"{Arguments} --wait-for-go true --die-at {point}");
+        foreach (var peer in survivors.Append(victim))
+        {
+            await peer.Said("connected", lines => lines.Any(l => l.StartsWith("connected", StringComparison.Ordinal)), Deadline);
+        }
+
+        var newcomer = Start("newcomer", master, "");
+        await newcomer.Said("registered", lines => lines.Contains("registered"), Deadline);
+        victim.Tell("go");
+        Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed));
+        await GoOnAndLeave([.. survivors, newcomer]);
+    }
+
+    /// <summary>Nobody is left who knows anything; those at the door, and those who come later, are let in.</summary>
+    [Test]
+    public async Task EverybodyAndNewcomersCome([Values] bool waiting)
+    {
+        var master = StartMaster(heartbeat: Heartbeat);
+        var victims = new[] { "victim 1", "victim 2", "victim 3" }.Select(name => Start(name, master, $"--minimum-world-size 3 {Bulk} --wait-for-go true --die-at segment-received#20")).ToArray();
+        foreach (var victim in victims)
+        {
+            await victim.Said("connected", lines => lines.Any(l => l.StartsWith("connected", StringComparison.Ordinal)), Deadline);
+        }
+
+        var newcomers = new List<TestProcess>();
+        if (waiting)
+        {
+            newcomers.Add(Start("early", master, "--minimum-world-size 2"));
+            await newcomers[0].Said("registered", lines => lines.Contains("registered"), Deadline);
+        }
+
+        await Begin(victims);
+        foreach (var victim in victims)
+        {
+            victim.KillUnlessDead(); // The last one is alone, and receives nothing more.
+            Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed), victim.Name);
+        }
+
+        newcomers.Add(Start("late 1", master, "--minimum-world-size 2"));
+        newcomers.Add(Start("late 2", master, "--minimum-world-size 2"));
+        await GoOnAndLeave([.. newcomers]);
     }
 }

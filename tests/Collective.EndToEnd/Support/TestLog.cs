@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Extensions.Logging;
@@ -8,10 +7,40 @@ namespace Collective.EndToEnd.Support;
 /// <summary>Keeps what master and communicators log, in order, to be printed when the test fails.</summary>
 internal sealed class TestLog : ILoggerFactory
 {
-    private readonly ConcurrentQueue<string> _lines = new();
+    // Guards the lines and who waits for one.
+    private readonly Lock _gate = new();
+    private readonly List<string> _lines = [];
+    private readonly List<(Func<string, bool> Condition, TaskCompletionSource Heard)> _waiting = [];
     private readonly long _startedAt = Stopwatch.GetTimestamp();
 
-    public IEnumerable<string> Lines => _lines;
+    public IReadOnlyList<string> Lines
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _lines];
+            }
+        }
+    }
+
+    /// <summary>Completes when there is a line that holds all these words.</summary>
+    public Task Says(TimeSpan deadline, params string[] words)
+    {
+        bool Holds(string line) => words.All(word => line.Contains(word, StringComparison.Ordinal));
+        var heard = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            if (_lines.Exists(Holds))
+            {
+                return Task.CompletedTask;
+            }
+
+            _waiting.Add((Holds, heard));
+        }
+
+        return heard.Task.WaitAsync(deadline);
+    }
 
     public ILogger CreateLogger(string categoryName) => new Logger(this, categoryName);
 
@@ -21,7 +50,15 @@ internal sealed class TestLog : ILoggerFactory
     public void Add(string source, string text)
     {
         var elapsedMs = Stopwatch.GetElapsedTime(_startedAt).TotalMilliseconds;
-        _lines.Enqueue(string.Create(CultureInfo.InvariantCulture, $"{elapsedMs,10:0.0} {source}: {text}"));
+        var line = string.Create(CultureInfo.InvariantCulture, $"{elapsedMs,10:0.0} {source}: {text}");
+        lock (_gate)
+        {
+            _lines.Add(line);
+            foreach (var (_, heard) in _waiting.Where(w => w.Condition(line)))
+            {
+                heard.TrySetResult();
+            }
+        }
     }
 
     public void AddProvider(ILoggerProvider provider)

@@ -1,0 +1,178 @@
+using System.Buffers.Binary;
+using System.Net.Sockets;
+using Collective.Protocol;
+
+namespace Collective.Transport.Tcp;
+
+/// <summary>Accepts connections, one thread each, reads the first record and hands them to the kind that its magic names.</summary>
+internal sealed class TcpAcceptor : IDisposable
+{
+    private readonly Socket _listener;
+    private readonly ITransportEvents _events;
+    private readonly Dictionary<uint, IInboundKind> _kinds;
+
+    // Guards the connections and who this peer is between the accepting thread, the connections' threads and the peer's loop.
+    private readonly object _gate = new();
+    private readonly List<InboundConnection> _connections = [];
+    private (RunId Run, PeerId Id)? _self;
+    private bool _closed;
+
+    public TcpAcceptor(Socket listener, ITransportEvents events, params IInboundKind[] kinds)
+    {
+        _listener = listener;
+        _events = events;
+        _kinds = kinds.ToDictionary(k => k.Magic);
+        new Thread(AcceptLoop, maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-accept" }.Start();
+    }
+
+    /// <summary>This peer has learned its run and its id.</summary>
+    public void SetSelf(RunId run, PeerId id)
+    {
+        lock (_gate)
+        {
+            _self = (run, id);
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>The master may tell another peer of this one before it tells this one of itself; null when that does not come soon.</summary>
+    public (RunId Run, PeerId Id)? AwaitSelf()
+    {
+        lock (_gate)
+        {
+            var deadline = Environment.TickCount64 + Limits.HandshakeMsMax;
+            while (_self is null && !_closed && Environment.TickCount64 < deadline)
+            {
+                Monitor.Wait(_gate, Limits.HandshakeMsMax);
+            }
+
+            return _self;
+        }
+    }
+
+    public bool TryAdmit(InboundConnection connection)
+    {
+        lock (_gate)
+        {
+            var kind = connection.Kind!;
+            connection.Admitted |= !_closed && _connections.Contains(connection) && _connections.Count(c => c.Admitted && c.Kind == kind) < kind.ConnectionsMax;
+            return connection.Admitted;
+        }
+    }
+
+    public void Dispose()
+    {
+        _listener.Dispose();
+        lock (_gate)
+        {
+            _closed = true;
+            _connections.ForEach(c => c.Socket.Dispose());
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    private void AcceptLoop()
+    {
+        while (true)
+        {
+            Socket socket;
+            try
+            {
+                socket = _listener.Accept();
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                lock (_gate)
+                {
+                    if (_closed || e is ObjectDisposedException)
+                    {
+                        return;
+                    }
+
+                    if (e is SocketException { SocketErrorCode: SocketError.TooManyOpenSockets })
+                    {
+                        Monitor.Wait(_gate, Limits.AcceptPauseMs); // Descriptors are short: what waits in the backlog must not make this thread spin.
+                    }
+                }
+
+                continue; // The connection was gone before it was accepted.
+            }
+
+            if (Add(socket) is { } connection)
+            {
+                try
+                {
+                    new Thread(() => Serve(connection), maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-receive" }.Start();
+                }
+                catch (OutOfMemoryException)
+                {
+                    Forget(connection); // The system gives no more threads: its opener sees it closed, and the host lives.
+                }
+            }
+        }
+    }
+
+    /// <summary>Bounds strangers: the oldest one makes room.</summary>
+    private InboundConnection? Add(Socket socket)
+    {
+        lock (_gate)
+        {
+            var strangers = _connections.Where(c => !c.Admitted).ToList();
+            if (strangers.Count >= Limits.StrangersMax)
+            {
+                var oldest = strangers.MinBy(c => c.AcceptedMs)!;
+                _connections.Remove(oldest); // Now, not when its thread ends: in a burst it would be the oldest again.
+                oldest.Socket.Dispose();
+            }
+
+            if (_closed)
+            {
+                socket.Dispose();
+                return null;
+            }
+
+            var connection = new InboundConnection(this, socket);
+            _connections.Add(connection);
+            return connection;
+        }
+    }
+
+    private void Serve(InboundConnection connection)
+    {
+        try
+        {
+            var socket = connection.Socket;
+            socket.NoDelay = true;
+            socket.ReceiveTimeout = Limits.HandshakeMsMax;
+            socket.SendTimeout = Limits.HandshakeMsMax;
+            var hello = GC.AllocateUninitializedArray<byte>(LinkHello.Bytes);
+            if (socket.ReceiveAll(hello) && _kinds.TryGetValue(BinaryPrimitives.ReadUInt32LittleEndian(hello), out var kind))
+            {
+                connection.Kind = kind;
+                kind.Serve(connection, hello);
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // It ended.
+        }
+        catch (Exception e)
+        {
+            _events.Failed(e);
+        }
+        finally
+        {
+            Forget(connection);
+        }
+    }
+
+    private void Forget(InboundConnection connection)
+    {
+        lock (_gate)
+        {
+            _connections.Remove(connection);
+        }
+
+        connection.Socket.Dispose();
+    }
+}

@@ -1,0 +1,223 @@
+using System.Diagnostics;
+
+namespace Collective.Stress.Churn;
+
+/// <summary>Everything that is known about a run so far: the peers, what was done to them, and what the judges found.</summary>
+internal sealed class ChurnProgress
+{
+    private const int StoryMax = 200;
+
+    private readonly List<(long At, Action Check)> _later = [];
+    private readonly HashSet<string> _known = [];
+    private readonly List<string> _failures = [];
+
+    private readonly TextWriter? _log;
+
+    /// <param name="plan">What the run does.</param>
+    /// <param name="log">Where the master's log and all that happens goes; null for nowhere.</param>
+    public ChurnProgress(ChurnPlan plan, TextWriter? log = null)
+    {
+        _log = log;
+        Plan = plan;
+        Blame = new BlameJudge(Strikes);
+        Recoveries = new RecoveryWatch(Strikes);
+        Stalls = new StallJudge(StartedAt);
+    }
+
+    public ChurnPlan Plan { get; }
+
+    public long StartedAt { get; } = Stopwatch.GetTimestamp();
+
+    public TimeSpan Elapsed => Stopwatch.GetElapsedTime(StartedAt);
+
+    public List<Subject> Subjects { get; } = [];
+
+    public IEnumerable<Subject> Present => Subjects.Where(subject => subject.IsPresent);
+
+    public StrikeBook Strikes { get; } = new();
+
+    public OutcomeJudge Outcomes { get; } = new();
+
+    public BlameJudge Blame { get; }
+
+    public RecoveryWatch Recoveries { get; }
+
+    public StallJudge Stalls { get; }
+
+    public LeakJudge OwnResources { get; } = new("the orchestrator with the master");
+
+    public int Joins { get; set; }
+
+    public int Aborted { get; private set; }
+
+    public int Retried { get; private set; }
+
+    public int Reconnects { get; private set; }
+
+    public int MasterFrozen { get; private set; }
+
+    /// <summary>The longest time in which the orchestrator, and the master with it, did not get to run.</summary>
+    public TimeSpan StoodStill { get; private set; }
+
+    public List<string> WrongResults { get; } = [];
+
+    public List<string> Unrestored { get; } = [];
+
+    /// <summary>Peers that were frozen for longer than the timeout and did not hear, or say, why they were evicted.</summary>
+    public List<string> UnclearEvictions { get; } = [];
+
+    /// <summary>What ends the run at once, and other things that a peer must not do.</summary>
+    public IReadOnlyList<string> Failures => _failures;
+
+    /// <summary>The latest sentences, for the display.</summary>
+    public List<string> Story { get; } = [];
+
+    public int Told { get; private set; }
+
+    public void OnStoodStill(TimeSpan length)
+    {
+        StoodStill = length > StoodStill ? length : StoodStill;
+        Log($"the orchestrator stood still for {length.TotalSeconds:0.0} s");
+    }
+
+    public void Fail(string sentence) => _failures.Add(sentence);
+
+    /// <summary>For the log file only.</summary>
+    public void Log(string sentence, long? at = null) => _log?.WriteLine(Stamped(sentence, at));
+
+    public void Tell(string sentence)
+    {
+        Log(sentence);
+        Story.Add(Stamped(sentence, null));
+        Told++;
+        if (Story.Count > StoryMax)
+        {
+            Story.RemoveAt(0);
+        }
+    }
+
+    private string Stamped(string sentence, long? at)
+        => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{(at is { } then ? Stopwatch.GetElapsedTime(StartedAt, then) : Elapsed).TotalSeconds,8:0.000} s  {sentence}");
+
+    /// <summary>Checks that need what others may still be about to say are made a little later.</summary>
+    public void RunDueChecks(bool all = false)
+    {
+        var now = Stopwatch.GetTimestamp();
+        foreach (var (at, check) in _later.Where(item => all || Stopwatch.GetElapsedTime(item.At, now) > TimeSpan.FromSeconds(3)).ToList())
+        {
+            _later.Remove((at, check));
+            check();
+        }
+    }
+
+    public void Apply(Subject subject, ChurnEvent news)
+    {
+        if (news is ChurnEvent.Waiting waiting)
+        {
+            subject.Waiting = waiting;
+            Log($"{subject.Name} (peer {subject.Peer}) waits in {waiting.Call} of step {waiting.Step} for {waiting.Seconds} s");
+            return;
+        }
+
+        subject.LastNews = Stopwatch.GetTimestamp();
+        subject.Waiting = null;
+        switch (news)
+        {
+            case ChurnEvent.Connected connected: OnConnected(subject, connected); break;
+            case ChurnEvent.Committed committed: OnCommitted(subject, committed); break;
+            case ChurnEvent.Aborted aborted: OnAborted(subject, aborted); break;
+            case ChurnEvent.Alone alone:
+                subject.WorldSize = 1;
+                Outcomes.OnAlone(subject.Peer, alone.Step);
+                break;
+            case ChurnEvent.Lost lost: OnLost(subject, lost); break;
+            case ChurnEvent.Wrong wrong: WrongResults.Add($"{subject.Name}: {wrong.Message}"); break;
+            case ChurnEvent.Unrestored unrestored: Unrestored.Add($"{subject.Name}: {unrestored.Message}"); break;
+            case ChurnEvent.Failed failed: Fail($"{subject.Name} failed: {failed.Message}"); break;
+        }
+    }
+
+    public void Apply(MasterNews news)
+    {
+        Recoveries.OnMaster(news);
+        Log($"master: {news.Kind} {news.Text}", news.At);
+        switch (news.Kind)
+        {
+            case MasterNews.PeerEvicted:
+                _later.Add((news.At, () => Blame.OnEvicted(news.At, news.Text, _known.Contains)));
+                _later.Add((news.At, () => Detect(news)));
+                break;
+            case MasterNews.PeerLost or MasterNews.PeerLeft or MasterNews.LinkFailed:
+                _later.Add((news.At, () => Detect(news)));
+                break;
+            case MasterNews.MasterWasFrozen:
+                MasterFrozen++;
+                Tell(news.Text);
+                break;
+        }
+    }
+
+    private void OnConnected(Subject subject, ChurnEvent.Connected news)
+    {
+        Log($"{subject.Name} is peer {news.Id}, admitted in a world of {news.WorldSize}", news.At);
+        Reconnects += subject.Step > 0 ? 1 : 0;
+        subject.Peer = news.Id;
+        subject.WorldSize = news.WorldSize;
+        _known.Add(news.Id);
+        Outcomes.OnConnected(news.Id);
+        foreach (var strike in Strikes.All.Where(strike => strike.Process == subject.Child.Index && strike.Peer.Length == 0 && strike.At >= news.At))
+        {
+            strike.Peer = news.Id; // It was hit before its word that it is connected had been read.
+        }
+    }
+
+    private void OnCommitted(Subject subject, ChurnEvent.Committed news)
+    {
+        subject.Step = news.Step;
+        subject.WorldSize = news.Contributors.Count;
+        Retried += news.Aborts > 0 ? 1 : 0;
+        Outcomes.OnCommitted(subject.Peer, news);
+        Stalls.OnCommitted(news.At);
+        foreach (var strike in Strikes.All.Where(strike => strike is { Kind: ChurnKind.Kill, Retried: null, Peer.Length: > 0 } && strike.At < news.At && !news.Contributors.Contains(strike.Peer)))
+        {
+            strike.Retried = news.At;
+        }
+    }
+
+    private void OnAborted(Subject subject, ChurnEvent.Aborted news)
+    {
+        Aborted++;
+        Log($"{subject.Name} (peer {subject.Peer}): operation {news.Operation} of step {news.Step} aborted: {news.Message}", news.At);
+        Outcomes.OnAborted(subject.Peer, news);
+        _later.Add((news.At, () => Blame.OnAborted(news.At, news.Message, _known.Contains)));
+    }
+
+    private void OnLost(Subject subject, ChurnEvent.Lost news)
+    {
+        Tell($"{subject.Name} (peer {subject.Peer}) was told: {news.Code}: {news.Message}");
+        if (subject.OwesEviction is { Kind: ChurnKind.Freeze } && !(news.Code == nameof(ErrorCode.Evicted) && news.Message.Contains("no heartbeat for", StringComparison.Ordinal)))
+        {
+            UnclearEvictions.Add($"{subject.Name} was frozen for longer than the timeout and heard {news.Code}: {news.Message}");
+        }
+
+        subject.OwesEviction = null;
+        subject.Peer = "";
+    }
+
+    private void Detect(MasterNews news)
+    {
+        var named = MasterWatch.PeersIn(news.Text);
+        var strike = Strikes.All.LastOrDefault(strike => strike.Detected is null && strike.At <= news.At && Explains(strike, news, named));
+        if (strike is not null)
+        {
+            strike.Detected = news.At;
+        }
+    }
+
+    private static bool Explains(Strike strike, MasterNews news, IReadOnlyList<string> named) => strike.Kind switch
+    {
+        ChurnKind.Reset => news.Kind == MasterNews.LinkFailed && named.Contains(strike.Peer),
+        ChurnKind.Leave => news.Kind == MasterNews.PeerLeft && named.Count > 0 && named[0] == strike.Peer,
+        _ => news.Kind is MasterNews.PeerLost or MasterNews.PeerEvicted && named.Count > 0 && named[0] == strike.Peer,
+    };
+}

@@ -1,0 +1,174 @@
+using System.Diagnostics;
+using System.Globalization;
+using Collective.Stress.Processes;
+
+namespace Collective.Stress.Churn;
+
+/// <summary>Does to the peers what the schedule says, and undoes what does not last.</summary>
+internal sealed class ChurnStriker(ChurnProgress progress, PrivateNetwork? network, Action startPeer)
+{
+    // Kills of several peers at once, kills of a peer that is frozen or cut off, and silences that last longer than the timeout: shares of their kind.
+    private const double BurstShare = 0.15;
+    private const double KillInSilenceShare = 0.25;
+    private const double LongShare = 0.4;
+
+    // Silences that begin together last no longer than one does; after that the run must go on before the next.
+    private static readonly TimeSpan _togetherMax = TimeSpan.FromSeconds(1.5);
+    private static readonly TimeSpan _longMin = ChurnPlan.HeartbeatTimeout + TimeSpan.FromSeconds(1.5);
+    private static readonly TimeSpan _longSpread = TimeSpan.FromSeconds(3);
+
+    private readonly List<(long At, Action Undo)> _pending = [];
+    private long _silenceBegan;
+    private int _commitsAtSilence;
+
+    private static long Now => Stopwatch.GetTimestamp();
+
+    /// <summary>Counts of what was done.</summary>
+    public Dictionary<ChurnKind, int> Done { get; } = Enum.GetValues<ChurnKind>().ToDictionary(kind => kind, _ => 0);
+
+    public bool IsAnythingPending => _pending.Count > 0;
+
+    public void Strike(PlannedEvent planned)
+    {
+        var present = progress.Present.ToList();
+        if (ChurnSchedule.Choose(planned.Kind, progress.Plan.Mix, present.Count, progress.Plan.Peers) is not { } kind)
+        {
+            return;
+        }
+
+        if (kind == ChurnKind.Join)
+        {
+            Done[kind]++;
+            startPeer();
+            return;
+        }
+
+        // The first peer lives through the whole run: what leaks in a peer shows in it.
+        var mortal = kind is ChurnKind.Kill or ChurnKind.Leave;
+        var targets = present.Where(subject => subject.Peer.Length > 0 && (mortal ? subject.Child.Index > 0 : subject.Silence is null)).ToList();
+        if (targets.Count == 0)
+        {
+            return;
+        }
+
+        var target = targets[(int)(planned.Target * targets.Count)];
+        switch (kind)
+        {
+            case ChurnKind.Kill when planned.Detail < BurstShare:
+                targets.ForEach(other => KillIf(other == target || other.Child.Index % 2 == target.Child.Index % 2, other));
+                break;
+            case ChurnKind.Kill: Kill(target); break;
+            case ChurnKind.Leave: Leave(target); break;
+            case ChurnKind.Reset: Reset(target, planned); break;
+            default: Silence(kind, target, planned); break;
+        }
+    }
+
+    /// <summary>Ends the silences whose time is over.</summary>
+    public void UndoWhatIsDue(bool all = false)
+    {
+        foreach (var (at, undo) in _pending.Where(item => all || item.At <= Now).ToList())
+        {
+            _pending.Remove((at, undo));
+            undo();
+        }
+    }
+
+    private void KillIf(bool condition, Subject target)
+    {
+        if (condition)
+        {
+            Kill(target);
+        }
+    }
+
+    private void Kill(Subject target)
+    {
+        Note(ChurnKind.Kill, target, target.Silence is null ? "killed" : "killed while it is silent");
+        target.IsKilled = true;
+        Signals.Send(target.Child.ProcessId, Signals.Kill);
+    }
+
+    private void Leave(Subject target)
+    {
+        Note(ChurnKind.Leave, target, "leaves");
+        target.IsLeaving = true;
+        target.Child.Tell("leave");
+    }
+
+    private void Reset(Subject target, PlannedEvent planned)
+    {
+        var whole = planned.Detail < 0.5;
+        Note(ChurnKind.Reset, target, whole ? "resets the link to its next peer" : "resets one connection");
+        target.Child.Tell(whole ? "reset link" : string.Create(CultureInfo.InvariantCulture, $"reset stripe {(int)(planned.Length * 1000)}"));
+    }
+
+    private void Silence(ChurnKind kind, Subject target, PlannedEvent planned)
+    {
+        if (!MaySilence())
+        {
+            return;
+        }
+
+        var isLong = planned.Detail < LongShare;
+        var innocent = kind == ChurnKind.Freeze ? ChurnPlan.FreezeInnocent : ChurnPlan.BlackholeInnocent;
+        var length = isLong ? _longMin + (_longSpread * planned.Length) : innocent * (0.05 + (0.8 * planned.Length));
+        var strike = Note(kind, target, string.Create(CultureInfo.InvariantCulture, $"{(kind == ChurnKind.Freeze ? "frozen" : "cut off")} for {length.TotalSeconds:0.0} s"));
+        target.Silence = strike;
+        if (kind == ChurnKind.Freeze)
+        {
+            Signals.Send(target.Child.ProcessId, Signals.Stop);
+        }
+        else
+        {
+            network!.CutOff(target.Slot);
+        }
+
+        _pending.Add((After(length), () => End(target, strike)));
+        if (planned.Kind * 1000 % 1 < KillInSilenceShare && target.Child.Index > 0)
+        {
+            _pending.Add((After(length / 2), () => KillIf(target.IsPresent && target.Silence == strike, target)));
+        }
+    }
+
+    /// <summary>Every silence may hold up all others for as long as the timeout: one after the other without a commit in between, they would add up.</summary>
+    private bool MaySilence()
+    {
+        var isAnybodySilent = progress.Subjects.Exists(subject => subject is { HasEnded: false, Silence: not null });
+        var goesOn = progress.Outcomes.Commits > _commitsAtSilence + progress.Plan.Peers && !isAnybodySilent;
+        if (goesOn)
+        {
+            _silenceBegan = Now;
+            _commitsAtSilence = progress.Outcomes.Commits;
+            return true;
+        }
+
+        return Stopwatch.GetElapsedTime(_silenceBegan) < _togetherMax;
+    }
+
+    private void End(Subject target, Strike strike)
+    {
+        strike.Until = Math.Min(strike.Until, Now);
+        target.Silence = null;
+        if (strike.Kind == ChurnKind.Blackhole)
+        {
+            network!.Restore(target.Slot);
+        }
+        else if (!target.HasEnded && !target.IsKilled)
+        {
+            target.OwesEviction = !target.IsLeaving && strike.LengthAt(Now) > _longMin - TimeSpan.FromMilliseconds(100) ? strike : null; // Who leaves has not to say more.
+            Signals.Send(target.Child.ProcessId, Signals.Continue);
+        }
+    }
+
+    private Strike Note(ChurnKind kind, Subject target, string what)
+    {
+        Done[kind]++;
+        var strike = new Strike(kind, target.Child.Index, target.Peer, Now) { InSilence = target.Silence is not null };
+        progress.Strikes.Add(strike);
+        progress.Tell($"{target.Name} (peer {target.Peer}) {what}");
+        return strike;
+    }
+
+    private static long After(TimeSpan length) => Now + (long)(length.TotalSeconds * Stopwatch.Frequency);
+}

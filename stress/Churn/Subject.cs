@@ -1,0 +1,50 @@
+using System.Diagnostics;
+using Collective.Stress.Processes;
+
+namespace Collective.Stress.Churn;
+
+/// <summary>A peer process, and what the orchestrator knows about it.</summary>
+internal sealed class Subject(ChildProcess child, int slot)
+{
+    public ChildProcess Child { get; } = child;
+
+    /// <summary>Its host in the private network, where there is one.</summary>
+    public int Slot { get; } = slot;
+
+    public string Name => $"process {Child.Index}";
+
+    /// <summary>Its present id; "" while it is not admitted.</summary>
+    public string Peer { get; set; } = "";
+
+    public ulong Step { get; set; }
+
+    public int WorldSize { get; set; }
+
+    public long LastNews { get; set; } = Stopwatch.GetTimestamp();
+
+    /// <summary>What it said last, if that is that it waits.</summary>
+    public ChurnEvent.Waiting? Waiting { get; set; }
+
+    /// <summary>The freeze or black hole that it is in.</summary>
+    public Strike? Silence { get; set; }
+
+    /// <summary>The last freeze that lasted longer than the timeout, until the peer has said that it was evicted for it.</summary>
+    public Strike? OwesEviction { get; set; }
+
+    public bool IsKilled { get; set; }
+
+    public bool IsLeaving { get; set; }
+
+    public bool HasEnded { get; set; }
+
+    /// <summary>Whether no other process may be given its host.</summary>
+    public bool HoldsHost => !HasEnded || Silence is { Kind: ChurnKind.Blackhole };
+
+    public LeakJudge Resources { get; } = new($"peer process {child.Index}");
+
+    /// <summary>Takes part, or could at once.</summary>
+    public bool IsHealthy => IsPresent && Silence is null;
+
+    /// <summary>Runs, and is meant to go on.</summary>
+    public bool IsPresent => !HasEnded && !IsKilled && !IsLeaving;
+}

@@ -1,0 +1,158 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+
+namespace Collective.Stress.Processes;
+
+/// <summary>
+/// A network of its own for processes on this machine: hosts (Linux network namespaces) behind one switch. What is cut is silent, as a pulled cable or a
+/// firewall that drops: no connection is told that it ended. Needs root and iproute2.
+/// </summary>
+internal sealed class HostNetwork : IDisposable
+{
+    private const string Prefix = "collective";
+
+    /// <summary>A frame to this address reaches nobody.</summary>
+    private const string Nowhere = "02:00:00:00:ff:ff";
+
+    private static readonly TimeSpan _commandTimeout = TimeSpan.FromSeconds(20);
+    private static readonly Lazy<string?> _unavailable = new(FindWhyUnavailable);
+    private static int _networks;
+
+    private readonly string _name;
+    private readonly int _hosts;
+
+    private HostNetwork(string name, int hosts)
+    {
+        _name = name;
+        _hosts = hosts;
+    }
+
+    /// <summary>Why there can be no such network here, as a reason to skip a test; null when there can.</summary>
+    public static string? Unavailable => _unavailable.Value;
+
+    /// <summary>Makes the network; hosts are numbered from 0.</summary>
+    public static HostNetwork Create(int hosts)
+    {
+        RemoveLeftovers();
+        var network = new HostNetwork($"{Prefix}-{Environment.ProcessId}-{Interlocked.Increment(ref _networks)}", hosts);
+        try
+        {
+            network.Build();
+            return network;
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Where a host is reached by the others.</summary>
+    public static IPAddress AddressOf(int host) => new([10, 83, (byte)(host / 250), (byte)((host % 250) + 1)]);
+
+    /// <summary>What to put in front of a command to run it on a host. The command replaces it: process id and signals are the command's.</summary>
+    public IReadOnlyList<string> CommandOn(int host) => ["ip", "netns", "exec", NameOf(host)];
+
+    /// <summary>Pulls the cable of a host: nothing gets to it or from it.</summary>
+    public void Detach(int host) => Ip("-n", NameOf(null), "link", "set", PortOf(host), "nomaster");
+
+    public void Attach(int host) => Ip("-n", NameOf(null), "link", "set", PortOf(host), "master", "switch");
+
+    /// <summary>Drops what one host sends to another; the other direction stays.</summary>
+    public void Cut(int from, int to) => Ip("-n", NameOf(from), "neigh", "replace", AddressOf(to).ToString(), "lladdr", Nowhere, "dev", "eth0", "nud", "permanent");
+
+    public void Heal(int from, int to) => Ip("-n", NameOf(from), "neigh", "del", AddressOf(to).ToString(), "dev", "eth0");
+
+    /// <summary>Removes the namespaces, and with them everything in the network. Processes in it lose their connections.</summary>
+    public void Dispose() => Remove(_name);
+
+    private void Build()
+    {
+        Ip("netns", "add", NameOf(null));
+        Ip("-n", NameOf(null), "link", "add", "switch", "type", "bridge");
+        Ip("-n", NameOf(null), "link", "set", "switch", "up");
+        for (var host = 0; host < _hosts; host++)
+        {
+            Ip("netns", "add", NameOf(host));
+            Ip("-n", NameOf(null), "link", "add", PortOf(host), "type", "veth", "peer", "name", "eth0", "netns", NameOf(host));
+            Ip("-n", NameOf(null), "link", "set", PortOf(host), "master", "switch", "up");
+            Ip("-n", NameOf(host), "addr", "add", $"{AddressOf(host)}/16", "dev", "eth0");
+            Ip("-n", NameOf(host), "link", "set", "eth0", "up");
+            Ip("-n", NameOf(host), "link", "set", "lo", "up");
+        }
+    }
+
+    private string NameOf(int? host) => string.Create(CultureInfo.InvariantCulture, $"{_name}-{(host is { } number ? number : "switch")}");
+
+    private static string PortOf(int host) => string.Create(CultureInfo.InvariantCulture, $"port{host}");
+
+    private static string? FindWhyUnavailable()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return "network namespaces exist on Linux only";
+        }
+
+        if (!Environment.IsPrivilegedProcess)
+        {
+            return "network namespaces need root";
+        }
+
+        try
+        {
+            using var network = Create(1);
+            network.Detach(0);
+            return null;
+        }
+        catch (Exception e) when (e is InvalidOperationException or System.ComponentModel.Win32Exception)
+        {
+            return $"no network namespaces here (iproute2 and the rights to use it are needed): {e.Message}";
+        }
+    }
+
+    /// <summary>Of processes that ended without removing theirs.</summary>
+    private static void RemoveLeftovers()
+    {
+        var owners = Names().Select(n => n.Split('-')).Where(parts => parts is [Prefix, _, _, _]).Select(parts => (Id: parts[1], Network: string.Join('-', parts[..3]))).Distinct();
+        foreach (var (id, network) in owners)
+        {
+            if (!Directory.Exists($"/proc/{id}"))
+            {
+                Remove(network);
+            }
+        }
+    }
+
+    private static void Remove(string network)
+    {
+        foreach (var name in Names().Where(n => n.StartsWith($"{network}-", StringComparison.Ordinal)))
+        {
+            try
+            {
+                Ip("netns", "del", name);
+            }
+            catch (InvalidOperationException)
+            {
+                // Another process has removed it.
+            }
+        }
+    }
+
+    private static string[] Names() => [.. Ip("netns", "list").Split('\n').Select(line => line.Split(' ')[0]).Where(name => name.Length > 0)];
+
+    /// <summary>Runs ip and gives what it printed.</summary>
+    private static string Ip(params string[] arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo("ip", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = process.StandardError.ReadToEndAsync();
+        if (!process.WaitForExit(_commandTimeout))
+        {
+            process.Kill();
+            throw new InvalidOperationException($"ip {string.Join(' ', arguments)} has not ended within {_commandTimeout.TotalSeconds} s");
+        }
+
+        return process.ExitCode == 0 ? output.Result : throw new InvalidOperationException($"ip {string.Join(' ', arguments)}: {error.Result.Trim()}");
+    }
+}
