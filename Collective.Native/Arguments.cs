@@ -91,6 +91,7 @@ internal static unsafe class Arguments
         Require(descriptor.Count > 0, "The count is 0: a reduction needs at least one element.");
         Require((ulong)descriptor.Count <= long.MaxValue / 8, $"The count is {descriptor.Count}, which is more than memory can hold.");
         QuantizedReduction.Check(descriptor);
-        return AllReduceRequest.Unmanaged(source, destination, (long)descriptor.Count, (DataType)descriptor.DataType, descriptor.Tag, (ReduceOperation)descriptor.Operation);
+        var quantization = descriptor.Algorithm == 0 ? default : new Quantization((QuantizationAlgorithm)descriptor.Algorithm, (DataType)descriptor.QuantizedDataType);
+        return AllReduceRequest.Unmanaged(source, destination, (long)descriptor.Count, (DataType)descriptor.DataType, descriptor.Tag, (ReduceOperation)descriptor.Operation, quantization);
     }
 }

@@ -82,13 +82,14 @@ internal sealed class CommunicatorHandle
 
     public bool ArePeersPending(TimeSpan? timeout) => Run(timeout, (time, token) => _communicator.ArePeersPendingAsync(time, token));
 
-    /// <summary>The one place where topology optimisation of Core is to be connected.</summary>
     public void OptimizeTopology(TimeSpan? timeout)
-        => Run<bool>(timeout, (_, _) => throw new NativeException(PcclResult.TopologyOptimizationFailed, PcclxError.NotSupported, "This build of the library cannot optimise the topology."));
+    {
+        Run(timeout, (time, token) => _communicator.OptimizeTopologyAsync(time, token));
+        RequireJoined();
+    }
 
-    /// <summary>The one place where shared-state synchronisation of Core is to be connected.</summary>
-    public void SynchronizeSharedState(TimeSpan? timeout)
-        => Run<bool>(timeout, (_, _) => throw new NativeException(PcclResult.InvalidUsage, PcclxError.NotSupported, "This build of the library cannot synchronise shared state."));
+    public SharedStateSyncResult SynchronizeSharedState(Collective.SharedState state, SyncStrategy strategy, TimeSpan? timeout)
+        => Run(timeout, (time, token) => _communicator.SynchronizeSharedStateAsync(state, strategy, null, time, token));
 
     public void Launch(AllReduceRequest request, TimeSpan? timeout)
     {

@@ -27,8 +27,5 @@ internal static class QuantizedReduction
                 (ReduceOperation)descriptor.Operation is ReduceOperation.Sum or ReduceOperation.Average,
                 $"Zero-point-scale quantisation does not allow the operation {(ReduceOperation)descriptor.Operation}: use pcclSum or pcclAvg, or min-max quantisation.");
         }
-
-        // The one place where the quantised all-reduce of Core is to be connected.
-        throw new NativeException(PcclResult.InvalidArgument, PcclxError.NotSupported, "This build of the library cannot quantise: use pcclQuantNone.");
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace Collective.Native;
 
@@ -100,10 +101,17 @@ internal static unsafe class ReduceCalls
             Check(infos[i], i);
         }
 
-        communicator.SynchronizeSharedState(Arguments.Timeout(options));
+        var shared = new Collective.SharedState { Revision = state->Revision };
+        for (nuint i = 0; i < state->Count; i++)
+        {
+            shared.Add(Marshal.PtrToStringUTF8(infos[i].Name)!, infos[i].Data, (long)infos[i].Count, (DataType)infos[i].DataType, infos[i].AllowContentInequality != 0);
+        }
+
+        var result = communicator.SynchronizeSharedState(shared, (SyncStrategy)strategy, Arguments.Timeout(options));
+        state->Revision = result.Revision;
         if (info is not null)
         {
-            *info = default;
+            *info = new SharedStateSyncInfo { TxBytes = (ulong)result.BytesSent, RxBytes = (ulong)result.BytesReceived };
         }
     }
 

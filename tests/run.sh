@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds everything, checks the format, runs every test suite and the simulation seeds.
+# Builds everything, checks the format, runs every test suite, the simulation seeds, and the native library's C programs.
 # The last line is "N passed, N failed"; the exit code is 0 only when nothing failed and something passed.
 # Everything it writes is in artifacts/, the logs of each step in artifacts/test-logs/.
 #
@@ -14,7 +14,7 @@ export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en D
 # No process stays behind: neither build nodes nor the compiler server.
 export MSBUILDDISABLENODEREUSE=1 UseSharedCompilation=false
 # The end-to-end tests start processes with settings of their own.
-unset COLLECTIVE_MASTER_LISTEN COLLECTIVE_MASTER_HEARTBEAT_TIMEOUT COLLECTIVE_MASTER_CROSSED_CALLS_TIMEOUT COLLECTIVE_MASTER_LOG_LEVEL COLLECTIVE_MASTER_LOG_FORMAT COLLECTIVE_MASTER_CONFIG
+unset PCCL_LOG_LEVEL PCCL_MULTIPLEX_CHUNK_SIZE COLLECTIVE_LOG_FILE COLLECTIVE_CALL_TIMEOUT COLLECTIVE_MASTER_LISTEN COLLECTIVE_MASTER_HEARTBEAT_TIMEOUT COLLECTIVE_MASTER_CROSSED_CALLS_TIMEOUT COLLECTIVE_MASTER_LOG_LEVEL COLLECTIVE_MASTER_LOG_FORMAT COLLECTIVE_MASTER_CONFIG
 
 passed=0 failed=0
 failures=() skipped=()
@@ -38,6 +38,7 @@ main() {
             fi
         done
         simulate
+        native
         python_suite
     fi
     report
@@ -151,7 +152,8 @@ python_suite() {
         return
     fi
     if [ ! -f artifacts/native/libcollective.so ]; then
-        step native-library "$build_seconds" bash Collective.Native/build.sh || return
+        skipped+=("python: the native library was not built")
+        return
     fi
     printf '%-28s' python
     timeout -k 15 "$suite_seconds" "$python" -m pytest -q -p no:cacheprovider Collective.Bindings/python --junitxml="$results/python.xml" \
@@ -195,6 +197,34 @@ python_packages() {
             DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$package" >>"$logs/python-packages.log" 2>&1
         done
     fi
+}
+
+# The native library, and the C programs that use it: their own lines and counts.
+native() {
+    if ! step native-library "$build_seconds" bash Collective.Native/build.sh; then
+        return
+    fi
+    local name=Collective.Native.Tests start=$SECONDS counts
+    printf '%-28s' "$name"
+    timeout -k 15 "$suite_seconds" bash tests/Collective.Native.Tests/run.sh </dev/null >"$logs/$name.log" 2>&1
+    local code=$?
+    counts=$(grep -oE '^[0-9]+ passed, [0-9]+ failed$' "$logs/$name.log" | tail -n 1)
+    if [ -z "$counts" ]; then
+        printf 'FAILED (%d s)\n' $((SECONDS - start))
+        fail "$name" "$code" "$suite_seconds"
+        return
+    fi
+    printf '%s, %d skipped (%d s)\n' "$counts" "$(grep -c '^skipped ' "$logs/$name.log")" $((SECONDS - start))
+    local -a numbers
+    read -r -a numbers < <(tr -dc '0-9 ' <<<"$counts")
+    passed=$((passed + numbers[0]))
+    failed=$((failed + numbers[1]))
+    if [ "${numbers[1]}" -gt 0 ] || [ $code != 0 ]; then
+        failures+=("$name: ${numbers[1]} failed")
+        [ "${numbers[1]}" -gt 0 ] || failed=$((failed + 1))
+        tail -n 200 "$logs/$name.log"
+    fi
+    while read -r line; do skipped+=("$name: ${line#skipped }"); done < <(grep '^skipped ' "$logs/$name.log")
 }
 
 report() {

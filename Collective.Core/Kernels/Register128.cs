@@ -12,6 +12,9 @@ internal readonly struct Register128(Vector128<byte> lanes) : IRegister<Register
 
     public static bool IsAccelerated => Vector128.IsHardwareAccelerated;
 
+    /// <summary>The register itself.</summary>
+    public Vector128<byte> Lanes => _lanes;
+
     public static int SizeBytes => Vector128<byte>.Count;
 
     [MethodImpl(Inline)]
