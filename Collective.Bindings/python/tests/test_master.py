@@ -117,9 +117,7 @@ def test_the_log_goes_where_it_is_told(caplog, master):
                 pass
         finally:
             collective.log_to(None)
-    lines = [(record.name, record.levelno) for record in caplog.records]
-    assert {"collective.peer", "collective.master"} & {name for name, _ in lines}
-    assert caplog.text.count("admitted") or caplog.text
+    assert {"collective.peer", "collective.master"} <= {record.name for record in caplog.records}
     caplog.clear()
     with collective.Communicator(master.address):
         pass

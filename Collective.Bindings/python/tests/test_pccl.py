@@ -15,13 +15,23 @@ import collective.pccl as pccl
 from collective import _ffi
 
 
+def running_master():
+    """A master under the reference's name, and its address. PCCL's masters take no port 0, so one is found first; somebody else may take it meanwhile."""
+    for _ in range(100):
+        with collective.Master("127.0.0.1:0") as probe:
+            address = probe.address
+        master = pccl.MasterNode(address)
+        try:
+            master.run()
+            return master, address
+        except pccl.PCCLError as error:
+            assert isinstance(error.error, collective.AddressInUse)
+    raise AssertionError("no free port")
+
+
 @pytest.fixture
 def node():
-    """A master under the reference's name, and its address. PCCL's masters take no port 0: one is found first."""
-    with collective.Master("127.0.0.1:0") as probe:
-        address = probe.address
-    master = pccl.MasterNode(address)
-    master.run()
+    master, address = running_master()
     yield address
     master.interrupt()
 
@@ -214,11 +224,8 @@ def test_objects_go_out_of_scope(node):
     gc.collect()
 
 
-def test_a_master_is_interrupted_while_a_peer_is_connected(node):
-    with collective.Master("127.0.0.1:0") as probe:
-        address = probe.address
-    master = pccl.MasterNode(address)
-    master.run()
+def test_a_master_is_interrupted_while_a_peer_is_connected():
+    master, address = running_master()
     communicator = pccl.Communicator(address)
     communicator.connect(n_attempts=15)
     master.interrupt()

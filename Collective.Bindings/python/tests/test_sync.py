@@ -150,7 +150,7 @@ def test_keys_that_differ(run_peers):
 
 def test_nobody_sends(run_peers):
     def body(communicator, number):
-        with pytest.raises(collective.CollectiveError):
+        with pytest.raises(collective.Mismatch):
             communicator.sync({"a": bytearray(3)}, strategy="receive_only")
 
     run_peers(2, body)

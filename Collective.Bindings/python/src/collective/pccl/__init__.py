@@ -6,7 +6,7 @@ or, for a whole program whose modules import ``pccl`` in many places, one line b
 
     import sys, collective.pccl; sys.modules["pccl"] = collective.pccl
 
-New programs use :class:`collective.Communicator`. What behaves better than there is listed in docs/from-pccl.md.
+New programs use :class:`collective.Communicator`. What differs is listed in docs/python.md.
 """
 
 from __future__ import annotations
