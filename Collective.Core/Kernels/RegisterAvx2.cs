@@ -85,6 +85,15 @@ internal readonly struct RegisterAvx2(Vector256<byte> lanes) : IRegister<Registe
     [MethodImpl(Inline)]
     public static RegisterAvx2 SpreadSign16(RegisterAvx2 value) => Of(Avx2.ShiftRightArithmetic(value.As<short>(), 15));
 
+    [MethodImpl(Inline)]
+    public static RegisterAvx2 WidenLower<T>(RegisterAvx2 value) => Halves(Register128.WidenLower<T>(value.Lower), Register128.WidenUpper<T>(value.Lower));
+
+    [MethodImpl(Inline)]
+    public static RegisterAvx2 WidenUpper<T>(RegisterAvx2 value) => Halves(Register128.WidenLower<T>(value.Upper), Register128.WidenUpper<T>(value.Upper));
+
+    [MethodImpl(Inline)]
+    public static RegisterAvx2 Narrow<T>(RegisterAvx2 lower, RegisterAvx2 upper) => Halves(Register128.Narrow<T>(lower.Lower, lower.Upper), Register128.Narrow<T>(upper.Lower, upper.Upper));
+
     // What follows is apart because the compiler's budget for inlining counts the size of a method, whatever its type argument leaves of it.
 
     [MethodImpl(Inline)]
