@@ -14,7 +14,7 @@ internal sealed class Participation : IPeerHandler
     private readonly ConcurrentDictionary<RequestNumber, TaskCompletionSource<bool>> _requests = new();
     private readonly TaskCompletionSource _admitted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly WorkBuffers _workBuffers = new();
+    private readonly WorkBuffers _workBuffers;
     private readonly RingPool _rings = new();
     private readonly PeerHost _host;
     private readonly Action<string>? _probe;
@@ -25,8 +25,9 @@ internal sealed class Participation : IPeerHandler
     private volatile CollectiveException? _failure;
     private Outcome _cause;
 
-    public Participation(CommunicatorOptions options, HostPort master, ILogger logger)
+    public Participation(CommunicatorOptions options, HostPort master, WorkBuffers workBuffers, ILogger logger)
     {
+        _workBuffers = workBuffers;
         _probe = options.Probe;
         var hostOptions = new PeerHostOptions(master.Host, master.Port, new PeerGroup(options.Group), options.MinimumWorldSize, options.ConnectTimeout, options.LinkStallTimeout, options.Probe);
         _host = new PeerHost(hostOptions, new DataListener(options.ListenPort, CommunicatorOptions.DefaultListenPort, options.StripeCount), this, logger);
@@ -155,7 +156,6 @@ internal sealed class Participation : IPeerHandler
             FinishRequest(request, _cause, pending: false);
         }
 
-        _workBuffers.Dispose();
         _admitted.TrySetException(_failure!);
         _ = _admitted.Task.Exception; // Observed: nobody may be waiting.
         _ended.TrySetResult();
