@@ -1,3 +1,4 @@
+using Collective.Collectives;
 using Collective.Coordination;
 using Collective.Protocol;
 using Microsoft.Extensions.Logging;
@@ -19,6 +20,9 @@ public sealed class Communicator : IAsyncDisposable
     private readonly CommunicatorOptions _options;
     private readonly HostPort _master;
     private readonly ILogger _logger;
+
+    // Kept from one stay to the next: what is freed and taken again, in other sizes and on other threads, the allocator does not give back.
+    private readonly WorkBuffers _workBuffers = new();
 
     // Guards the change from one stay in a run to the next against concurrent connects and disposal.
     private readonly Lock _gate = new();
@@ -95,7 +99,7 @@ public sealed class Communicator : IAsyncDisposable
                 throw new CollectiveException(ErrorCode.InvalidUsage, "the communicator is already connected or connecting");
             }
 
-            _participation = participation = new Participation(_options, _master, _logger);
+            _participation = participation = new Participation(_options, _master, _workBuffers, _logger);
         }
 
         participation.Start(timeoutMs);
@@ -331,6 +335,8 @@ public sealed class Communicator : IAsyncDisposable
             participation.Leave();
             await participation.Ended.ConfigureAwait(false);
         }
+
+        _workBuffers.Dispose();
     }
 
     private static async Task<AllReduceResult> WithCancellation(Participation participation, AllReduceOperation operation, CancellationToken cancellationToken)

@@ -16,7 +16,7 @@ internal sealed class Participation : IPeerHandler
     private readonly ConcurrentDictionary<RequestNumber, TaskCompletionSource<bool>> _requests = new();
     private readonly TaskCompletionSource _admitted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly WorkBuffers _workBuffers = new();
+    private readonly WorkBuffers _workBuffers;
     private readonly RingPool _rings = new();
     private readonly StateDonor _donor;
     private readonly ILogger _logger;
@@ -31,8 +31,9 @@ internal sealed class Participation : IPeerHandler
     private volatile CollectiveException? _failure;
     private Outcome _cause;
 
-    public Participation(CommunicatorOptions options, HostPort master, ILogger logger)
+    public Participation(CommunicatorOptions options, HostPort master, WorkBuffers workBuffers, ILogger logger)
     {
+        _workBuffers = workBuffers;
         _probe = options.Probe;
         _logger = logger;
         _stripeCount = options.StripeCount;
@@ -193,7 +194,6 @@ internal sealed class Participation : IPeerHandler
         }
 
         _synchronisation?.Finish(_cause, default);
-        _workBuffers.Dispose();
         _admitted.TrySetException(_failure!);
         _ = _admitted.Task.Exception; // Observed: nobody may be waiting.
         _ended.TrySetResult();
