@@ -72,12 +72,18 @@ internal sealed class CommunicatorHandle
         RequireJoined();
     }
 
-    public World UpdateTopology(TimeSpan? timeout)
+    public void UpdateTopology(TimeSpan? timeout)
     {
-        var world = Run(timeout, (time, token) => _communicator.UpdateTopologyAsync(time, token));
+        Run(timeout, (time, token) => _communicator.UpdateTopologyAsync(time, token));
         Counters.CountTopologyUpdate();
         RequireJoined();
-        return world;
+    }
+
+    public void Step(TimeSpan? timeout)
+    {
+        Run(timeout, (time, token) => _communicator.StepAsync(time, token));
+        Counters.CountTopologyUpdate();
+        RequireJoined();
     }
 
     public bool ArePeersPending(TimeSpan? timeout) => Run(timeout, (time, token) => _communicator.ArePeersPendingAsync(time, token));

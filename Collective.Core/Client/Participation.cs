@@ -51,6 +51,8 @@ internal sealed class Participation : IPeerHandler
 
     public Task UpdateTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.UpdateTopology(number, timeoutMs), cancellationToken);
 
+    public Task Step(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.Step(number, timeoutMs), cancellationToken);
+
     public Task<bool> QueryPending(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken);
 
     public AllReduceOperation NewOperation(Tag tag, CollectiveDescriptor descriptor)

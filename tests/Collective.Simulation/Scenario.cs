@@ -51,6 +51,7 @@ internal sealed class Scenario
         Gathers = random.Next(4) > 0;
         TcpGivesUpUs = random.NextInt64(10_000_000, 40_000_000);
         Faults = [.. Draw(random, InitialPeers + Joiners, random.Next(0, Math.Min(10, 2 * (InitialPeers + Joiners))))];
+        StepsAtTop = random.Next(3) == 0;
     }
 
     public int Seed { get; }
@@ -83,6 +84,9 @@ internal sealed class Scenario
 
     /// <summary>Whether the first waits for others before it begins.</summary>
     public bool Gathers { get; private init; } = true;
+
+    /// <summary>Whether loops make one call at their top, instead of asking for newcomers and then admitting them.</summary>
+    public bool StepsAtTop { get; private init; }
 
     /// <summary>Whether callers cancel collectives now and then.</summary>
     public bool Cancels { get; private init; }
@@ -134,7 +138,7 @@ internal sealed class Scenario
     };
 
     public override string ToString()
-        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; faults: {string.Join(", ", Faults)}";
+        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(StepsAtTop ? ", step() at the top" : "")}{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; faults: {string.Join(", ", Faults)}";
 
     /// <summary>Deaths are the most frequent; "at any point": a number of the victim's own steps, between two of the outputs of one.</summary>
     private static IEnumerable<Fault> Draw(Random random, int peers, int count)

@@ -26,7 +26,11 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
                     await peer.PauseAsync(GatheringUs).ConfigureAwait(false);
                 }
 
-                if ((step > 0 || founds) && await peer.QueryPendingAsync().ConfigureAwait(false))
+                if (simulator.Scenario.StepsAtTop)
+                {
+                    await StepAtTop(founds).ConfigureAwait(false);
+                }
+                else if ((step > 0 || founds) && await peer.QueryPendingAsync().ConfigureAwait(false))
                 {
                     await peer.UpdateTopologyAsync().ConfigureAwait(false);
                 }
@@ -40,6 +44,16 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
         {
             peer.Leave();
             simulator.Trace(peer.Name, () => $"its program ends: {e.Code}");
+        }
+    }
+
+    /// <summary>One call a turn, newcomers included: their first is the one that admitted them. The founder's first has admitted nobody.</summary>
+    private async Task StepAtTop(bool founds)
+    {
+        await peer.StepAsync().ConfigureAwait(false);
+        if (founds)
+        {
+            await peer.StepAsync().ConfigureAwait(false);
         }
     }
 

@@ -51,6 +51,7 @@ internal sealed partial class PeerStateMachine
             case PeerInput.Lost m: Die(new Outcome(m.Code, m.Reason)); break;
             case PeerInput.Leave: OnLeave(); break;
             case PeerInput.UpdateTopology m: OnUpdateTopology(m); break;
+            case PeerInput.Step m: OnStep(m); break;
             case PeerInput.QueryPending m: OnQueryPending(m); break;
             case PeerInput.Withdraw m: OnWithdraw(m); break;
             case PeerInput.Launch m: OnLaunch(m); break;
