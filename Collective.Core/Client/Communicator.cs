@@ -160,6 +160,20 @@ public sealed class Communicator : IAsyncDisposable
     }
 
     /// <summary>
+    /// What a loop needs at its top, the same on every peer: admits who waits, and gives the world of this turn. All admitted peers of the run call it once a turn; one round trip when
+    /// nothing changed. A peer that has just been admitted comes from the others' step: its first call returns at once, so newcomers need no code of their own.
+    /// </summary>
+    /// <remarks>A loop that calls it needs neither <see cref="UpdateTopologyAsync"/> nor <see cref="ArePeersPendingAsync"/>. Another <see cref="World.Epoch"/> than in the turn before means another membership.</remarks>
+    /// <returns>The membership that now stands.</returns>
+    /// <inheritdoc cref="UpdateTopologyAsync"/>
+    public async Task<World> StepAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        var participation = Current();
+        await participation.Step(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
+        return participation.World!;
+    }
+
+    /// <summary>
     /// Asks, together with all admitted peers of the run, whether a peer waits to be admitted; all get the same answer.
     /// Allowed while collectives are in flight. Cancelling, or the end of <paramref name="timeout"/> (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>), withdraws the question.
     /// </summary>

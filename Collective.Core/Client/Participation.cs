@@ -62,6 +62,7 @@ internal sealed class Participation : IPeerHandler
     public Task UpdateTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.UpdateTopology(number, timeoutMs), cancellationToken);
 
     public Task OptimizeTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.OptimizeTopology(number, timeoutMs), cancellationToken);
+    public Task Step(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.Step(number, timeoutMs), cancellationToken);
 
     public Task<bool> QueryPending(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken);
 

@@ -51,7 +51,7 @@ internal sealed unsafe class WorkBuffers : IDisposable
                 return found;
             }
 
-            DropLargest();
+            DiscardLargest();
         }
 
         var size = (bytes + Alignment - 1) / Alignment * Alignment;
@@ -73,7 +73,7 @@ internal sealed unsafe class WorkBuffers : IDisposable
         NativeMemory.AlignedFree((void*)buffer.Address);
     }
 
-    private void DropLargest()
+    private void DiscardLargest()
     {
         if (_free.Count == 0)
         {
