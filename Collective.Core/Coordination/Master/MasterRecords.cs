@@ -19,6 +19,9 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
 
     public long LastHeardMs { get; set; } = nowMs;
 
+    /// <summary>How much of the time since then the master itself stood still.</summary>
+    public long ForgivenMs { get; set; }
+
     /// <summary>Position in the ring of the group's epoch.</summary>
     public int Rank { get; set; }
 

@@ -71,6 +71,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         }
 
         peer.LastHeardMs = _nowMs;
+        peer.ForgivenMs = 0;
         switch (input.Message)
         {
             case Hello m when Accept(peer, MasterPeerEvent.Hello, m): OnHello(peer, m); break;
@@ -200,6 +201,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             foreach (var peer in _peers.Values)
             {
                 peer.LastHeardMs = _nowMs;
+                peer.ForgivenMs = 0;
                 peer.StuckSinceMs = null;
             }
 
@@ -215,14 +217,14 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         {
             foreach (var peer in _peers.Values)
             {
-                peer.LastHeardMs = Math.Min(_nowMs, peer.LastHeardMs + gap - Configuration.HeartbeatIntervalMs); // A short standstill does not count as silence, either.
+                peer.ForgivenMs += gap - Configuration.HeartbeatIntervalMs; // A short standstill does not count as silence, either; nor as a sign of life.
             }
         }
 
         Emit(new MasterOutput.WakeAt(NextTickMs()));
         foreach (var peer in _peers.Values.ToArray())
         {
-            var silentMs = _nowMs - peer.LastHeardMs;
+            var silentMs = _nowMs - peer.LastHeardMs - peer.ForgivenMs;
             if (!_peers.ContainsKey(peer.Connection))
             {
                 continue; // Evicted by what an eviction before it in this loop brought about.
@@ -258,7 +260,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         var next = _nowMs + Configuration.HeartbeatIntervalMs;
         foreach (var peer in _peers.Values)
         {
-            var silentAtMs = peer.LastHeardMs + Configuration.HeartbeatTimeoutMs + 1;
+            var silentAtMs = peer.LastHeardMs + peer.ForgivenMs + Configuration.HeartbeatTimeoutMs + 1;
             next = silentAtMs > _nowMs ? Math.Min(next, silentAtMs) : next;
         }
 

@@ -287,6 +287,23 @@ internal sealed class MasterCollectiveTests
         .Check();
 
     [Test]
+    public void Master_that_stands_still_takes_no_dead_peer_for_alive()
+    {
+        var script = new MasterScript("A dies after 2 s, unnoticed, and B reports their link again and again. The master's standstills put off A's eviction, but are no sign of life of A: B keeps its place.")
+            .Given("AB")
+            .Tick(0).Beat("AB").LinkFails('B', 'A', outgoing: true)
+            .Tick(1000).Beat("A").LinkFails('B', 'A', outgoing: true)
+            .Tick(1000).Beat("A").LinkFails('B', 'A', outgoing: true)
+            .Note("A is dead; the master is slow.");
+        foreach (var afterMs in new[] { 2900, 2900, 1000, 1000, 1000 })
+        {
+            script.Tick(afterMs).LinkFails('B', 'A', outgoing: true);
+        }
+
+        script.Tick(1).Ready("B").Check();
+    }
+
+    [Test]
     public void Peer_that_does_not_wire_is_evicted() => new MasterScript("It beats, but neither acknowledges the epoch nor reports a link.")
         .Given("ABC")
         .Tick(0)
