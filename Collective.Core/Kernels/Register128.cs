@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -78,7 +79,7 @@ internal readonly struct Register128(Vector128<byte> lanes) : IRegister<Register
             : typeof(T) == typeof(ushort) ? Of(Vector128.WidenLower(value.As<ushort>()))
             : typeof(T) == typeof(uint) ? Of(Vector128.WidenLower(value.As<uint>()))
             : typeof(T) == typeof(float) ? Of(Vector128.WidenLower(value.As<float>()))
-            : throw new NotSupportedException();
+            : throw new UnreachableException();
 
     [MethodImpl(Inline)]
     public static Register128 WidenUpper<T>(Register128 value)
@@ -86,7 +87,7 @@ internal readonly struct Register128(Vector128<byte> lanes) : IRegister<Register
             : typeof(T) == typeof(ushort) ? Of(Vector128.WidenUpper(value.As<ushort>()))
             : typeof(T) == typeof(uint) ? Of(Vector128.WidenUpper(value.As<uint>()))
             : typeof(T) == typeof(float) ? Of(Vector128.WidenUpper(value.As<float>()))
-            : throw new NotSupportedException();
+            : throw new UnreachableException();
 
     [MethodImpl(Inline)]
     public static Register128 Narrow<T>(Register128 lower, Register128 upper)
@@ -94,7 +95,7 @@ internal readonly struct Register128(Vector128<byte> lanes) : IRegister<Register
             : typeof(T) == typeof(ushort) ? Of(Vector128.Narrow(lower.As<uint>(), upper.As<uint>()))
             : typeof(T) == typeof(uint) ? Of(Vector128.Narrow(lower.As<ulong>(), upper.As<ulong>()))
             : typeof(T) == typeof(float) ? Of(Vector128.Narrow(lower.As<double>(), upper.As<double>()))
-            : throw new NotSupportedException();
+            : throw new UnreachableException();
 
     [MethodImpl(Inline)]
     private static Register128 Of<T>(Vector128<T> lanes) => new(lanes.AsByte());

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -75,7 +76,7 @@ internal readonly struct Register256(Vector256<byte> lanes) : IRegister<Register
             : typeof(T) == typeof(ushort) ? Of(Vector256.WidenLower(value.As<ushort>()))
             : typeof(T) == typeof(uint) ? Of(Vector256.WidenLower(value.As<uint>()))
             : typeof(T) == typeof(float) ? Of(Vector256.WidenLower(value.As<float>()))
-            : throw new NotSupportedException();
+            : throw new UnreachableException();
 
     [MethodImpl(Inline)]
     public static Register256 WidenUpper<T>(Register256 value)
@@ -83,7 +84,7 @@ internal readonly struct Register256(Vector256<byte> lanes) : IRegister<Register
             : typeof(T) == typeof(ushort) ? Of(Vector256.WidenUpper(value.As<ushort>()))
             : typeof(T) == typeof(uint) ? Of(Vector256.WidenUpper(value.As<uint>()))
             : typeof(T) == typeof(float) ? Of(Vector256.WidenUpper(value.As<float>()))
-            : throw new NotSupportedException();
+            : throw new UnreachableException();
 
     [MethodImpl(Inline)]
     public static Register256 Narrow<T>(Register256 lower, Register256 upper)
@@ -91,7 +92,7 @@ internal readonly struct Register256(Vector256<byte> lanes) : IRegister<Register
             : typeof(T) == typeof(ushort) ? Of(Vector256.Narrow(lower.As<uint>(), upper.As<uint>()))
             : typeof(T) == typeof(uint) ? Of(Vector256.Narrow(lower.As<ulong>(), upper.As<ulong>()))
             : typeof(T) == typeof(float) ? Of(Vector256.Narrow(lower.As<double>(), upper.As<double>()))
-            : throw new NotSupportedException();
+            : throw new UnreachableException();
 
     [MethodImpl(Inline)]
     private static Register256 Of<T>(Vector256<T> lanes) => new(lanes.AsByte());

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -75,7 +76,7 @@ internal readonly struct Register512(Vector512<byte> lanes) : IRegister<Register
             : typeof(T) == typeof(ushort) ? Of(Vector512.WidenLower(value.As<ushort>()))
             : typeof(T) == typeof(uint) ? Of(Vector512.WidenLower(value.As<uint>()))
             : typeof(T) == typeof(float) ? Of(Vector512.WidenLower(value.As<float>()))
-            : throw new NotSupportedException();
+            : throw new UnreachableException();
 
     [MethodImpl(Inline)]
     public static Register512 WidenUpper<T>(Register512 value)
@@ -83,7 +84,7 @@ internal readonly struct Register512(Vector512<byte> lanes) : IRegister<Register
             : typeof(T) == typeof(ushort) ? Of(Vector512.WidenUpper(value.As<ushort>()))
             : typeof(T) == typeof(uint) ? Of(Vector512.WidenUpper(value.As<uint>()))
             : typeof(T) == typeof(float) ? Of(Vector512.WidenUpper(value.As<float>()))
-            : throw new NotSupportedException();
+            : throw new UnreachableException();
 
     [MethodImpl(Inline)]
     public static Register512 Narrow<T>(Register512 lower, Register512 upper)
@@ -91,7 +92,7 @@ internal readonly struct Register512(Vector512<byte> lanes) : IRegister<Register
             : typeof(T) == typeof(ushort) ? Of(Vector512.Narrow(lower.As<uint>(), upper.As<uint>()))
             : typeof(T) == typeof(uint) ? Of(Vector512.Narrow(lower.As<ulong>(), upper.As<ulong>()))
             : typeof(T) == typeof(float) ? Of(Vector512.Narrow(lower.As<double>(), upper.As<double>()))
-            : throw new NotSupportedException();
+            : throw new UnreachableException();
 
     [MethodImpl(Inline)]
     private static Register512 Of<T>(Vector512<T> lanes) => new(lanes.AsByte());

@@ -21,6 +21,7 @@ internal sealed class HostNetwork : IDisposable
 
     private readonly string _name;
     private readonly int _hosts;
+    private readonly HashSet<int> _limited = [];
 
     private HostNetwork(string name, int hosts)
     {
@@ -66,6 +67,20 @@ internal sealed class HostNetwork : IDisposable
     public void Cut(int from, int to) => Ip("-n", NameOf(from), "neigh", "replace", AddressOf(to).ToString(), "lladdr", Nowhere, "dev", "eth0", "nud", "permanent");
 
     public void Heal(int from, int to) => Ip("-n", NameOf(from), "neigh", "del", AddressOf(to).ToString(), "dev", "eth0");
+
+    /// <summary>From now on a host sends no more than this to another. Needs a kernel with token buckets (htb).</summary>
+    public void Limit(int from, int to, int megabits)
+    {
+        if (_limited.Add(from))
+        {
+            Tc(from, "qdisc", "add", "dev", "eth0", "root", "handle", "1:", "htb", "default", "1");
+            Tc(from, "class", "add", "dev", "eth0", "parent", "1:", "classid", "1:1", "htb", "rate", "10gbit");
+        }
+
+        var bucket = string.Create(CultureInfo.InvariantCulture, $"1:{to + 2}");
+        Tc(from, "class", "add", "dev", "eth0", "parent", "1:", "classid", bucket, "htb", "rate", $"{megabits}mbit");
+        Tc(from, "filter", "add", "dev", "eth0", "protocol", "ip", "parent", "1:", "prio", "1", "u32", "match", "ip", "dst", $"{AddressOf(to)}/32", "flowid", bucket);
+    }
 
     /// <summary>Removes the namespaces, and with them everything in the network. Processes in it lose their connections.</summary>
     public void Dispose() => Remove(_name);
@@ -169,14 +184,16 @@ internal sealed class HostNetwork : IDisposable
     private static string[] Names() => [.. Ip("netns", "list").Split('\n').Select(line => line.Split(' ')[0]).Where(name => name.Length > 0)];
 
     /// <summary>Runs ip once for many commands.</summary>
-    private static void Batch(IEnumerable<string> commands, params string[] options) => Run([.. options, "-batch", "-"], string.Join('\n', commands) + "\n");
+    private static void Batch(IEnumerable<string> commands, params string[] options) => Run("ip", [.. options, "-batch", "-"], string.Join('\n', commands) + "\n");
 
     /// <summary>Runs ip and gives what it printed.</summary>
-    private static string Ip(params string[] arguments) => Run(arguments, "");
+    private static string Ip(params string[] arguments) => Run("ip", arguments, "");
 
-    private static string Run(string[] arguments, string input)
+    private void Tc(int host, params string[] arguments) => Run("tc", ["-n", NameOf(host), .. arguments], "");
+
+    private static string Run(string program, string[] arguments, string input)
     {
-        using var process = Process.Start(new ProcessStartInfo("ip", arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
         process.StandardInput.Write(input);
@@ -184,9 +201,9 @@ internal sealed class HostNetwork : IDisposable
         if (!process.WaitForExit(_commandTimeout))
         {
             process.Kill();
-            throw new InvalidOperationException($"ip {string.Join(' ', arguments)} has not ended within {_commandTimeout.TotalSeconds} s");
+            throw new InvalidOperationException($"{program} {string.Join(' ', arguments)} has not ended within {_commandTimeout.TotalSeconds} s");
         }
 
-        return process.ExitCode == 0 ? output.Result : throw new InvalidOperationException($"ip {string.Join(' ', arguments)}: {error.Result.Trim()}");
+        return process.ExitCode == 0 ? output.Result : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)}: {error.Result.Trim()}");
     }
 }

@@ -1,3 +1,4 @@
+using Collective.Stress.Processes;
 using NUnit.Framework;
 
 namespace Collective.EndToEnd.Processes;
@@ -12,19 +13,18 @@ internal sealed class SlowPairTests : ProcessTest
     [Test]
     public async Task TheRingWithoutSlowPairsIsFound()
     {
-        using var network = new SlowNetwork(s_fastRing.Length);
-        for (var i = 0; i < s_fastRing.Length; i++)
+        if (HostNetwork.Unavailable is { } reason)
         {
-            foreach (var to in s_fastRing.Where(to => to != s_fastRing[i] && to != s_fastRing[(i + 1) % s_fastRing.Length]))
-            {
-                network.Limit(s_fastRing[i], to, SlowMegabits);
-            }
+            Assert.Ignore(reason);
         }
 
-        var master = Own(DaemonProcess.StartThrough(network.Through(0), new Dictionary<string, string>(), "--listen", $"{SlowNetwork.Address(0)}:48148"));
-        await master.ReadEndPointAsync();
+        using var network = HostNetwork.Create(s_fastRing.Length + 1);
+        LimitOtherPairs(network);
+        var address = $"{HostNetwork.AddressOf(0)}:48148";
+        var master = Own(TestProcess.Master(Log, $"--listen {address}", network.CommandOn(0)));
+        await master.ListensOn(Deadline);
         var peers = Enumerable.Range(1, s_fastRing.Length).Select(i => Own(TestProcess.Peer(
-            $"peer{i}", Log, $"{SlowNetwork.Address(0)}:48148", $"--minimum-world-size {s_fastRing.Length} --optimize true --rounds 1", network.Through(i)))).ToArray();
+            $"peer{i}", Log, address, $"--minimum-world-size {s_fastRing.Length} --optimize true --rounds 1", network.CommandOn(i)))).ToArray();
         foreach (var peer in peers)
         {
             Assert.That(await peer.Exited(Deadline), Is.Zero, peer.Name);
@@ -39,6 +39,24 @@ internal sealed class SlowPairTests : ProcessTest
         }
 
         Assert.That(peers.Select(p => p.Committed), Is.All.EqualTo(peers[0].Committed));
+    }
+
+    private static void LimitOtherPairs(HostNetwork network)
+    {
+        try
+        {
+            for (var i = 0; i < s_fastRing.Length; i++)
+            {
+                foreach (var to in s_fastRing.Where(to => to != s_fastRing[i] && to != s_fastRing[(i + 1) % s_fastRing.Length]))
+                {
+                    network.Limit(s_fastRing[i], to, SlowMegabits);
+                }
+            }
+        }
+        catch (InvalidOperationException e)
+        {
+            Assert.Ignore($"needs a kernel with token buckets (htb): {e.Message}");
+        }
     }
 
     private static string[] Words(TestProcess peer, string line) => peer.Lines.Single(l => l.StartsWith(line, StringComparison.Ordinal)).Split(' ');
