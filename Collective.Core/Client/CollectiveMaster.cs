@@ -69,10 +69,11 @@ public sealed class CollectiveMaster : IAsyncDisposable
         }
     }
 
-    /// <summary>Stops: every peer loses its master.</summary>
+    /// <summary>Stops: every peer loses its master. When it is done another master may listen at the same address.</summary>
     public async ValueTask DisposeAsync()
     {
         _host.Dispose();
+        await _host.Accepting.ConfigureAwait(false);
         try
         {
             await Completion.ConfigureAwait(false);

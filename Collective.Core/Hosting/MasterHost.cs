@@ -50,13 +50,16 @@ internal sealed class MasterHost : IDisposable
 
         EndPoint = (IPEndPoint)_listener.LocalEndPoint!;
         new Thread(Loop) { IsBackground = true, Name = "collective-master" }.Start();
-        _ = AcceptAsync();
+        Accepting = AcceptAsync();
     }
 
     public IPEndPoint EndPoint { get; }
 
     /// <summary>Ends when the loop has ended; faulted by a defect only.</summary>
     public Task Completion => _completion.Task;
+
+    /// <summary>Ends when nothing listens any more: only then is the port free.</summary>
+    public Task Accepting { get; }
 
     public void Dispose()
     {

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Collective.EndToEnd.Support;
 using NUnit.Framework;
 
@@ -96,6 +98,35 @@ internal sealed class MasterLossTests : EndToEndTest
         while (true)
         {
             await peer.AllReduceAsync<int>(buffer);
+        }
+    }
+
+    /// <summary>The port is free when disposal is done, though peers are just connecting.</summary>
+    [Test]
+    public async Task AnotherMasterListensAtTheSameAddress()
+    {
+        var listen = new IPEndPoint(IPAddress.Loopback, 0);
+        for (var run = 0; run < 20; run++)
+        {
+            await using var master = CollectiveMaster.Start(new MasterOptions { Listen = listen.ToString() });
+            listen = master.EndPoint;
+            for (var peer = 0; peer < 4; peer++)
+            {
+                _ = Knock(listen);
+            }
+        }
+
+        static async Task Knock(IPEndPoint master)
+        {
+            using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                await socket.ConnectAsync(master);
+            }
+            catch (SocketException)
+            {
+                // It was too late.
+            }
         }
     }
 }
