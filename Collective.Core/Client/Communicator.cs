@@ -37,6 +37,9 @@ public sealed class Communicator : IAsyncDisposable
         Require(options.ConnectTimeout.TotalMilliseconds is >= 100 and <= 600_000, $"the connect timeout is {options.ConnectTimeout}: choose 100 ms to 10 min");
         Require(options.ListenPort is null or (>= 0 and <= ushort.MaxValue), $"the listen port is {options.ListenPort}: choose 0 to 65535, or none");
         Require(options.LinkStallTimeout.TotalMilliseconds is >= 100 and <= 600_000, $"the link stall timeout is {options.LinkStallTimeout}: choose 100 ms to 10 min");
+        Require(
+            options.StateUploadBytesPerSecond is 0 or >= Limits.StateUploadBytesPerSecondMin,
+            $"the upload limit is {options.StateUploadBytesPerSecond} bytes a second: choose {Limits.StateUploadBytesPerSecondMin} or more, or 0 for none");
         _options = options;
         _ = TimeoutMs(null);
         _logger = options.LoggerFactory?.CreateLogger("Collective.Peer") ?? NullLogger.Instance;
@@ -196,6 +199,12 @@ public sealed class Communicator : IAsyncDisposable
         where T : unmanaged
         => AllReduceAsync(AllReduceRequest.OutOfPlace(source, destination, tag, operation), timeout, cancellationToken);
 
+    /// <summary>Reduces <paramref name="buffer"/> of float32 or float64 in place over all peers of the group; between them, smaller integers travel in place of the elements.</summary>
+    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, TimeSpan?, CancellationToken)"/>
+    public Task<AllReduceResult> AllReduceAsync<T>(Memory<T> buffer, Quantization quantization, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+        where T : unmanaged
+        => AllReduceAsync(AllReduceRequest.InPlace(buffer, tag, operation, quantization), timeout, cancellationToken);
+
     /// <summary>
     /// All-reduce: when it succeeds, every peer of the group holds the same bits, and the result is the reduction over exactly the
     /// <see cref="AllReduceResult.Contributors"/>. When it fails, it failed for every peer, and the buffers are what they were.
@@ -208,7 +217,7 @@ public sealed class Communicator : IAsyncDisposable
     /// <see cref="ErrorCode.OperationAborted"/>: a peer or link was lost; call again. <see cref="ErrorCode.TooFewPeers"/>: this peer is alone in its group.
     /// <see cref="ErrorCode.Mismatch"/>: the peers' arguments differ. <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update or optimize topology.
     /// <see cref="ErrorCode.TimedOut"/>: its time was over; the message names who had not entered or not finished.
-    /// <see cref="ErrorCode.InvalidArgument"/>: also a tag in use. <see cref="ErrorCode.LimitExceeded"/>: too many in flight.
+    /// <see cref="ErrorCode.InvalidArgument"/>: also a tag in use, or a quantisation that does not fit the elements or the operation. <see cref="ErrorCode.LimitExceeded"/>: too many in flight.
     /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled, and aborted for all peers.</exception>
@@ -220,8 +229,17 @@ public sealed class Communicator : IAsyncDisposable
         var participation = Current();
         var elementBytes = CollectiveDescriptor.ElementBytesOf(request.DataType);
         Require(elementBytes > 0, $"{(int)request.DataType} is no data type");
+        if (request.UnmanagedMemory is { } memory)
+        {
+            Require(memory.Source != 0 && memory.Destination != 0, "a buffer is null");
+            Require(memory.Count <= long.MaxValue / elementBytes, $"{memory.Count} elements of {request.DataType} are more than memory can hold");
+            var unmanaged = NewOperation(participation, memory.Count, request.DataType, request.Operation, request.Tag, request.Quantization);
+            unmanaged.UseMemory(memory.Source, memory.Destination);
+            return Launch(participation, unmanaged, timeoutMs, cancellationToken);
+        }
+
         Require(request.Source.Length % elementBytes == 0, $"{request.Source.Length} bytes are no whole number of {request.DataType} elements");
-        var operation = NewOperation(participation, request.Source.Length / elementBytes, request.DataType, request.Operation, request.Tag);
+        var operation = NewOperation(participation, request.Source.Length / elementBytes, request.DataType, request.Operation, request.Tag, request.Quantization);
         operation.Pin(request.Source, request.Destination);
         return Launch(participation, operation, timeoutMs, cancellationToken);
     }
@@ -242,6 +260,61 @@ public sealed class Communicator : IAsyncDisposable
         Require(requests.Select(r => r.Tag).Distinct().Count() == requests.Count, "two requests have the same tag");
         return await new RetryingBatch(this, requests, maxInFlight, timeout ?? _options.CallTimeout).RunAsync(cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>
+    /// Makes the shared state equal on all peers of the group: a barrier, entered by all of them, in which one content is elected, and whoever has another one fetches the blocks
+    /// that differ from all peers that have it. When it succeeds, every peer of the group holds the same bytes, checked by a 128-bit hash, and the same revision. When it fails, it
+    /// failed for every peer, and neither tensors nor <see cref="SharedState.Revision"/> of any of them were touched.
+    /// </summary>
+    /// <remarks>
+    /// The tensors belong to the library until the task ends: do not write to them. Needs free memory of the size of what is fetched. Cancelling, or the end of <paramref name="timeout"/>
+    /// (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>), withdraws this peer's vote; once the exchange has begun, the sync then fails for all. Collectives must not be in flight.
+    /// </remarks>
+    /// <param name="state">The tensors and their revision. All peers of the group name the same tensors, of the same types and sizes.</param>
+    /// <param name="strategy">Whether this peer's content counts, and whether it may be overwritten.</param>
+    /// <param name="progress">Told how far this peer's own fetching is, a few times a second; from a thread of the library.</param>
+    /// <param name="timeout">Longest time of the call.</param>
+    /// <param name="cancellationToken">Cancels the call.</param>
+    /// <exception cref="CollectiveException">
+    /// <see cref="ErrorCode.InvalidArgument"/>: the list is empty, a key is used twice, tensors overlap, or the strategies of the peers do not go together. <see cref="ErrorCode.Mismatch"/>: this peer's tensors are not the others'.
+    /// <see cref="ErrorCode.RevisionMismatch"/>: its revision is not the one it must have. <see cref="ErrorCode.SyncFailed"/>: another peer could not take part, the message names it; call again.
+    /// <see cref="ErrorCode.PendingOperations"/>, <see cref="ErrorCode.InvalidUsage"/>: not now. <see cref="ErrorCode.CrossedCalls"/>, <see cref="ErrorCode.TimedOut"/>,
+    /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">Cancelled: nothing was written.</exception>
+    public Task<SharedStateSyncResult> SynchronizeSharedStateAsync(
+        SharedState state,
+        SyncStrategy strategy = SyncStrategy.EnforcePopular,
+        IProgress<SharedStateProgress>? progress = null,
+        TimeSpan? timeout = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        Require(Enum.IsDefined(strategy), $"{(int)strategy} is no sync strategy");
+        var timeoutMs = TimeoutMs(timeout);
+        var participation = Current();
+        cancellationToken.ThrowIfCancellationRequested();
+        var pinned = state.Pin();
+        try
+        {
+            return participation.Synchronise(pinned, strategy, progress, timeoutMs, cancellationToken);
+        }
+        catch
+        {
+            pinned.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>As <see cref="SynchronizeSharedStateAsync"/>, but blocks until it is done.</summary>
+    /// <inheritdoc cref="SynchronizeSharedStateAsync"/>
+    public SharedStateSyncResult SynchronizeSharedState(
+        SharedState state,
+        SyncStrategy strategy = SyncStrategy.EnforcePopular,
+        IProgress<SharedStateProgress>? progress = null,
+        TimeSpan? timeout = null,
+        CancellationToken cancellationToken = default)
+        => SynchronizeSharedStateAsync(state, strategy, progress, timeout, cancellationToken).GetAwaiter().GetResult();
 
     /// <summary>Leaves the run cleanly: the others go on without this peer. Calls that are pending end with <see cref="ErrorCode.NotConnected"/>.</summary>
     public async ValueTask DisposeAsync()
@@ -277,7 +350,7 @@ public sealed class Communicator : IAsyncDisposable
     {
         var timeoutMs = TimeoutMs(timeout);
         var participation = Current();
-        var launched = NewOperation(participation, count, type, operation, tag);
+        var launched = NewOperation(participation, count, type, operation, tag, Quantization.None);
         launched.UseMemory(source, destination);
         return Launch(participation, launched, timeoutMs, cancellationToken);
     }
@@ -296,11 +369,13 @@ public sealed class Communicator : IAsyncDisposable
         return timeout == Timeout.InfiniteTimeSpan ? PeerInput.NoTimeout : (long)timeout.TotalMilliseconds;
     }
 
-    private static AllReduceOperation NewOperation(Participation participation, long count, DataType type, ReduceOperation operation, ulong tag)
+    private static AllReduceOperation NewOperation(Participation participation, long count, DataType type, ReduceOperation operation, ulong tag, Quantization quantization)
     {
         Require(count > 0, "the buffer is empty: an all-reduce needs at least one element");
         Require(Enum.IsDefined(operation), $"{(int)operation} is no reduce operation");
-        return participation.NewOperation(new Tag(tag), new CollectiveDescriptor((ulong)count, type, operation, Quantisation: 0));
+        var objection = quantization.Objection(type, operation);
+        Require(objection is null, $"{objection} (docs/quantisation.md lists what there is)");
+        return participation.NewOperation(new Tag(tag), new CollectiveDescriptor((ulong)count, type, operation, quantization.ToByte()));
     }
 
     private Participation Current()

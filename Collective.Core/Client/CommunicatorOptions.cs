@@ -47,7 +47,11 @@ public sealed class CommunicatorOptions
     /// <remarks>Defaults to 30 min: other peers may compute for long between two calls. Range 1 ms to 24 days, or <see cref="Timeout.InfiniteTimeSpan"/> for none.</remarks>
     public TimeSpan CallTimeout { get; init; } = TimeSpan.FromMinutes(30);
 
-    /// <summary>Port on which this peer accepts data from its neighbour.</summary>
+    /// <summary>Most bytes a second that this peer gives to peers that fetch shared state, all of them together, so that a newcomer does not take the link from who trains.</summary>
+    /// <remarks>Defaults to 0: no limit. Range 65,536 (64 KiB a second) and up.</remarks>
+    public long StateUploadBytesPerSecond { get; init; }
+
+    /// <summary>Port on which this peer accepts data from its neighbour, and from who fetches shared state.</summary>
     /// <remarks>Defaults to <see langword="null"/>: the first free port from 48150 on. 0 lets the system choose one.</remarks>
     public int? ListenPort { get; init; }
 

@@ -3,6 +3,8 @@ using Collective.Collectives;
 using Collective.Coordination;
 using Collective.Hosting;
 using Collective.Protocol;
+using Collective.Sharing;
+using Collective.Transport;
 using Microsoft.Extensions.Logging;
 
 namespace Collective;
@@ -16,11 +18,15 @@ internal sealed class Participation : IPeerHandler
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly WorkBuffers _workBuffers = new();
     private readonly RingPool _rings = new();
+    private readonly StateDonor _donor;
+    private readonly ILogger _logger;
+    private readonly int _stripeCount;
+    private StateSynchronisation? _synchronisation;
     private readonly PeerHost _host;
     private readonly Action<string>? _probe;
     private long _lastOperation;
     private long _lastRequest;
-    private int _segmentBytes;
+    private volatile int _segmentBytes;
     private volatile World? _world;
     private volatile CollectiveException? _failure;
     private Outcome _cause;
@@ -28,6 +34,9 @@ internal sealed class Participation : IPeerHandler
     public Participation(CommunicatorOptions options, HostPort master, ILogger logger)
     {
         _probe = options.Probe;
+        _logger = logger;
+        _stripeCount = options.StripeCount;
+        _donor = new StateDonor(new UploadLimit(options.StateUploadBytesPerSecond), () => _probe?.Invoke("state-given"));
         var hostOptions = new PeerHostOptions(master.Host, master.Port, new PeerGroup(options.Group), options.MinimumWorldSize, options.ConnectTimeout, options.LinkStallTimeout, options.Probe);
         _host = new PeerHost(hostOptions, new DataListener(options.ListenPort, CommunicatorOptions.DefaultListenPort, options.StripeCount) { ProbeLimit = options.ProbeLimit }, this, logger);
     }
@@ -56,7 +65,7 @@ internal sealed class Participation : IPeerHandler
     public Task<bool> QueryPending(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken);
 
     public AllReduceOperation NewOperation(Tag tag, CollectiveDescriptor descriptor)
-        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _workBuffers, _rings, _host.Post);
+        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _segmentBytes, _workBuffers, _rings, _host.Post);
 
     public void Launch(AllReduceOperation operation, long timeoutMs)
     {
@@ -69,6 +78,24 @@ internal sealed class Participation : IPeerHandler
     }
 
     public void Cancel(AllReduceOperation operation) => _host.Post(new PeerInput.Cancel(operation.Id));
+
+    /// <summary>Synchronises tensors that stay where they are until the task ends.</summary>
+    public Task<SharedStateSyncResult> Synchronise(PinnedState state, SyncStrategy strategy, IProgress<SharedStateProgress>? progress, long timeoutMs, CancellationToken cancellationToken)
+    {
+        var number = new RequestNumber((ulong)Interlocked.Increment(ref _lastRequest));
+        var synchronisation = new StateSynchronisation(number, state, strategy, progress, _host, _donor, _stripeCount, _logger, () => _synchronisation = null);
+        if (Interlocked.CompareExchange(ref _synchronisation, synchronisation, null) is not null)
+        {
+            throw new CollectiveException(ErrorCode.InvalidUsage, "this peer is already in a sync of the shared state: await that first");
+        }
+
+        if (_failure is not null)
+        {
+            synchronisation.Finish(_cause, default);
+        }
+
+        return synchronisation.Run(timeoutMs, cancellationToken);
+    }
 
     public void Welcomed(PeerId id, uint segmentBytes)
     {
@@ -92,7 +119,7 @@ internal sealed class Participation : IPeerHandler
     {
         if (_operations.TryGetValue(operation, out var found))
         {
-            found.StartRing(_host.Transport!, attempt, membership, _world!, _segmentBytes);
+            found.StartRing(_host.Transport!, attempt, membership, _world!);
         }
     }
 
@@ -138,6 +165,14 @@ internal sealed class Participation : IPeerHandler
         }
     }
 
+    public void FetchState(RequestNumber request, SharedStatePlan plan) => Find(request)?.Fetch(plan);
+
+    public void HolderLost(RequestNumber request, PeerId holder) => Find(request)?.HolderLost(holder);
+
+    public void FinishSync(RequestNumber request, Outcome outcome, Revision revision) => Find(request)?.Finish(outcome, revision);
+
+    public void ServeState(IByteConnection connection) => _donor.Serve(connection);
+
     public void Dying(Outcome outcome)
     {
         _cause = outcome.Succeeded ? new Outcome(ErrorCode.NotConnected, "this communicator has left the run") : outcome;
@@ -157,11 +192,14 @@ internal sealed class Participation : IPeerHandler
             FinishRequest(request, _cause, pending: false);
         }
 
+        _synchronisation?.Finish(_cause, default);
         _workBuffers.Dispose();
         _admitted.TrySetException(_failure!);
         _ = _admitted.Task.Exception; // Observed: nobody may be waiting.
         _ended.TrySetResult();
     }
+
+    private StateSynchronisation? Find(RequestNumber request) => _synchronisation is { } current && current.Request == request ? current : null;
 
     private async Task<bool> Ask(Func<RequestNumber, PeerInput> input, CancellationToken cancellationToken)
     {

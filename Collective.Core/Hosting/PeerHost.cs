@@ -24,6 +24,16 @@ internal interface IPeerHandler
 
     void FinishRequest(RequestNumber request, Outcome outcome, bool pending);
 
+    /// <summary>Begin to fetch what the plan says; on threads of its own.</summary>
+    void FetchState(RequestNumber request, SharedStatePlan plan);
+
+    void HolderLost(RequestNumber request, PeerId holder);
+
+    void FinishSync(RequestNumber request, Outcome outcome, Revision revision);
+
+    /// <summary>Serves a connection to its end; on the connection's thread, not on the loop's.</summary>
+    void ServeState(IByteConnection connection);
+
     /// <summary>Comes before the calls that tell of the end of what is pending: who hears of one may connect anew at once.</summary>
     void Dying(Outcome outcome);
 
@@ -108,6 +118,7 @@ internal sealed class PeerHost : ITransportEvents
         try
         {
             _transport = _listener.Listen(local, _options.ConnectTimeout, _options.StallTimeout, this);
+            _transport.ServeState(_handler.ServeState);
             Post(new PeerInput.Connected(_transport.Port));
             return null;
         }
@@ -193,6 +204,9 @@ internal sealed class PeerHost : ITransportEvents
             case PeerOutput.StopRing m: _handler.StopRing(m.Operation); break;
             case PeerOutput.FinishOperation m: _handler.FinishOperation(m.Operation, m.Outcome); break;
             case PeerOutput.FinishRequest m: _handler.FinishRequest(m.Request, m.Outcome, m.Pending); break;
+            case PeerOutput.FetchState m: _handler.FetchState(m.Request, m.Plan); break;
+            case PeerOutput.HolderLost m: _handler.HolderLost(m.Request, m.Holder); break;
+            case PeerOutput.FinishSync m: _handler.FinishSync(m.Request, m.Outcome, m.Revision); break;
             case PeerOutput.WakeAt m: _wakeAtMs = m.NowMs; break;
             case PeerOutput.Die m:
                 _dead = true;

@@ -21,8 +21,8 @@ internal static class Limits
     /// <summary>Bytes of one operation kept by a peer that has not entered it yet: an eager operation sends twice its size at most.</summary>
     public const int EarlyBytesPerOperationMax = 2 * EagerBytesMax;
 
-    /// <summary>Pieces these bytes may come in.</summary>
-    public const int EarlySegmentsPerOperationMax = EarlyBytesPerOperationMax / SegmentBytesMin;
+    /// <summary>Pieces these bytes may come in; quantised ones may be smaller than the smallest segment.</summary>
+    public const int EarlySegmentsPerOperationMax = 2 * EarlyBytesPerOperationMax / SegmentBytesMin;
 
     /// <summary>Payload of one segment.</summary>
     public const int SegmentBytesMax = 4 * 1024 * 1024;
@@ -47,6 +47,45 @@ internal static class Limits
 
     /// <summary>Holders of a set that are named even if others are left out because there are too many different sets.</summary>
     public const int HoldersPerSetMin = 64;
+
+    /// <summary>Bytes of one tensor of the shared state: 4 TiB.</summary>
+    public const long StateTensorBytesMax = 1L << 42;
+
+    /// <summary>Blocks of a tensor that one answer may hold: 1 MiB.</summary>
+    public const int StateBlocksPerRequestMax = 16;
+
+    /// <summary>Leaf digests that one answer may hold: those of 4 GiB.</summary>
+    public const int StateDigestsPerRequestMax = 65_536;
+
+    /// <summary>Payload of one answer: the larger of blocks that could not be packed, with their lengths, and digests.</summary>
+    public const int StatePayloadBytesMax = StateBlocksPerRequestMax * (StateBlockBytes + sizeof(uint));
+
+    /// <summary>Bytes of a block of the shared state.</summary>
+    public const int StateBlockBytes = 64 * 1024;
+
+    /// <summary>Connections that a peer opens to one holder: several fill a long fat network.</summary>
+    public const int StateConnectionsPerHolderMax = 4;
+
+    /// <summary>Connections on which one peer gives shared state: every other peer's.</summary>
+    public const int StateConnectionsMax = PeersMax * StateConnectionsPerHolderMax;
+
+    /// <summary>Holders from which a peer fetches at once; the others are its reserve.</summary>
+    public const int StateHoldersAtOnceMax = 16;
+
+    /// <summary>Requests waiting for their answer on one connection: with 4 connections 16 MiB are under way, a gigabit over 130 ms.</summary>
+    public const int StateRequestsInFlightMax = 4;
+
+    /// <summary>Failures of one connection in a row, without a single answer, after which its holder counts as unreachable.</summary>
+    public const int StateFailuresMax = 4;
+
+    /// <summary>Pause after the first of them, in milliseconds; doubled with each.</summary>
+    public const int StateRetryPauseMs = 50;
+
+    /// <summary>Time after which a peer with nothing else to do asks a second holder for what another one owes, in milliseconds.</summary>
+    public const int StateOverdueMs = 1_000;
+
+    /// <summary>Lowest limit of the upload of shared state, in bytes a second: slower, and the other side takes it for a stall.</summary>
+    public const long StateUploadBytesPerSecondMin = 64 * 1024;
 
     /// <summary>Peers that must have got wrong bytes from one holder in one sync before it is evicted: of two, one may be lying.</summary>
     public const int AccusersConvincing = 2;
@@ -208,6 +247,8 @@ internal static class Limits
     private const uint VoteMessageFits = StateBytesMax - (1024 + (StateKeysMax * (2 + StateKeyBytesMax + 1 + 8 + 1 + 16)));
 
     private const uint PlanMessageFits = StateBytesMax - (1024 + (PeersMax * MemberBytesMax) + (StateKeysMax * (2 + 2 + 16 + 2)) + (HolderIndexesMax * 2));
+
+    private const uint DigestsFit = StatePayloadBytesMax - (StateDigestsPerRequestMax * 16);
 
     private const uint UnsentPlanFits = UnsentControlBytesMax - StateBytesMax;
 }

@@ -85,6 +85,9 @@ internal readonly record struct LinkHello(ushort Version, RunId Run, Epoch Epoch
 /// <remarks>Index and Count: which of several connections for one purpose this is. Number and Extra: what its kind counts and says.</remarks>
 internal readonly record struct DataHello(uint Magic, ushort Version, byte Index, byte Count, RunId Run, ulong Number, PeerId From, PeerId To, ulong Extra)
 {
+    /// <summary>"CSTA": a connection for shared state.</summary>
+    public const uint StateMagic = 0x41545343;
+
     public const int Bytes = LinkHello.Bytes;
 
     public void Write(Span<byte> buffer)

@@ -242,11 +242,20 @@ internal static class MessageCodec
         writer.UInt32(attempt.Ordinal);
     }
 
-    private static CollectiveDescriptor ReadDescriptor(ref WireReader reader) => new(
-        reader.UInt64(),
-        (DataType)reader.Enumeration((byte)DataType.Float64),
-        (ReduceOperation)reader.Enumeration((byte)ReduceOperation.Min),
-        reader.Byte());
+    private static CollectiveDescriptor ReadDescriptor(ref WireReader reader)
+    {
+        var descriptor = new CollectiveDescriptor(
+            reader.UInt64(),
+            (DataType)reader.Enumeration((byte)DataType.Float64),
+            (ReduceOperation)reader.Enumeration((byte)ReduceOperation.Min),
+            reader.Byte());
+        if (!descriptor.IsPossible)
+        {
+            reader.Fail();
+        }
+
+        return descriptor;
+    }
 
     private static void WriteDescriptor(ref WireWriter writer, CollectiveDescriptor descriptor)
     {

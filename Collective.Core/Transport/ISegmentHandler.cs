@@ -78,7 +78,7 @@ internal sealed record SurveyPlan(Epoch Epoch, IReadOnlyList<SurveyTarget> Targe
 internal readonly record struct SurveyTarget(ushort Rank, PeerAddress Address);
 
 /// <summary>Makes the links of a peer. Connections are made and accepted nowhere else.</summary>
-internal interface ITransport : ILink, IDisposable
+internal interface ITransport : ILink, IStateConnections, IDisposable
 {
     /// <summary>Port on which the previous peer reaches this one.</summary>
     ushort Port { get; }

@@ -79,7 +79,7 @@ internal sealed class LiveDisplay(LiveDisplayContext context) : IDemoDisplay
 
     private static Table PeerTable(DemoProgress progress)
     {
-        var table = new Table().Border(TableBorder.Rounded).AddColumns("peer", "process", "status", "rank", "step", "loss", "images/s", "sent");
+        var table = new Table().Border(TableBorder.Rounded).AddColumns("peer", "process", "status", "rank", "step", "loss", "images/s", "sent", "state received");
         foreach (var index in Enumerable.Range(4, 4))
         {
             table.Columns[index].RightAligned();
@@ -96,10 +96,24 @@ internal sealed class LiveDisplay(LiveDisplayContext context) : IDemoDisplay
                 Text(peer.Step),
                 peer.Loss.ToString("F4", CultureInfo.InvariantCulture),
                 isLost ? "" : peer.SamplesPerSecond.ToString("N0", CultureInfo.InvariantCulture),
-                Bytes.Text(peer.BytesSent));
+                Bytes.Text(peer.BytesSent),
+                Bar(peer.Receiving));
         }
 
         return table;
+    }
+
+    /// <summary>How much of the others' state a newcomer has.</summary>
+    private static string Bar(DemoEvent.Receiving? receiving)
+    {
+        const int Width = 12;
+        if (receiving is not { BytesTotal: > 0 })
+        {
+            return "";
+        }
+
+        var filled = (int)(Width * receiving.BytesDone / receiving.BytesTotal);
+        return $"[green]{new string('━', filled)}[/][grey]{new string('━', Width - filled)}[/] {Bytes.Text(receiving.BytesDone)}";
     }
 
     private static Rows Story(DemoProgress progress)

@@ -6,6 +6,7 @@ namespace Collective.Stress.Demo;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(Connected), "connected")]
 [JsonDerivedType(typeof(HandedOver), "handover")]
+[JsonDerivedType(typeof(Receiving), "receiving")]
 [JsonDerivedType(typeof(StepDone), "step")]
 [JsonDerivedType(typeof(AwaitingNewcomer), "awaiting-newcomer")]
 [JsonDerivedType(typeof(Dying), "dying")]
@@ -20,7 +21,10 @@ internal abstract record DemoEvent
     public sealed record Connected(string PeerId, int Rank, int WorldSize) : DemoEvent;
 
     /// <summary>All peers of the world agree on the state now; this one had it already or has just <paramref name="Received"/> it.</summary>
-    public sealed record HandedOver(int StepsDone, int Rank, int WorldSize, bool Received) : DemoEvent;
+    public sealed record HandedOver(int StepsDone, int Rank, int WorldSize, bool Received, long Bytes, int Donors) : DemoEvent;
+
+    /// <summary>How much of the others' state has come.</summary>
+    public sealed record Receiving(long BytesDone, long BytesTotal, int Donors) : DemoEvent;
 
     /// <summary>Outer step <paramref name="Step"/>, counted from 1, is applied. Bytes are payload of its all-reduce.</summary>
     public sealed record StepDone(int Step, int Rank, int WorldSize, double Loss, double SamplesPerSecond, long BytesSent, long BytesReceived) : DemoEvent;

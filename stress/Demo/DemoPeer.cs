@@ -45,7 +45,7 @@ internal sealed class DemoPeer : IAsyncDisposable
             ListenPort = 0,
             Probe = _victim.OnProtocolPoint,
         });
-        _handover = new Handover(_communicator, _state);
+        _handover = new Handover(_communicator, _state, new HandoverProgress(events));
     }
 
     /// <summary>The step being done, counted from 1.</summary>
@@ -177,8 +177,14 @@ internal sealed class DemoPeer : IAsyncDisposable
 
     private async Task HandOverAsync(CancellationToken cancellationToken)
     {
-        var received = await _handover.RunAsync(cancellationToken);
+        var handed = await _handover.RunAsync(cancellationToken);
         var world = _communicator.World;
-        _events.Write(new DemoEvent.HandedOver(_state.StepsDone, world.Rank, world.WorldSize, received));
+        _events.Write(new DemoEvent.HandedOver(_state.StepsDone, world.Rank, world.WorldSize, handed.Received, handed.Bytes, handed.Donors));
+    }
+
+    /// <summary>Lets the orchestrator draw a bar.</summary>
+    private sealed class HandoverProgress(JsonLineWriter<DemoEvent> events) : IProgress<SharedStateProgress>
+    {
+        public void Report(SharedStateProgress value) => events.Write(new DemoEvent.Receiving(value.BytesDone, value.BytesTotal, value.Donors.Count));
     }
 }

@@ -46,6 +46,9 @@ internal sealed class PeerProgress(int index, int processId, bool isNewcomer)
     /// <summary>Steps that were done when this peer was handed the state of the others; null if it was not.</summary>
     public int? ReceivedAfterStep { get; set; }
 
+    /// <summary>How much of the others' state it has received; null before it began to.</summary>
+    public DemoEvent.Receiving? Receiving { get; set; }
+
     /// <summary>Its last report; null if it never came to the end.</summary>
     public DemoEvent.Done? Result { get; set; }
 }
@@ -110,6 +113,9 @@ internal sealed class DemoProgress(DemoPlan plan)
                 break;
             case DemoEvent.HandedOver handedOver:
                 OnHandedOver(peer, handedOver);
+                break;
+            case DemoEvent.Receiving receiving:
+                peer.Receiving = receiving;
                 break;
             case DemoEvent.StepDone step:
                 OnStepDone(peer, step);
@@ -177,7 +183,7 @@ internal sealed class DemoProgress(DemoPlan plan)
         if (handedOver.Received)
         {
             peer.ReceivedAfterStep = handedOver.StepsDone;
-            Story.Add($"{peer.Name} was admitted and handed the state after step {handedOver.StepsDone}; the world has {handedOver.WorldSize} peers.");
+            Story.Add($"{peer.Name} was admitted and handed the state after step {handedOver.StepsDone} ({Bytes.Text(handedOver.Bytes)} from {handedOver.Donors} of the others); the world has {handedOver.WorldSize} peers.");
         }
     }
 

@@ -31,7 +31,7 @@ internal sealed class CoreModel : IDisposable
     /// <summary>Uses between folders that the table does not list.</summary>
     public IEnumerable<Finding> ForbiddenUses()
     {
-        var linkVocabulary = Assembly.Mentioned(HouseRules.LinkType, name => Folder(name) == "Transport");
+        var linkVocabulary = HouseRules.LinkTypes.SelectMany(type => Assembly.Mentioned(type, name => Folder(name) == "Transport")).ToHashSet(StringComparer.Ordinal);
         return from reference in _references
                let user = Folder(reference.User)
                let used = Folder(reference.UsedType)

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Runtime.InteropServices;
 
 namespace Collective.EndToEnd.Peer;
@@ -14,7 +15,7 @@ internal static class Program
     public static async Task<int> Main(string[] arguments)
     {
         var settings = Settings.Parse(arguments);
-        var faults = new Faults(settings, int.Parse(settings.Master[(settings.Master.LastIndexOf(':') + 1)..], null));
+        var faults = new Faults(settings, IPEndPoint.Parse(settings.Master));
         var communicator = new Communicator(new CommunicatorOptions(settings.Master)
         {
             Group = settings.Group,
@@ -81,7 +82,7 @@ internal static class Program
             {
                 await communicator.ConnectAsync();
                 Report.Line($"connected {communicator.Id} epoch {communicator.World.Epoch} world {communicator.World.WorldSize}");
-                await rounds.Run();
+                await (settings.SyncBytes > 0 ? new OneSync(communicator, settings).Run() : rounds.Run());
                 return;
             }
             catch (CollectiveException e) when (settings.Rejoin && e.Code is ErrorCode.Evicted or ErrorCode.MasterLost or ErrorCode.MasterUnreachable)
@@ -98,6 +99,10 @@ internal static class Program
             if (line == "stop")
             {
                 rounds.AskToStop();
+            }
+            else if (line == "release")
+            {
+                faults.Release();
             }
             else if (line == "go")
             {

@@ -45,6 +45,15 @@ internal sealed record Settings
     /// <summary>Say when a heartbeat of the master has come.</summary>
     public bool ReportHeartbeats { get; init; }
 
+    /// <summary>Protocol point at which whoever passes waits until "release" arrives on standard input.</summary>
+    public string? HoldAt { get; init; }
+
+    /// <summary>Bytes of a shared state that is synchronised once, instead of rounds; 0: rounds.</summary>
+    public int SyncBytes { get; init; }
+
+    /// <summary>Whether this peer takes the shared state or gives it.</summary>
+    public bool Takes { get; init; }
+
     /// <summary>Leave after so many rounds; 0: when told to.</summary>
     public int Rounds { get; init; }
 
@@ -77,6 +86,9 @@ internal sealed record Settings
                 "--reset-link-at" => settings.With(HarmKind.ResetLink, value),
                 "--reset-stripe-at" => settings.With(HarmKind.ResetStripe, value),
                 "--stall-timeout-ms" => settings with { StallTimeoutMs = Number(value) },
+                "--hold-at" => settings with { HoldAt = value },
+                "--sync-bytes" => settings with { SyncBytes = Number(value) },
+                "--takes" => settings with { Takes = bool.Parse(value) },
                 "--rejoin" => settings with { Rejoin = bool.Parse(value) },
                 "--report-heartbeats" => settings with { ReportHeartbeats = bool.Parse(value) },
                 "--rounds" => settings with { Rounds = Number(value) },

@@ -136,7 +136,7 @@ internal sealed class DemoChecksTests
         if (hasNewcomer)
         {
             progress.AddPeer(100 + NewcomerIndex, isNewcomer: true);
-            progress.Apply(NewcomerIndex, new DemoEvent.HandedOver(newcomerFirstStep - 1, 3, 4, Received: true));
+            progress.Apply(NewcomerIndex, new DemoEvent.HandedOver(newcomerFirstStep - 1, 3, 4, Received: true, Bytes: 800_000, Donors: 3));
             TakeSteps(progress, NewcomerIndex, newcomerFirstStep, _plan.Steps);
             Finish(progress, NewcomerIndex, 0, result);
         }

@@ -117,22 +117,6 @@ internal sealed class DemoModelTests
         Assert.That(trainer.Accuracy(state), Is.GreaterThan(0.9));
     }
 
-    [Test]
-    public void The_state_survives_the_way_through_words_bit_for_bit()
-    {
-        var state = new TrainingState([1.5f, -0f, float.NaN, BitConverter.UInt32BitsToSingle(0xFFC12345)]) { StepsDone = 7 };
-        state.Momentum[3] = float.Epsilon;
-        var words = new uint[state.WordCount];
-        state.CopyTo(words);
-
-        var copy = new TrainingState(new float[4]);
-        copy.CopyFrom(words);
-        Assert.That(copy.Parameters.Select(BitConverter.SingleToUInt32Bits), Is.EqualTo(state.Parameters.Select(BitConverter.SingleToUInt32Bits)));
-        Assert.That(copy.Momentum, Is.EqualTo(state.Momentum));
-        Assert.That(copy.StepsDone, Is.EqualTo(7));
-        Assert.That(copy.Digest(), Is.EqualTo(state.Digest()));
-    }
-
     private static string DigestAfterTwoSteps(int seed)
     {
         var trainer = new LocalTrainer(_digits, seed);

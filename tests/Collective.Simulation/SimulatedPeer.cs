@@ -180,9 +180,9 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     public PendingReduce Launch(ulong tag, int count, int timeoutMs, bool inPlace)
     {
         var id = new OperationId(++_lastOperation);
-        var descriptor = new CollectiveDescriptor((ulong)count, DataType.Int32, ReduceOperation.Sum, 0);
-        var operation = new AllReduceOperation(id, new Tag(tag), descriptor, _workBuffers, _rings, Post);
-        var pending = new PendingReduce(operation, Contributions.Of(Index, _lastOperation, count), inPlace);
+        var descriptor = Contributions.Descriptor(count, quantised: Simulator.Scenario.Quantises && tag % 2 == 1);
+        var operation = new AllReduceOperation(id, new Tag(tag), descriptor, Simulator.Scenario.SegmentBytes, _workBuffers, _rings, Post);
+        var pending = new PendingReduce(operation, Contributions.Of(Index, _lastOperation, descriptor), inPlace);
         _operations.Add(id, pending);
         Post(new PeerInput.Launch(id, new Tag(tag), descriptor, timeoutMs));
         return pending;
@@ -219,7 +219,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     public void HolderFailed(RequestNumber request, PeerId holder, bool wrongBytes)
         => Post(new PeerInput.HolderFailed(request, holder, wrongBytes, wrongBytes ? "other bytes than elected" : "no answer"));
 
-    /// <summary>Another peer asks for a tensor. Of one that is dead there may be a refusal or silence.</summary>
+    /// <summary>Another peer asks for a tensor, perhaps late, when another sync has begun. Of one that is dead there may be a refusal or silence.</summary>
     public void Serve(SimulatedPeer fetcher, string key, Action<ulong?> answer)
     {
         void Reply(ulong? content) => new Channel(Simulator, Index, fetcher.Index).Send(() => fetcher.Run(() => fetcher.Interruptible(() => answer(content))));
@@ -236,8 +236,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         Interruptible(() =>
         {
             var sync = _syncs.Values.LastOrDefault();
-            Ledger.Require(sync is not { Over: false, Strategy: SyncStrategy.ReceiveOnly }, $"{Name} is asked for what it must not send");
-            Reply(sync is null or { Over: true } ? null : Simulator.Scenario.Liar == Index ? State.ContentOf(key) ^ 1 : State.ContentOf(key));
+            Reply(sync is null or { Over: true } or { Strategy: SyncStrategy.ReceiveOnly } ? null : Simulator.Scenario.Liar == Index ? State.ContentOf(key) ^ 1 : State.ContentOf(key));
         });
     }
 

@@ -98,6 +98,11 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
 
     public void Sends(int bytes) => _sentBytes += (ulong)bytes;
 
+    /// <summary>The simulator fetches shared state by itself.</summary>
+    public IByteConnection DialState(Member holder) => throw new NotSupportedException();
+
+    public void ServeState(Action<IByteConnection> serve) => throw new NotSupportedException();
+
     public bool IsCurrent(SimulatedLink link) => _outgoing == link;
 
     public void OutgoingReady(SimulatedLink link)

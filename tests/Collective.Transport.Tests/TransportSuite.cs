@@ -43,6 +43,81 @@ internal abstract class TransportSuite
     }
 
     [Test]
+    public void Bytes_of_shared_state_flow_both_ways()
+    {
+        var (from, to) = (NewPeer(), NewPeer());
+        to.Transport.ServeState(Echo);
+        WireRing(First, [from, to]);
+        using var connection = from.Transport.DialState(to.Member);
+        var sent = new byte[3_000_000];
+        new Random(1).NextBytes(sent);
+        var sending = new Thread(() => connection.Send(sent)) { IsBackground = true };
+        sending.Start();
+        var received = new byte[sent.Length];
+        Assert.That(connection.Receive(received));
+        Assert.That(received, Is.EqualTo(sent));
+        Assert.That(sending.Join(Peer.Patience));
+    }
+
+    [Test]
+    public void A_connection_for_shared_state_ends_at_both_ends()
+    {
+        var (from, to) = (NewPeer(), NewPeer());
+        var ended = new ManualResetEventSlim();
+        to.Transport.ServeState(connection =>
+        {
+            Assert.That(connection.Receive(new byte[1]));
+            Assert.That(connection.Receive(new byte[1]), Is.False, "closed before the first byte");
+            ended.Set();
+        });
+        WireRing(First, [from, to]);
+        var connection = from.Transport.DialState(to.Member);
+        connection.Send([7]);
+        connection.Dispose();
+        Assert.That(ended.Wait(Peer.Patience));
+        Assert.That(() => connection.Send(new byte[1]), Throws.InstanceOf<IOException>());
+        Assert.That(() => connection.Receive(new byte[1]), Throws.InstanceOf<IOException>());
+    }
+
+    [Test]
+    public void Disposing_ends_what_waits_in_a_connection_for_shared_state()
+    {
+        var (from, to) = (NewPeer(), NewPeer());
+        using var never = new ManualResetEventSlim();
+        to.Transport.ServeState(_ => never.Wait(Peer.Patience));
+        WireRing(First, [from, to]);
+        var connection = from.Transport.DialState(to.Member);
+        using var begun = new ManualResetEventSlim();
+        var outcome = new TaskCompletionSource();
+        new Thread(() =>
+        {
+            try
+            {
+                begun.Set();
+                _ = connection.Receive(new byte[1]);
+                outcome.SetResult();
+            }
+            catch (IOException)
+            {
+                outcome.SetResult();
+            }
+        }) { IsBackground = true }.Start();
+        begun.Wait(Peer.Patience);
+        connection.Dispose();
+        Assert.That(outcome.Task.Wait(Peer.Patience));
+        never.Set();
+    }
+
+    [Test]
+    public void Who_is_not_there_or_serves_nobody_gives_no_shared_state()
+    {
+        var (from, to) = (NewPeer(), NewPeer());
+        WireRing(First, [from, to]);
+        Assert.That(() => from.Transport.DialState(new Member(to.Id, Nowhere())), Throws.InstanceOf<IOException>());
+        Assert.That(() => from.Transport.DialState(to.Member), Throws.InstanceOf<IOException>());
+    }
+
+    [Test]
     public void A_peer_alone_is_wired_at_once()
     {
         var peer = NewPeer();
@@ -332,4 +407,13 @@ internal abstract class TransportSuite
     }
 
     protected static AttemptKey Key(Epoch epoch, ulong tag = 7) => new(epoch, new Tag(tag), 0);
+
+    private static void Echo(IByteConnection connection)
+    {
+        var buffer = new byte[1000];
+        while (connection.Receive(buffer))
+        {
+            connection.Send(buffer);
+        }
+    }
 }

@@ -17,6 +17,7 @@ internal sealed class InMemoryTransport : ITransport
     private bool _disposed;
     private ulong _probeExpected;
     private ulong _probeArrived;
+    private Action<IByteConnection>? _serve;
 
     public InMemoryTransport(InMemoryHub hub, ushort port, ITransportEvents events)
     {
@@ -105,6 +106,32 @@ internal sealed class InMemoryTransport : ITransport
         }
 
         _events.Surveyed(plan.Epoch, unreachable);
+    }
+
+    public IByteConnection DialState(Member holder)
+    {
+        Action<IByteConnection>? serve;
+        lock (_hub.Gate)
+        {
+            serve = _plan is { } plan ? _hub.Find(plan.Self, holder)?._serve : null;
+        }
+
+        if (serve is null)
+        {
+            throw new IOException("connection refused");
+        }
+
+        var (dialer, acceptor) = InMemoryByteConnection.Pair();
+        new Thread(() => ServeGuarded(serve, acceptor)) { IsBackground = true, Name = "collective-memory-state" }.Start();
+        return dialer;
+    }
+
+    public void ServeState(Action<IByteConnection> serve)
+    {
+        lock (_hub.Gate)
+        {
+            _serve = serve;
+        }
     }
 
     /// <summary>Breaks the link to the next peer, as a cable does: both ends hear it.</summary>
@@ -200,6 +227,21 @@ internal sealed class InMemoryTransport : ITransport
     public void Failed(Exception exception) => _events.Failed(exception);
 
     public void SegmentMoved(bool sent) => _events.SegmentMoved(sent);
+
+    private void ServeGuarded(Action<IByteConnection> serve, InMemoryByteConnection connection)
+    {
+        try
+        {
+            using (connection)
+            {
+                serve(connection);
+            }
+        }
+        catch (Exception e)
+        {
+            _events.Failed(e);
+        }
+    }
 
     private bool HasArrived(PeerId from, Epoch epoch) => _inbound.TryGetValue(from, out var known) && known.Epoch == epoch;
 }

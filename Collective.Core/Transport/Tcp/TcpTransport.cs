@@ -18,6 +18,7 @@ internal sealed class TcpTransport : ITransport
     private readonly ITransportEvents _events;
     private readonly TcpInbound _inbound;
     private readonly TcpProbes _probes;
+    private readonly TcpStates _states;
     private readonly TcpAcceptor _acceptor;
 
     // Guards the fields below: the peer's loop wires while stripes report.
@@ -37,7 +38,8 @@ internal sealed class TcpTransport : ITransport
         Port = (ushort)((IPEndPoint)listener.LocalEndPoint!).Port;
         _inbound = new TcpInbound(Router, events, epoch => OnReady(epoch, outgoing: false));
         _probes = new TcpProbes(options, events);
-        _acceptor = new TcpAcceptor(listener, events, _inbound, _probes);
+        _states = new TcpStates(options);
+        _acceptor = new TcpAcceptor(listener, events, _inbound, _probes, _states);
     }
 
     public ushort Port { get; }
@@ -77,6 +79,7 @@ internal sealed class TcpTransport : ITransport
         }
 
         _acceptor.SetSelf(plan.Run, plan.Self);
+        _states.SetSelf(plan.Run, plan.Self);
         outgoing?.Wire(plan.Run, plan.Epoch);
         _inbound.Wire(plan);
     }
@@ -86,6 +89,10 @@ internal sealed class TcpTransport : ITransport
     public void Survey(SurveyPlan plan) => TcpSurvey.Start(plan, TimeSpan.FromMilliseconds(Math.Min(_options.ConnectTimeout.TotalMilliseconds, Limits.LinkConnectMsMax)), _events);
 
     public void Send(ISegmentHandler handler, in SegmentHeader header) => _outgoing?.Send(handler, header);
+
+    public IByteConnection DialState(Member holder) => _states.Dial(holder);
+
+    public void ServeState(Action<IByteConnection> serve) => _states.Use(serve);
 
     public void Dispose()
     {

@@ -50,12 +50,12 @@ internal sealed class AllReduceOperationTests
 
     private static AllReduceOperation Start(Memory buffer, Collective.Collectives.WorkBuffers buffers, Transport transport)
     {
-        var operation = new AllReduceOperation(new OperationId(1), Attempt.Tag, Bulk, buffers, new RingPool(), _ => { });
+        var operation = new AllReduceOperation(new OperationId(1), Attempt.Tag, Bulk, 1 << 20, buffers, new RingPool(), _ => { });
         operation.UseMemory(buffer.Address, buffer.Address);
         var members = new[] { new Member(new PeerId(new Guid(1, 0, 0, new byte[8])), default), new Member(new PeerId(new Guid(2, 0, 0, new byte[8])), default) };
         var membership = new Membership(Attempt.Epoch, members, 0, new WorldSizes(2, 1, 2));
         transport.Router.SetEpoch(Attempt.Epoch);
-        operation.StartRing(transport, Attempt, membership, new World(Attempt.Epoch, [.. members.Select(m => m.Id)], 0, 2, 1, 2), 1 << 20);
+        operation.StartRing(transport, Attempt, membership, new World(Attempt.Epoch, [.. members.Select(m => m.Id)], 0, 2, 1, 2));
         return operation;
     }
 
@@ -86,6 +86,10 @@ internal sealed class AllReduceOperationTests
         {
             // Nothing leaves.
         }
+
+        public IByteConnection DialState(Member holder) => throw new NotSupportedException();
+
+        public void ServeState(Action<IByteConnection> serve) => throw new NotSupportedException();
 
         public void Dispose()
         {

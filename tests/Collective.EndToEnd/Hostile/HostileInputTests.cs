@@ -20,6 +20,7 @@ internal sealed class HostileInputTests : EndToEndTest
         yield return Case("HTTP", "GET / HTTP/1.1\r\nHost: master\r\n\r\n"u8.ToArray());
         yield return Case("a length of 4 GiB", [0xFF, 0xFF, 0xFF, 0xFF, 1, 0, .. new byte[100]]);
         yield return Case("a length just above the limit", [1, 0, 8, 0, 1, 0, .. new byte[100]]);
+        yield return Case("a shared state too long for a stranger", [1, 0, 8, 0, 12, 0, .. new byte[100]]);
         yield return Case("kind 0", [0, 0, 0, 0, 0, 0, .. new byte[18]]);
         yield return Case("kind 99", [0, 0, 0, 0, 99, 0, .. new byte[18]]);
         yield return Case("kind 300", [0, 0, 0, 0, 44, 1, .. new byte[18]]);
@@ -29,6 +30,7 @@ internal sealed class HostileInputTests : EndToEndTest
         yield return Case("a leave before hello", Frame(new Leave()));
         yield return Case("a vote before hello", Frame(new TopologyVote(default)));
         yield return Case("a collective before hello", Frame(new CollectiveStart(default, new CollectiveDescriptor(1, DataType.Int8, ReduceOperation.Sum, 0))));
+        yield return Case("a shared state before hello", Frame(new SharedStateVote(default, default, default, [])));
         yield return Case("a verdict", Frame(new Verdict(default)));
         yield return Case("a welcome", Frame(new Welcome(default, 1000, 4096)));
 
@@ -45,6 +47,10 @@ internal sealed class HostileInputTests : EndToEndTest
         yield return Case("a broken link while pending", new LinkFailed(Epoch.First(1), default, true, ""));
         yield return Case("a collective while pending", new CollectiveStart(new AttemptKey(Epoch.First(1), default, 0), new CollectiveDescriptor(1, DataType.Int8, ReduceOperation.Sum, 0)));
         yield return Case("a promise while pending", new CollectiveDone(new AttemptKey(Epoch.First(1), default, 0), true, ""));
+        yield return Case("a shared state while pending", new SharedStateVote(default, default, default, []));
+        yield return Case("a fetched state while pending", new SharedStateDone(default, true, ""));
+        yield return Case("an accusation while pending", new HolderFailed(default, default, true, ""));
+        yield return Case("a plan", new SharedStatePlan(default, default, [], [], []));
         yield return Case("an epoch", new EpochOpened(Epoch.First(9), "", [], [], []));
 
         static TestCaseData Case(string name, Message message) => new TestCaseData(message).SetArgDisplayNames(name);

@@ -1,0 +1,215 @@
+using System.Diagnostics;
+using Collective.Coordination;
+using Collective.Hosting;
+using Collective.Protocol;
+using Collective.Sharing;
+using Microsoft.Extensions.Logging;
+
+namespace Collective;
+
+/// <summary>
+/// One sync of the shared state, on a thread of its own: hashes the tensors, gives them to who asks, fetches what the plan says, and writes to the caller's memory only
+/// after the verdict. The caller hears of the end when nobody touches the tensors any more.
+/// </summary>
+internal sealed class StateSynchronisation : IFetchEvents
+{
+    private const int ProgressIntervalMs = 100;
+
+    private readonly TaskCompletionSource<SharedStateSyncResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly PinnedState _state;
+    private readonly SyncStrategy _strategy;
+    private readonly PeerHost _host;
+    private readonly StateDonor _donor;
+    private readonly int _stripeCount;
+    private readonly ILogger _logger;
+    private readonly Action _over;
+    private IProgress<SharedStateProgress>? _progress;
+
+    // Guards the two fields below between the peer's loop and the thread of the sync.
+    private readonly object _gate = new();
+    private StateFetcher? _fetcher;
+    private (Outcome Outcome, Revision Revision)? _end;
+
+    public StateSynchronisation(
+        RequestNumber request,
+        PinnedState state,
+        SyncStrategy strategy,
+        IProgress<SharedStateProgress>? progress,
+        PeerHost host,
+        StateDonor donor,
+        int stripeCount,
+        ILogger logger,
+        Action over)
+    {
+        Request = request;
+        _state = state;
+        _strategy = strategy;
+        _progress = progress;
+        _host = host;
+        _donor = donor;
+        _stripeCount = stripeCount;
+        _logger = logger;
+        _over = over;
+    }
+
+    public RequestNumber Request { get; }
+
+    public Task<SharedStateSyncResult> Run(long timeoutMs, CancellationToken cancellationToken)
+    {
+        try
+        {
+            new Thread(() => RunGuarded(timeoutMs, cancellationToken)) { IsBackground = true, Name = "collective-sync" }.Start();
+        }
+        catch (OutOfMemoryException e)
+        {
+            _over();
+            throw new CollectiveException(ErrorCode.LimitExceeded, "the system gives no more threads", e);
+        }
+
+        return _completion.Task;
+    }
+
+    /// <summary>Called by the peer's loop, as the following two.</summary>
+    public void Fetch(SharedStatePlan plan)
+    {
+        var fetcher = new StateFetcher(plan, _state.Tensors, _stripeCount, _host.Transport!, this);
+        lock (_gate)
+        {
+            _fetcher = fetcher;
+        }
+
+        fetcher.Start();
+    }
+
+    public void HolderLost(PeerId holder) => _fetcher?.HolderLost(holder);
+
+    /// <summary>The first end counts.</summary>
+    public void Finish(Outcome outcome, Revision revision)
+    {
+        lock (_gate)
+        {
+            _end ??= (outcome, revision);
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    public void Fetched(bool ok, string detail) => _host.Post(new PeerInput.StateFetched(Request, ok, detail));
+
+    public void HolderFailed(PeerId holder, bool wrongBytes, string detail)
+    {
+        _logger.LogWarning("Holder {Holder} of shared state {Detail}", holder.ToShortString(), detail);
+        _host.Post(new PeerInput.HolderFailed(Request, holder, wrongBytes, detail));
+    }
+
+    public void Failed(Exception exception) => _host.Failed(exception);
+
+    private void RunGuarded(long timeoutMs, CancellationToken cancellationToken)
+    {
+        try
+        {
+            Conclude(Exchange(timeoutMs, cancellationToken), cancellationToken);
+        }
+        catch (OperationCanceledException e)
+        {
+            Release();
+            _completion.TrySetException(e);
+        }
+        catch (Exception e)
+        {
+            _host.Failed(e);
+            Release();
+            _completion.TrySetException(new CollectiveException(ErrorCode.InternalError, e.Message, e));
+        }
+    }
+
+    /// <summary>From the hashes to the verdict.</summary>
+    private (Outcome Outcome, Revision Revision) Exchange(long timeoutMs, CancellationToken cancellationToken)
+    {
+        var started = Stopwatch.GetTimestamp();
+        StateHasher.HashLeaves(_state.Tensors, cancellationToken);
+        if (_strategy != SyncStrategy.ReceiveOnly)
+        {
+            _donor.Publish(_state.Tensors);
+        }
+
+        var leftMs = timeoutMs == PeerInput.NoTimeout ? timeoutMs : Math.Max(1, timeoutMs - (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+        _host.Post(new PeerInput.Synchronise(Request, _state.Revision, _strategy, _state.Entries(), leftMs));
+        using var registration = cancellationToken.Register(() => _host.Post(new PeerInput.Withdraw(Request)));
+        while (true)
+        {
+            StateFetcher? fetcher;
+            lock (_gate)
+            {
+                if (_end is { } end)
+                {
+                    return end;
+                }
+
+                Monitor.Wait(_gate, _progress is null ? Timeout.Infinite : ProgressIntervalMs);
+                fetcher = _fetcher;
+            }
+
+            Report(fetcher);
+        }
+    }
+
+    private void Conclude((Outcome Outcome, Revision Revision) end, CancellationToken cancellationToken)
+    {
+        _fetcher?.Stop();
+        var given = _donor.Withdraw();
+        var result = default(SharedStateSyncResult);
+        if (end.Outcome.Succeeded)
+        {
+            _fetcher?.CopyToTensors();
+            _state.Adopt(end.Revision);
+            Report(_fetcher);
+            var fetched = _fetcher?.Progress() ?? new FetchProgress(0, 0, []);
+            result = new SharedStateSyncResult(
+                end.Revision.Value, given.Bytes, fetched.BytesDone, given.WireBytes, _fetcher?.WireBytes ?? 0, _fetcher?.KeysReceived ?? [], fetched.Donors);
+        }
+
+        Release();
+        if (end.Outcome.Succeeded)
+        {
+            _completion.TrySetResult(result);
+        }
+        else if (end.Outcome.Code == ErrorCode.TimedOut && cancellationToken.IsCancellationRequested)
+        {
+            var reason = Failures.Of(end.Outcome);
+            _completion.TrySetException(new OperationCanceledException($"The sync was cancelled, and nothing was written. ({reason.Message})", reason, cancellationToken));
+        }
+        else
+        {
+            _completion.TrySetException(Failures.Of(end.Outcome));
+        }
+    }
+
+    /// <summary>Nobody touches the tensors any more, and another sync may begin.</summary>
+    private void Release()
+    {
+        _fetcher?.Stop();
+        _fetcher?.Dispose();
+        _donor.Withdraw();
+        _state.Dispose();
+        _over();
+    }
+
+    private void Report(StateFetcher? fetcher)
+    {
+        if (_progress is null || fetcher is null)
+        {
+            return;
+        }
+
+        try
+        {
+            var progress = fetcher.Progress();
+            _progress.Report(new SharedStateProgress(progress.BytesDone, progress.BytesTotal, progress.Donors));
+        }
+        catch (Exception e)
+        {
+            _logger.LogWarning(e, "The progress callback failed; it is told no more");
+            _progress = null;
+        }
+    }
+}

@@ -1,0 +1,452 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Collective.Kernels;
+using Collective.Protocol;
+using Collective.Transport;
+
+namespace Collective.Sharing;
+
+/// <summary>What a fetch tells; called from the connections' threads.</summary>
+internal interface IFetchEvents
+{
+    /// <summary>Once: everything is staged and verified, or it cannot be.</summary>
+    void Fetched(bool ok, string detail);
+
+    void HolderFailed(PeerId holder, bool wrongBytes, string detail);
+
+    /// <summary>A defect of ours.</summary>
+    void Failed(Exception exception);
+}
+
+/// <summary>How far a fetch is.</summary>
+internal readonly record struct FetchProgress(long BytesDone, long BytesTotal, IReadOnlyList<PeerId> Donors);
+
+/// <summary>
+/// Fetches what a plan says into staging memory, over several connections to several holders at once, one thread each. Every connection keeps some requests under way,
+/// so that the link is never idle; what to ask for next the <see cref="FetchBoard"/> decides.
+/// </summary>
+internal sealed class StateFetcher : IDisposable
+{
+    private sealed class Holder(Member member)
+    {
+        public Member Member { get; } = member;
+
+        public List<IByteConnection> Connections { get; } = [];
+
+        public bool HasGiven { get; set; }
+
+        public bool HasThreads { get; set; }
+    }
+
+    private readonly IStateConnections _network;
+    private readonly IFetchEvents _events;
+    private readonly int _connectionsPerHolder;
+
+    // Guards the board and the fields below between the connections' threads, the thread of the sync and the peer's loop.
+    private readonly object _gate = new();
+    private readonly Holder[] _holders;
+    private readonly FetchBoard _board;
+    private readonly StagingMemory _staging = new();
+    private int _receiving;
+    private long _wireBytes;
+    private bool _told;
+    private bool _stopped;
+
+    public StateFetcher(SharedStatePlan plan, IReadOnlyList<StateTensor> tensors, int connectionsPerHolder, IStateConnections network, IFetchEvents events)
+    {
+        _network = network;
+        _events = events;
+        _holders = [.. plan.Holders.Select(h => new Holder(h))];
+        var atOnce = Math.Clamp(_holders.Length, 1, Limits.StateHoldersAtOnceMax);
+        _connectionsPerHolder = Math.Clamp(connectionsPerHolder / atOnce, 1, Limits.StateConnectionsPerHolderMax);
+        var targets = plan.Fetches.Select(f => new FetchTarget(tensors[f.Index], f.Hash, f.HolderSet)).ToList();
+        var requests = targets.Sum(t => t.Tensor.BlockCount) / (atOnce * _connectionsPerHolder * Limits.StateRequestsInFlightMax);
+        _board = new FetchBoard(targets, plan.HolderSets, _holders.Length, (int)Math.Clamp(requests, 1, Limits.StateBlocksPerRequestMax));
+    }
+
+    /// <summary>Bytes received, with headers, digests and packed blocks.</summary>
+    public long WireBytes
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _wireBytes;
+            }
+        }
+    }
+
+    /// <summary>Begins; ends in <see cref="IFetchEvents.Fetched"/>.</summary>
+    public void Start()
+    {
+        lock (_gate)
+        {
+            _staging.Expect(_board.BytesTotal);
+            UseHolders();
+        }
+
+        TellWhenOver();
+    }
+
+    public FetchProgress Progress()
+    {
+        lock (_gate)
+        {
+            return new FetchProgress(_board.BytesDone, _board.BytesTotal, [.. _holders.Where(h => h.HasGiven).Select(h => h.Member.Id)]);
+        }
+    }
+
+    /// <summary>A holder is no member any more.</summary>
+    public void HolderLost(PeerId id)
+    {
+        lock (_gate)
+        {
+            var holder = Array.FindIndex(_holders, h => h.Member.Id == id);
+            if (holder < 0)
+            {
+                return;
+            }
+
+            LetGo(holder);
+        }
+
+        TellWhenOver();
+    }
+
+    /// <summary>Ends what is under way; when it returns no thread touches the staging memory any more, and nothing more is told.</summary>
+    public void Stop()
+    {
+        lock (_gate)
+        {
+            _stopped = _told = true;
+            foreach (var connection in _holders.SelectMany(h => h.Connections))
+            {
+                connection.Dispose();
+            }
+
+            Monitor.PulseAll(_gate);
+            while (_receiving > 0)
+            {
+                Monitor.Wait(_gate);
+            }
+        }
+    }
+
+    /// <summary>Copies what was fetched to where it belongs; after <see cref="Stop"/>.</summary>
+    public unsafe void CopyToTensors()
+    {
+        const int BytesPerThread = 4 * 1024 * 1024;
+        var parts = _board.Staged.ToList();
+        var threads = Math.Clamp(parts.Sum(p => (long)p.Bytes) / BytesPerThread, 1, Environment.ProcessorCount);
+        InParallel.Run("collective-copy", parts.Count, (int)threads, CopyPart, CancellationToken.None);
+
+        void CopyPart(int index)
+        {
+            var part = parts[index];
+            new ReadOnlySpan<byte>((void*)part.Staged, part.Bytes).CopyTo(part.Target.Tensor.Blocks(part.FirstBlock, part.Blocks));
+        }
+    }
+
+    /// <summary>The keys of which at least one block came; after <see cref="Stop"/>.</summary>
+    public IReadOnlyList<string> KeysReceived => [.. _board.Targets.Where(t => t.Parts.Count > 0).Select(t => t.Tensor.Key)];
+
+    /// <summary>Forgets what was fetched; after <see cref="Stop"/>.</summary>
+    public void Dispose() => _staging.Dispose();
+
+    private bool IsOver => _stopped || _board.Completed || _board.Failure is not null;
+
+    /// <summary>Starts connections to holders until enough of them are in use; those that were lost are replaced from the reserve. Every holder set needs one in use.</summary>
+    private void UseHolders()
+    {
+        var inUse = _holders.Count(h => h.HasThreads);
+        for (var i = 0; i < _holders.Length && !IsOver; i++)
+        {
+            if (!_holders[i].HasThreads && !_board.IsGone(i) && (inUse < Limits.StateHoldersAtOnceMax || _board.Needs(i, h => _holders[h].HasThreads)))
+            {
+                inUse++;
+                _holders[i].HasThreads = true;
+                for (var c = 0; c < _connectionsPerHolder && TryStart(i); c++)
+                {
+                }
+            }
+        }
+    }
+
+    private bool TryStart(int holder)
+    {
+        try
+        {
+            new Thread(() => Run(holder), maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-fetch" }.Start();
+            return true;
+        }
+        catch (OutOfMemoryException)
+        {
+            return false; // The system gives no more threads: with those there are, or to the end of the call's time.
+        }
+    }
+
+    /// <summary>One connection, made again when it breaks, until the fetch is over or the holder gone.</summary>
+    private void Run(int holder)
+    {
+        var failures = 0;
+        try
+        {
+            while (true)
+            {
+                lock (_gate)
+                {
+                    if (IsOver || _board.IsGone(holder))
+                    {
+                        return;
+                    }
+                }
+
+                var (answered, failure) = Connect(holder);
+                failures = answered ? 0 : failures + 1;
+                if (failure is null || !GoOn(holder, failures, failure))
+                {
+                    return;
+                }
+            }
+        }
+        catch (Exception e)
+        {
+            _events.Failed(e);
+        }
+    }
+
+    private (bool Answered, IOException? Failure) Connect(int holder)
+    {
+        var answered = false;
+        try
+        {
+            using var connection = _network.DialState(_holders[holder].Member);
+            if (!Begin(holder, connection))
+            {
+                return (false, null);
+            }
+
+            try
+            {
+                Exchange(holder, connection, ref answered);
+                return (answered, null);
+            }
+            finally
+            {
+                End(holder, connection);
+            }
+        }
+        catch (IOException e)
+        {
+            return (answered, e);
+        }
+        finally
+        {
+            TellWhenOver();
+        }
+    }
+
+    private bool Begin(int holder, IByteConnection connection)
+    {
+        lock (_gate)
+        {
+            if (IsOver || _board.IsGone(holder))
+            {
+                return false;
+            }
+
+            _holders[holder].Connections.Add(connection);
+            _receiving++;
+            return true;
+        }
+    }
+
+    private void End(int holder, IByteConnection connection)
+    {
+        lock (_gate)
+        {
+            _holders[holder].Connections.Remove(connection);
+            _receiving--;
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>Whether a connection that broke is tried again. If not, and no other one to the holder stands, the holder is given up.</summary>
+    private bool GoOn(int holder, int failures, IOException failure)
+    {
+        lock (_gate)
+        {
+            if (IsOver || _board.IsGone(holder))
+            {
+                return false;
+            }
+
+            var lies = failure is WrongBytesException;
+            if (!lies && failures < Limits.StateFailuresMax)
+            {
+                if (failures > 0)
+                {
+                    Monitor.Wait(_gate, Limits.StateRetryPauseMs << failures); // Not a poll: the end of the fetch ends it.
+                }
+
+                return true;
+            }
+
+            if (!lies && _holders[holder].Connections.Count > 0)
+            {
+                return false;
+            }
+
+            LetGo(holder);
+        }
+
+        _events.HolderFailed(_holders[holder].Member.Id, failure is WrongBytesException, failure.Message);
+        TellWhenOver();
+        return false;
+    }
+
+    private void LetGo(int holder)
+    {
+        _board.HolderGone(holder);
+        _holders[holder].Connections.ForEach(c => c.Dispose());
+        _holders[holder].HasThreads = false;
+        UseHolders();
+        Monitor.PulseAll(_gate);
+    }
+
+    private void Exchange(int holder, IByteConnection connection, ref bool answered)
+    {
+        var receiver = new StateReceiver(connection);
+        var asked = new Queue<FetchTask>();
+        long paceMs = 0;
+        try
+        {
+            while (TakeTasks(holder, asked, paceMs, out var fresh))
+            {
+                fresh.ForEach(receiver.Ask);
+                var started = Stopwatch.GetTimestamp();
+                Receive(holder, receiver, asked);
+                answered = true;
+                paceMs = (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+            }
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _wireBytes += receiver.WireBytes;
+                foreach (var task in asked)
+                {
+                    _board.Unanswered(task);
+                }
+
+                Monitor.PulseAll(_gate);
+            }
+        }
+    }
+
+    /// <summary>Fills up what is under way, waiting for something to ask for when nothing is. False when the fetch is over or the holder gone.</summary>
+    private bool TakeTasks(int holder, Queue<FetchTask> asked, long paceMs, out List<FetchTask> fresh)
+    {
+        fresh = [];
+        lock (_gate)
+        {
+            while (!IsOver && !_board.IsGone(holder))
+            {
+                var overdueMs = Math.Max(Limits.StateOverdueMs, 2 * paceMs);
+                while (asked.Count < Limits.StateRequestsInFlightMax && _board.Take(holder, Environment.TickCount64, overdueMs) is { } task)
+                {
+                    asked.Enqueue(task);
+                    fresh.Add(task);
+                }
+
+                if (asked.Count > 0)
+                {
+                    return true;
+                }
+
+                Monitor.Wait(_gate, Limits.StateOverdueMs / 4); // Until something fails, or becomes overdue.
+            }
+        }
+
+        return false;
+    }
+
+    private unsafe void Receive(int holder, StateReceiver receiver, Queue<FetchTask> asked)
+    {
+        var task = asked.Peek();
+        var genuine = true;
+        if (task.Kind == StateRequestKind.Digests)
+        {
+            var digests = receiver.ReceiveDigests(task);
+            lock (_gate)
+            {
+                asked.Dequeue();
+                genuine = _board.DeliverDigests(task, digests);
+                Monitor.PulseAll(_gate); // Blocks for the others to ask for.
+            }
+        }
+        else
+        {
+            var staged = Stage(task);
+            receiver.ReceiveBlocks(task, new Span<byte>((void*)staged, task.Bytes));
+            lock (_gate)
+            {
+                asked.Dequeue();
+                _holders[holder].HasGiven |= _board.DeliverBlocks(task, staged);
+                if (IsOver)
+                {
+                    Monitor.PulseAll(_gate);
+                }
+            }
+        }
+
+        if (!genuine)
+        {
+            throw new WrongBytesException($"gave wrong digests of \"{StateEntries.Shorten(task.Target.Tensor.Key)}\": they do not match the elected hash");
+        }
+    }
+
+    private nint Stage(FetchTask task)
+    {
+        try
+        {
+            return _staging.Rent(task.Bytes);
+        }
+        catch (OutOfMemoryException)
+        {
+            Tell(ok: false, $"there is no memory for {task.Bytes} bytes that are fetched: the call needs as much free memory as the blocks that differ");
+            throw new IOException("out of memory");
+        }
+    }
+
+    private void TellWhenOver()
+    {
+        bool completed;
+        string? failure;
+        lock (_gate)
+        {
+            (completed, failure) = (_board.Completed, _board.Failure);
+        }
+
+        if (completed || failure is not null)
+        {
+            Tell(completed, failure ?? "");
+        }
+    }
+
+    private void Tell(bool ok, string detail)
+    {
+        lock (_gate)
+        {
+            if (_told)
+            {
+                return;
+            }
+
+            _told = true;
+        }
+
+        _events.Fetched(ok, detail);
+    }
+}
