@@ -85,7 +85,6 @@ internal static unsafe class Calls
         communicator.UpdateTopology(timeout);
     }
 
-    /// <summary>The one place where the step of Core is to be connected: until then it is the update that a step makes anyway.</summary>
     [MethodImpl(Apart)]
     public static void Step(nint comm, nint worldInfo, nint options)
     {
@@ -94,7 +93,7 @@ internal static unsafe class Calls
         var timeout = Arguments.Timeout(options);
         communicator.RequireJoined();
         communicator.RequireNothingPending();
-        communicator.UpdateTopology(timeout);
+        communicator.Step(timeout);
         if (worldInfo != 0)
         {
             Reports.World(communicator, worldInfo);

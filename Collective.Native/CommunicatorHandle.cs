@@ -61,7 +61,7 @@ internal sealed class CommunicatorHandle
     {
         if (!_pending.IsEmpty)
         {
-            throw new NativeException(PcclResult.PendingAsyncOps, PcclxError.PendingOperations, $"{_pending.Count} all-reduces were launched and not awaited: await them before this call.");
+            throw new NativeException(PcclResult.PendingAsyncOperations, PcclxError.PendingOperations, $"{_pending.Count} all-reduces were launched and not awaited: await them before this call.");
         }
     }
 
@@ -72,12 +72,18 @@ internal sealed class CommunicatorHandle
         RequireJoined();
     }
 
-    public World UpdateTopology(TimeSpan? timeout)
+    public void UpdateTopology(TimeSpan? timeout)
     {
-        var world = Run(timeout, (time, token) => _communicator.UpdateTopologyAsync(time, token));
+        Run(timeout, (time, token) => _communicator.UpdateTopologyAsync(time, token));
         Counters.CountTopologyUpdate();
         RequireJoined();
-        return world;
+    }
+
+    public void Step(TimeSpan? timeout)
+    {
+        Run(timeout, (time, token) => _communicator.StepAsync(time, token));
+        Counters.CountTopologyUpdate();
+        RequireJoined();
     }
 
     public bool ArePeersPending(TimeSpan? timeout) => Run(timeout, (time, token) => _communicator.ArePeersPendingAsync(time, token));

@@ -6,9 +6,6 @@ namespace Collective.Native;
 /// <summary>What the operator says by the environment. Text that makes no sense counts as not set.</summary>
 internal static class EnvironmentSettings
 {
-    private const int SegmentBytesMin = 64;
-    private const int SegmentBytesMax = 4 * 1024 * 1024;
-
     /// <summary>File that gets the log of programs that set no callback.</summary>
     public static string? LogFile => Environment.GetEnvironmentVariable("COLLECTIVE_LOG_FILE");
 
@@ -28,7 +25,7 @@ internal static class EnvironmentSettings
     /// <summary>Of a master that is given no segment size.</summary>
     public static int SegmentBytes
         => long.TryParse(Environment.GetEnvironmentVariable("PCCL_MULTIPLEX_CHUNK_SIZE"), NumberStyles.None, CultureInfo.InvariantCulture, out var bytes) && bytes > 0
-            ? (int)Math.Clamp(bytes, SegmentBytesMin, SegmentBytesMax) & ~7
+            ? (int)Math.Clamp(bytes, Limits.SegmentBytesMin, Limits.SegmentBytesMax) & ~7
             : new MasterOptions().SegmentBytes;
 
     /// <summary>Longest time of a call on a communicator that is given none, in seconds; "infinite" for no limit.</summary>

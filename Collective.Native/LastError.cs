@@ -6,8 +6,6 @@ namespace Collective.Native;
 /// <summary>Each thread's last failure, with its text where C can read it.</summary>
 internal sealed unsafe class LastError
 {
-    private const int TextBytesMax = 2048;
-
     [ThreadStatic]
     private static LastError? ofThisThread;
 
@@ -29,11 +27,11 @@ internal sealed unsafe class LastError
         last.Error = error;
         if (last._text is null)
         {
-            last._text = (byte*)NativeMemory.Alloc(TextBytesMax);
+            last._text = (byte*)NativeMemory.Alloc(Limits.ErrorTextBytesMax);
         }
 
         // Cuts between characters.
-        Encoding.UTF8.GetEncoder().Convert(text, new Span<byte>(last._text, TextBytesMax - 1), flush: false, out _, out var used, out _);
+        Encoding.UTF8.GetEncoder().Convert(text, new Span<byte>(last._text, Limits.ErrorTextBytesMax - 1), flush: false, out _, out var used, out _);
         last._text[used] = 0;
     }
 }

@@ -150,7 +150,7 @@ internal static unsafe class PcclExports
     }
 
     [UnmanagedCallersOnly(EntryPoint = "managed_pcclAllReduceAsync", CallConvs = [typeof(CallConvCdecl)])]
-    public static PcclResult AllReduceAsync(nint source, nint destination, ReduceDescriptor* descriptor, nint comm, AsyncReduceOp* handle)
+    public static PcclResult AllReduceAsync(nint source, nint destination, ReduceDescriptor* descriptor, nint comm, AsyncReduceOperation* handle)
     {
         try
         {
@@ -164,7 +164,7 @@ internal static unsafe class PcclExports
     }
 
     [UnmanagedCallersOnly(EntryPoint = "managed_pcclAwaitAsyncReduce", CallConvs = [typeof(CallConvCdecl)])]
-    public static PcclResult AwaitAsyncReduce(AsyncReduceOp* handle, ReduceInfo* info)
+    public static PcclResult AwaitAsyncReduce(AsyncReduceOperation* handle, ReduceInfo* info)
     {
         try
         {
@@ -179,7 +179,7 @@ internal static unsafe class PcclExports
     }
 
     [UnmanagedCallersOnly(EntryPoint = "managed_pcclAllReduceMultipleWithRetry", CallConvs = [typeof(CallConvCdecl)])]
-    public static PcclResult AllReduceMultipleWithRetry(ReduceOpDescriptor* descriptors, nuint count, nint comm, ReduceInfo* info, int maxInFlight)
+    public static PcclResult AllReduceMultipleWithRetry(ReduceOperationDescriptor* descriptors, nuint count, nint comm, ReduceInfo* info, int maxInFlight)
     {
         try
         {

@@ -191,7 +191,7 @@ internal static unsafe class PcclxExports
     }
 
     [UnmanagedCallersOnly(EntryPoint = "managed_pcclxAllReduceAsync", CallConvs = [typeof(CallConvCdecl)])]
-    public static PcclResult AllReduceAsync(nint source, nint destination, ReduceDescriptor* descriptor, nint comm, AsyncReduceOp* handle, nint options)
+    public static PcclResult AllReduceAsync(nint source, nint destination, ReduceDescriptor* descriptor, nint comm, AsyncReduceOperation* handle, nint options)
     {
         try
         {
@@ -205,7 +205,7 @@ internal static unsafe class PcclxExports
     }
 
     [UnmanagedCallersOnly(EntryPoint = "managed_pcclxAllReduceMultipleWithRetry", CallConvs = [typeof(CallConvCdecl)])]
-    public static PcclResult AllReduceMultipleWithRetry(ReduceOpDescriptor* descriptors, nuint count, nint comm, nint info, int maxInFlight, nint options)
+    public static PcclResult AllReduceMultipleWithRetry(ReduceOperationDescriptor* descriptors, nuint count, nint comm, nint info, int maxInFlight, nint options)
     {
         try
         {
@@ -220,7 +220,7 @@ internal static unsafe class PcclxExports
     }
 
     [UnmanagedCallersOnly(EntryPoint = "managed_pcclxAwaitAsyncReduce", CallConvs = [typeof(CallConvCdecl)])]
-    public static PcclResult AwaitAsyncReduce(AsyncReduceOp* handle, nint info)
+    public static PcclResult AwaitAsyncReduce(AsyncReduceOperation* handle, nint info)
     {
         try
         {
@@ -235,7 +235,7 @@ internal static unsafe class PcclxExports
     }
 
     [UnmanagedCallersOnly(EntryPoint = "managed_pcclxWaitAsyncReduce", CallConvs = [typeof(CallConvCdecl)])]
-    public static PcclResult WaitAsyncReduce(AsyncReduceOp* handle, long timeoutMs, byte* done)
+    public static PcclResult WaitAsyncReduce(AsyncReduceOperation* handle, long timeoutMs, byte* done)
     {
         try
         {
@@ -249,7 +249,7 @@ internal static unsafe class PcclxExports
     }
 
     [UnmanagedCallersOnly(EntryPoint = "managed_pcclxNotifyAsyncReduce", CallConvs = [typeof(CallConvCdecl)])]
-    public static PcclResult NotifyAsyncReduce(AsyncReduceOp* handle, delegate* unmanaged[Cdecl]<nint, void> callback, nint context)
+    public static PcclResult NotifyAsyncReduce(AsyncReduceOperation* handle, delegate* unmanaged[Cdecl]<nint, void> callback, nint context)
     {
         try
         {
@@ -263,7 +263,7 @@ internal static unsafe class PcclxExports
     }
 
     [UnmanagedCallersOnly(EntryPoint = "managed_pcclxCancelAsyncReduce", CallConvs = [typeof(CallConvCdecl)])]
-    public static PcclResult CancelAsyncReduce(AsyncReduceOp* handle)
+    public static PcclResult CancelAsyncReduce(AsyncReduceOperation* handle)
     {
         try
         {

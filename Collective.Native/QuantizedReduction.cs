@@ -3,7 +3,7 @@ namespace Collective.Native;
 /// <summary>Which combinations of data type, quantised type, algorithm and operation there are.</summary>
 internal static class QuantizedReduction
 {
-    private const int MinMax = 1;
+    private const int MinMaxAlgorithm = 1;
 
     public static void Check(in ReduceDescriptor descriptor)
     {
@@ -14,7 +14,7 @@ internal static class QuantizedReduction
 
         var quantized = (DataType)descriptor.QuantizedDataType;
         Arguments.Require((DataType)descriptor.DataType is DataType.Float32 or DataType.Float64, $"Elements of type {(DataType)descriptor.DataType} cannot be quantised: use pcclFloat or pcclDouble, or no quantisation.");
-        if (descriptor.Algorithm == MinMax)
+        if (descriptor.Algorithm == MinMaxAlgorithm)
         {
             Arguments.Require(
                 quantized is DataType.UInt8 or DataType.UInt16 or DataType.UInt32 or DataType.UInt64,

@@ -7,7 +7,6 @@ namespace Collective.Native;
 internal static unsafe class ReduceCalls
 {
     private const MethodImplOptions Apart = MethodImplOptions.NoInlining;
-    private const int InFlightMax = 256;
 
     /// <summary>What the call is given besides the arguments of its PCCL namesake.</summary>
     /// <param name="Options">Call options; may be null.</param>
@@ -16,13 +15,13 @@ internal static unsafe class ReduceCalls
     internal readonly record struct Extras(nint Options, nint Info, bool AdmitsCompany);
 
     [MethodImpl(Apart)]
-    public static void Launch(nint source, nint destination, ReduceDescriptor* descriptor, nint comm, AsyncReduceOp* handle, Extras extras)
+    public static void Launch(nint source, nint destination, ReduceDescriptor* descriptor, nint comm, AsyncReduceOperation* handle, Extras extras)
     {
         var communicator = Library.Communicator(comm);
         communicator.RequireJoined();
         Arguments.Require(handle is not null, "reduce_handle_out is null.");
         Launch(source, destination, descriptor, communicator, extras);
-        *handle = new AsyncReduceOp { Communicator = comm, Tag = descriptor->Tag };
+        *handle = new AsyncReduceOperation { Communicator = comm, Tag = descriptor->Tag };
     }
 
     [MethodImpl(Apart)]
@@ -35,7 +34,7 @@ internal static unsafe class ReduceCalls
     }
 
     [MethodImpl(Apart)]
-    public static AllReduceResult Await(AsyncReduceOp* handle, nint info = 0)
+    public static AllReduceResult Await(AsyncReduceOperation* handle, nint info = 0)
     {
         var communicator = Of(handle);
         Arguments.CheckSized<ExtendedReduceInfo>(info, "reduce info");
@@ -43,7 +42,7 @@ internal static unsafe class ReduceCalls
     }
 
     [MethodImpl(Apart)]
-    public static void Wait(AsyncReduceOp* handle, long timeoutMs, byte* done)
+    public static void Wait(AsyncReduceOperation* handle, long timeoutMs, byte* done)
     {
         var communicator = Of(handle, joined: false);
         Arguments.Require(timeoutMs is >= -1 and <= int.MaxValue, $"The timeout is {timeoutMs} ms: use 0 to 24 days, or PCCLX_NO_TIMEOUT (-1).");
@@ -53,7 +52,7 @@ internal static unsafe class ReduceCalls
     }
 
     [MethodImpl(Apart)]
-    public static void Notify(AsyncReduceOp* handle, delegate* unmanaged[Cdecl]<nint, void> callback, nint context)
+    public static void Notify(AsyncReduceOperation* handle, delegate* unmanaged[Cdecl]<nint, void> callback, nint context)
     {
         var communicator = Of(handle, joined: false);
         Arguments.Require(callback is not null, "The callback is null.");
@@ -62,10 +61,10 @@ internal static unsafe class ReduceCalls
     }
 
     [MethodImpl(Apart)]
-    public static void Cancel(AsyncReduceOp* handle) => Of(handle).CancelReduce(handle->Tag);
+    public static void Cancel(AsyncReduceOperation* handle) => Of(handle).CancelReduce(handle->Tag);
 
     [MethodImpl(Apart)]
-    public static AllReduceMultipleResult ReduceAll(ReduceOpDescriptor* descriptors, nuint count, nint comm, int maxInFlight, Extras extras)
+    public static AllReduceMultipleResult ReduceAll(ReduceOperationDescriptor* descriptors, nuint count, nint comm, int maxInFlight, Extras extras)
     {
         Library.RequireInitialized();
         Arguments.Require(descriptors is not null, "The descriptors are null.");
@@ -83,7 +82,7 @@ internal static unsafe class ReduceCalls
         Arguments.CheckSized<ExtendedReduceInfo>(extras.Info, "reduce info");
         var timeout = Arguments.Timeout(extras.Options);
         RequireCompany(communicator, extras);
-        return communicator.ReduceAll(requests, Math.Min(maxInFlight, InFlightMax), timeout);
+        return communicator.ReduceAll(requests, Math.Min(maxInFlight, Limits.InFlightMax), timeout);
     }
 
     [MethodImpl(Apart)]
@@ -131,9 +130,9 @@ internal static unsafe class ReduceCalls
         Arguments.CheckSized<ExtendedReduceInfo>(extras.Info, "reduce info");
         var timeout = Arguments.Timeout(extras.Options);
         RequireCompany(communicator, extras);
-        if (communicator.ReducesInFlight >= InFlightMax)
+        if (communicator.ReducesInFlight >= Limits.InFlightMax)
         {
-            throw new NativeException(PcclResult.InvalidArgument, (PcclxError)ErrorCode.LimitExceeded, $"{InFlightMax} all-reduces were launched and not awaited, which is the maximum: await some of them.");
+            throw new NativeException(PcclResult.InvalidArgument, (PcclxError)ErrorCode.LimitExceeded, $"{Limits.InFlightMax} all-reduces were launched and not awaited, which is the maximum: await some of them.");
         }
 
         communicator.Launch(request, timeout);
@@ -147,7 +146,7 @@ internal static unsafe class ReduceCalls
         }
     }
 
-    private static CommunicatorHandle Of(AsyncReduceOp* handle, bool joined = true)
+    private static CommunicatorHandle Of(AsyncReduceOperation* handle, bool joined = true)
     {
         Library.RequireInitialized();
         Arguments.Require(handle is not null, "The handle is null.");

@@ -11,7 +11,7 @@ internal enum PcclResult
     TooFewPeers = 5,
     MasterConnectionFailed = 6,
     RankConnectionLost = 8,
-    PendingAsyncOps = 10,
+    PendingAsyncOperations = 10,
     UpdateTopologyFailed = 11,
     TopologyOptimizationFailed = 12,
 }
@@ -80,7 +80,7 @@ internal static class Results
     {
         ErrorCode.InvalidArgument or ErrorCode.LimitExceeded => PcclResult.InvalidArgument,
         ErrorCode.InvalidUsage or ErrorCode.NotConnected => PcclResult.InvalidUsage,
-        ErrorCode.PendingOperations => PcclResult.PendingAsyncOps,
+        ErrorCode.PendingOperations => PcclResult.PendingAsyncOperations,
         ErrorCode.TooFewPeers => PcclResult.TooFewPeers,
         ErrorCode.InternalError => PcclResult.InternalError,
         ErrorCode.Mismatch when call == CallKind.Reduce => PcclResult.InvalidArgument,

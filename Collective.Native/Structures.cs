@@ -47,14 +47,14 @@ internal struct ReduceDescriptor
     public int Algorithm;
 }
 
-internal struct ReduceOpDescriptor
+internal struct ReduceOperationDescriptor
 {
     public nint SendBuffer;
     public nint ReceiveBuffer;
     public ReduceDescriptor Descriptor;
 }
 
-internal struct AsyncReduceOp
+internal struct AsyncReduceOperation
 {
     public nint Communicator;
     public ulong Tag;

@@ -1,3 +1,4 @@
+using Collective.Collectives;
 using Collective.Coordination;
 using Collective.Protocol;
 using Microsoft.Extensions.Logging;
@@ -19,6 +20,9 @@ public sealed class Communicator : IAsyncDisposable
     private readonly CommunicatorOptions _options;
     private readonly HostPort _master;
     private readonly ILogger _logger;
+
+    // Kept from one stay to the next: what is freed and taken again, in other sizes and on other threads, the allocator does not give back.
+    private readonly WorkBuffers _workBuffers = new();
 
     // Guards the change from one stay in a run to the next against concurrent connects and disposal.
     private readonly Lock _gate = new();
@@ -95,7 +99,7 @@ public sealed class Communicator : IAsyncDisposable
                 throw new CollectiveException(ErrorCode.InvalidUsage, "the communicator is already connected or connecting");
             }
 
-            _participation = participation = new Participation(_options, _master, _logger);
+            _participation = participation = new Participation(_options, _master, _workBuffers, _logger);
         }
 
         participation.Start(timeoutMs);
@@ -152,6 +156,20 @@ public sealed class Communicator : IAsyncDisposable
     {
         var participation = Current();
         await participation.OptimizeTopology(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
+        return participation.World!;
+    }
+
+    /// <summary>
+    /// What a loop needs at its top, the same on every peer: admits who waits, and gives the world of this turn. All admitted peers of the run call it once a turn; one round trip when
+    /// nothing changed. A peer that has just been admitted comes from the others' step: its first call returns at once, so newcomers need no code of their own.
+    /// </summary>
+    /// <remarks>A loop that calls it needs neither <see cref="UpdateTopologyAsync"/> nor <see cref="ArePeersPendingAsync"/>. Another <see cref="World.Epoch"/> than in the turn before means another membership.</remarks>
+    /// <returns>The membership that now stands.</returns>
+    /// <inheritdoc cref="UpdateTopologyAsync"/>
+    public async Task<World> StepAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        var participation = Current();
+        await participation.Step(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
         return participation.World!;
     }
 
@@ -331,6 +349,8 @@ public sealed class Communicator : IAsyncDisposable
             participation.Leave();
             await participation.Ended.ConfigureAwait(false);
         }
+
+        _workBuffers.Dispose();
     }
 
     private static async Task<AllReduceResult> WithCancellation(Participation participation, AllReduceOperation operation, CancellationToken cancellationToken)

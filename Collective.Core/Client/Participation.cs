@@ -16,7 +16,7 @@ internal sealed class Participation : IPeerHandler
     private readonly ConcurrentDictionary<RequestNumber, TaskCompletionSource<bool>> _requests = new();
     private readonly TaskCompletionSource _admitted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly WorkBuffers _workBuffers = new();
+    private readonly WorkBuffers _workBuffers;
     private readonly RingPool _rings = new();
     private readonly StateDonor _donor;
     private readonly ILogger _logger;
@@ -31,8 +31,9 @@ internal sealed class Participation : IPeerHandler
     private volatile CollectiveException? _failure;
     private Outcome _cause;
 
-    public Participation(CommunicatorOptions options, HostPort master, ILogger logger)
+    public Participation(CommunicatorOptions options, HostPort master, WorkBuffers workBuffers, ILogger logger)
     {
+        _workBuffers = workBuffers;
         _probe = options.Probe;
         _logger = logger;
         _stripeCount = options.StripeCount;
@@ -61,6 +62,7 @@ internal sealed class Participation : IPeerHandler
     public Task UpdateTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.UpdateTopology(number, timeoutMs), cancellationToken);
 
     public Task OptimizeTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.OptimizeTopology(number, timeoutMs), cancellationToken);
+    public Task Step(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.Step(number, timeoutMs), cancellationToken);
 
     public Task<bool> QueryPending(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken);
 
@@ -193,7 +195,6 @@ internal sealed class Participation : IPeerHandler
         }
 
         _synchronisation?.Finish(_cause, default);
-        _workBuffers.Dispose();
         _admitted.TrySetException(_failure!);
         _ = _admitted.Task.Exception; // Observed: nobody may be waiting.
         _ended.TrySetResult();

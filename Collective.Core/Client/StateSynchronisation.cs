@@ -120,6 +120,8 @@ internal sealed class StateSynchronisation : IFetchEvents
             Release();
             _completion.TrySetException(new CollectiveException(ErrorCode.InternalError, e.Message, e));
         }
+
+        _fetcher?.Dispose(); // The caller need not wait until the system has its memory back.
     }
 
     /// <summary>From the hashes to the verdict.</summary>
@@ -188,7 +190,6 @@ internal sealed class StateSynchronisation : IFetchEvents
     private void Release()
     {
         _fetcher?.Stop();
-        _fetcher?.Dispose();
         _donor.Withdraw();
         _state.Dispose();
         _over();

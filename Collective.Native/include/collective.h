@@ -336,10 +336,10 @@ PCCL_EXPORT pcclResult_t pcclAllReduce(const void *sendbuf, void *recvbuf, const
  * pcclAllReduceAsync - launch an all-reduce. The descriptor is copied; the buffers belong to the library until
  * pcclAwaitAsyncReduce has returned. Any thread may await. At most 256 are in flight.
  * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: no communicator; pcclInvalidUsage: never connected;
- * pcclInvalidArgument: reduce_handle_out, descriptor or a buffer is null, count is 0 or too large, buffers overlap, or data
- * type, quantised data type, algorithm, operation or their combination is not one of those documented; pcclTooFewPeers: the
- * group has less than two peers; pcclInvalidArgument: the tag was launched and not awaited yet; pcclInvalidUsage: this peer
- * waits in pcclUpdateTopology; pcclSuccess: launched.
+ * pcclInvalidArgument: reduce_handle_out, descriptor or a buffer is null, count is 0 or too large, or data type, quantised
+ * data type, algorithm, operation or their combination is not one of those documented; pcclTooFewPeers: the group has less
+ * than two peers; pcclInvalidArgument: 256 are in flight, the tag was launched and not awaited yet, or the buffers overlap;
+ * pcclSuccess: launched.
  */
 PCCL_EXPORT pcclResult_t pcclAllReduceAsync(const void *sendbuf, void *recvbuf, const pcclReduceDescriptor_t *descriptor,
                                             const pcclComm_t *comm, pcclAsyncReduceOp_t *reduce_handle_out);
@@ -350,7 +350,7 @@ PCCL_EXPORT pcclResult_t pcclAllReduceAsync(const void *sendbuf, void *recvbuf, 
  * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: the handle or its communicator is null or none;
  * pcclInvalidUsage: never connected; pcclRankConnectionLost: the operation failed or was aborted, or the tag is not in
  * flight, or another thread awaits it; pcclInvalidArgument: the peers' descriptors differ; pcclInvalidUsage: the others wait
- * in calls that never meet this one; pcclTooFewPeers: all others have gone before it began; pcclSuccess.
+ * in calls that never meet this one, or this peer waited in pcclUpdateTopology when it was launched; pcclTooFewPeers: all others have gone before it began; pcclSuccess.
  */
 PCCL_EXPORT pcclResult_t pcclAwaitAsyncReduce(const pcclAsyncReduceOp_t *reduce_handle, pcclReduceInfo_t *reduce_info_out);
 
@@ -601,8 +601,10 @@ PCCL_EXPORT pcclResult_t pcclxOptimizeTopology(const pcclComm_t *comm, const pcc
 
 /*
  * pcclxStep - what a training loop needs at its top, in one call: admits the peers that wait, and gives the world that now
- * stands. All admitted peers of the run call it together; one round trip to the master when nobody waits. A loop that calls
- * it needs neither pcclArePeersPending nor pcclUpdateTopology. world_out may be null.
+ * stands. All admitted peers of the run call it once a turn; one round trip to the master when nobody waits. A peer that has
+ * just been admitted comes from the others' step: its first call returns at once, so newcomers need no code of their own. A
+ * loop that calls it needs neither pcclArePeersPending nor pcclUpdateTopology. world_out may be null; another epoch than in
+ * the turn before means another membership.
  * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: no communicator, or world_out or options of a wrong size;
  * pcclInvalidUsage: never connected; pcclPendingAsyncOps: something was launched and not awaited; pcclInvalidUsage: another
  * thread is in it; pcclUpdateTopologyFailed: anything else; pcclSuccess.

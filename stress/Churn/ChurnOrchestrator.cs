@@ -14,6 +14,7 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
     private static readonly TimeSpan _silentMax = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan _calmMax = TimeSpan.FromSeconds(40);
     private static readonly TimeSpan _leaveMax = TimeSpan.FromSeconds(20);
+    private const int LogEverySamples = 10;
     private const int CalmSteps = 5;
     private const int HostOfMaster = 0;
     private const int HostsOfPeers = 1;
@@ -124,6 +125,10 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
             if (subject.Silence is null && LeakJudge.Measure(subject.Child.ProcessId) is { } sample)
             {
                 subject.Resources.Add(sample);
+                if (subject.Resources.Count % LogEverySamples == 0)
+                {
+                    _progress.Log($"{subject.Name} holds {sample.Text()}");
+                }
             }
 
             if (subject.IsHealthy && subject.OwesEviction is null && Stopwatch.GetElapsedTime(subject.LastNews) > _silentMax)

@@ -133,6 +133,7 @@ internal sealed class ChurnProgress
                 subject.WorldSize = 1;
                 Outcomes.OnAlone(subject.Peer, alone.Step);
                 break;
+            case ChurnEvent.LinksBroken broken: OnLinksBroken(subject, broken); break;
             case ChurnEvent.Lost lost: OnLost(subject, lost); break;
             case ChurnEvent.Wrong wrong: WrongResults.Add($"{subject.Name}: {wrong.Message}"); break;
             case ChurnEvent.Unrestored unrestored: Unrestored.Add($"{subject.Name}: {unrestored.Message}"); break;
@@ -195,6 +196,15 @@ internal sealed class ChurnProgress
         _later.Add((news.At, () => Blame.OnAborted(news.At, news.Message, _known.Contains)));
     }
 
+    /// <summary>A peer that is alone, or whose ring is just being made, has no connection to reset: then there is nothing to detect.</summary>
+    private void OnLinksBroken(Subject subject, ChurnEvent.LinksBroken news)
+    {
+        if (news.Connections == 0 && Strikes.All.LastOrDefault(strike => strike.Kind == ChurnKind.Reset && strike.Process == subject.Child.Index) is { } reset)
+        {
+            reset.IsVoid = true;
+        }
+    }
+
     private void OnLost(Subject subject, ChurnEvent.Lost news)
     {
         Tell($"{subject.Name} (peer {subject.Peer}) was told: {news.Code}: {news.Message}");
@@ -219,7 +229,7 @@ internal sealed class ChurnProgress
 
     private static bool Explains(Strike strike, MasterNews news, IReadOnlyList<string> named) => strike.Kind switch
     {
-        ChurnKind.Reset => news.Kind == MasterNews.LinkFailed && named.Contains(strike.Peer),
+        ChurnKind.Reset => news.Kind == MasterNews.LinkFailed && named.Contains(strike.Peer) && !strike.IsVoid && Stopwatch.GetElapsedTime(strike.At, news.At) < ChurnPlan.HeartbeatTimeout,
         ChurnKind.Leave => news.Kind == MasterNews.PeerLeft && named.Count > 0 && named[0] == strike.Peer,
         _ => news.Kind is MasterNews.PeerLost or MasterNews.PeerEvicted && named.Count > 0 && named[0] == strike.Peer,
     };

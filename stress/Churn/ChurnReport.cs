@@ -158,7 +158,7 @@ internal sealed record ChurnReport
         yield return $"Unrestored inputs      {Unrestored}";
         yield return $"Innocent evictions     {InnocentEvictions}, and {UnclearEvictions} peers not told why";
         yield return $"Errors of aborts       {RightBlames} name who was hit, {WrongBlames} do not";
-        yield return $"Leaks                  {Leaks}; a peer had at most {Text(PeerPeak)}, the orchestrator with the master {Text(OwnPeak)}";
+        yield return $"Leaks                  {Leaks}; a peer had at most {PeerPeak.Text()}, the orchestrator with the master {OwnPeak.Text()}";
         yield return string.Create(CultureInfo.InvariantCulture, $"Machine too busy       master stood still {MasterFrozen} times, orchestrator for up to {OrchestratorStoodStillSeconds:0.00} s");
         yield return $"Again                  {Command}";
         yield return Passed ? "PASSED" : "FAILED";
@@ -174,6 +174,4 @@ internal sealed record ChurnReport
 
     private static ResourceSample Peak(IEnumerable<ResourceSample> samples)
         => samples.Aggregate((a, b) => new ResourceSample(Math.Max(a.Descriptors, b.Descriptors), Math.Max(a.Sockets, b.Sockets), Math.Max(a.Threads, b.Threads), Math.Max(a.ResidentBytes, b.ResidentBytes)));
-
-    private static string Text(ResourceSample sample) => $"{sample.Descriptors} descriptors ({sample.Sockets} sockets), {sample.Threads} threads, {Bytes.Text(sample.ResidentBytes)}";
 }

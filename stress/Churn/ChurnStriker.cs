@@ -164,7 +164,7 @@ internal sealed class ChurnStriker(ChurnProgress progress, HostNetwork? network,
     private Strike Note(ChurnKind kind, Subject target, string what)
     {
         Done[kind]++;
-        var strike = new Strike(kind, target.Child.Index, target.Peer, Now) 
+        var strike = new Strike(kind, target.Child.Index, target.Peer, Now)
         {
             InSilence = target.Silence is not null,
             Survivors = progress.Subjects.Count(other => other != target && other.IsHealthy && other.Peer.Length > 0),

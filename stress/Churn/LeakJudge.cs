@@ -4,7 +4,10 @@ using System.Text.RegularExpressions;
 namespace Collective.Stress.Churn;
 
 /// <summary>What a process held at a moment.</summary>
-internal readonly record struct ResourceSample(int Descriptors, int Sockets, int Threads, long ResidentBytes);
+internal readonly record struct ResourceSample(int Descriptors, int Sockets, int Threads, long ResidentBytes)
+{
+    public string Text() => $"{Descriptors} descriptors ({Sockets} sockets), {Threads} threads, {Bytes.Text(ResidentBytes)}";
+}
 
 /// <summary>
 /// Watches what one process holds. Whatever a process holds goes up and down with the peers that are there, so that a leak is not "more than at the beginning" but a floor that

@@ -162,6 +162,8 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 
     public Task<bool> QueryPendingAsync() => Ask(number => new PeerInput.QueryPending(number));
 
+    public Task<bool> StepAsync() => Ask(number => new PeerInput.Step(number));
+
     public Task<bool> UpdateTopologyAsync() => Ask(number => new PeerInput.UpdateTopology(number));
 
     /// <summary>Cancelled after a while, if one is given.</summary>

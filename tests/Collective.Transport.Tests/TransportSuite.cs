@@ -101,7 +101,8 @@ internal abstract class TransportSuite
             {
                 outcome.SetResult();
             }
-        }) { IsBackground = true }.Start();
+        })
+        { IsBackground = true }.Start();
         begun.Wait(Peer.Patience);
         connection.Dispose();
         Assert.That(outcome.Task.Wait(Peer.Patience));

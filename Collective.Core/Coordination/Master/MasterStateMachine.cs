@@ -94,7 +94,8 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case CollectiveStart m: OnCollectiveStart(peer, m); break;
             case CollectiveDone m: OnCollectiveDone(peer, m); break;
             case Hello or EpochReady or LinkFailed or LinkProgress or LinksSurveyed or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw or OptimizeVote or ProbeDone
-                or SharedStateVote or SharedStateDone or HolderFailed: break; // Evicted by Accept.
+                or SharedStateVote or SharedStateDone or HolderFailed:
+                break; // Evicted by Accept.
             default: Evict(peer, $"sent {input.Message.Kind}, which is not for a master (or not before its hello)"); break;
         }
     }

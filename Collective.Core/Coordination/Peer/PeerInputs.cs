@@ -18,6 +18,9 @@ internal abstract record PeerInput
 
     internal sealed record OptimizeTopology(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
 
+    /// <summary>The top of a loop: as <see cref="UpdateTopology"/>, but that the update which admitted this peer counts as its first.</summary>
+    internal sealed record Step(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
+
     internal sealed record QueryPending(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
 
     /// <summary>

@@ -34,6 +34,7 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
+        _justAdmitted = false;
         var attempt = new LocalAttempt(input.Operation, input.Tag, input.Descriptor, SetDeadline(input.TimeoutMs));
         _attempts.Add(input.Tag, attempt);
         if (State == PeerState.Ready)

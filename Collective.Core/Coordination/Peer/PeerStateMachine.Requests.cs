@@ -11,6 +11,9 @@ internal sealed partial class PeerStateMachine
     // Whether the application has asked for or admitted newcomers itself, or has reduced with others: newcomers then wait for its update (decision 0005).
     private bool _newcomersWait;
 
+    // Whether the application has called nothing yet since it was admitted: the others have come from the update that admitted it, and so has it.
+    private bool _justAdmitted = true;
+
     /// <summary>An outstanding vote or query. Its end is always the master's answer, so that all agree on what was decided.</summary>
     private sealed class LocalRequest(RequestNumber number, Message message, string call, Deadline deadline)
     {
@@ -50,6 +53,18 @@ internal sealed partial class PeerStateMachine
         {
             Send(_vote); // Else after its answer: the master takes one question of a peer at a time.
         }
+    }
+
+    private void OnStep(PeerInput.Step input)
+    {
+        if (_justAdmitted && State is PeerState.Ready or PeerState.Wiring)
+        {
+            Refuse(input.Request, null);
+            Emit(new PeerOutput.FinishRequest(input.Request, Outcome.Success, false));
+            return;
+        }
+
+        OnUpdateTopology(new PeerInput.UpdateTopology(input.Request, input.TimeoutMs));
     }
 
     private void OnTopologyUpdated(TopologyUpdated updated)
@@ -105,6 +120,7 @@ internal sealed partial class PeerStateMachine
         }
 
         _newcomersWait = true;
+        _justAdmitted = false;
         return false;
     }
 

@@ -12,6 +12,7 @@ internal sealed partial class PeerStateMachine
 
     private void OnSynchronise(PeerInput.Synchronise input)
     {
+        _justAdmitted = false;
         Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
             : _sync is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer is already in a sync of the shared state")
             : _attempts.Count > 0 ? new Outcome(ErrorCode.PendingOperations, $"{_attempts.Count} collectives are in flight: await them before synchronising the shared state")

@@ -52,6 +52,7 @@ internal sealed partial class PeerStateMachine
             case PeerInput.Leave: OnLeave(); break;
             case PeerInput.UpdateTopology m: OnUpdateTopology(m); break;
             case PeerInput.OptimizeTopology m: OnOptimizeTopology(m); break;
+            case PeerInput.Step m: OnStep(m); break;
             case PeerInput.QueryPending m: OnQueryPending(m); break;
             case PeerInput.Withdraw m: OnWithdraw(m); break;
             case PeerInput.Synchronise m: OnSynchronise(m); break;

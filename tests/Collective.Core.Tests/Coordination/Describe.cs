@@ -67,6 +67,7 @@ internal static class Describe
     public static string Text(PeerInput input) => input switch
     {
         PeerInput.Connect m => $"application: Connect {m.Group}{Within(m.TimeoutMs)}",
+        PeerInput.Step m => $"application: Step request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.UpdateTopology m => $"application: UpdateTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.OptimizeTopology m => $"application: OptimizeTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.Withdraw m => $"application: Withdraw request {m.Request.Value}",

@@ -79,6 +79,8 @@ internal sealed class PeerScript
 
     public PeerScript Completed(long operation) => Input(new PeerInput.RingCompleted(new OperationId(operation)));
 
+    public PeerScript Step(ulong request, long timeoutMs = PeerInput.NoTimeout) => Input(new PeerInput.Step(new RequestNumber(request), timeoutMs));
+
     public PeerScript Vote(ulong request, long timeoutMs = PeerInput.NoTimeout) => Input(new PeerInput.UpdateTopology(new RequestNumber(request), timeoutMs));
 
     public PeerScript VoteOptimize(ulong request, long timeoutMs = PeerInput.NoTimeout) => Input(new PeerInput.OptimizeTopology(new RequestNumber(request), timeoutMs));

@@ -10,7 +10,23 @@ internal sealed class TreeHashTests
     /// <summary>Published in docs/protocol.md, so that other implementations can be checked.</summary>
     private static readonly (int Bytes, string Hash)[] s_vectors =
     [
-        (0, "?"),
+        (0, "4f83b3b7ca3641168c375ee0bb8b2e94"),
+        (1, "624d3eb0867262412d546fe728ec73a7"),
+        (3, "38dd9e8c507281e54bc057c63c11fe63"),
+        (4, "23fd6ac13f9589bac8959c1834704da4"),
+        (8, "85f69edb80f46bdeae1c3a50cbf35d9c"),
+        (16, "b97a097ac585f4f98d3fd1be4470d75e"),
+        (17, "fc4242c06fc87f89d92cd7e67df396c1"),
+        (128, "57a85cf51d71beeab19b3ccd3acb3b71"),
+        (129, "dd89be137cec24cb2840c669b7dad40d"),
+        (240, "31d99a60463b4644176973fcc3f3c318"),
+        (241, "c2744e4bf795866b9293e692791c8fad"),
+        (1024, "921e6234732bb3b3ed2abdb62826130a"),
+        (65535, "1597c8e889cece1cec86f3f3a4ec6833"),
+        (65536, "4dd513e3318721eea341078bd8fd4873"),
+        (65537, "af3055fabb4ebf29750eb692cca52f92"),
+        (1000000, "7616d2790ba9ad0780895462c6f45a49"),
+        (16777216, "597e3863e3282abfb3db2b7474cc0706"),
     ];
 
     [Test]
@@ -61,6 +77,20 @@ internal sealed class TreeHashTests
         data[^1] ^= 0x80;
         Assert.That(TreeHash.Matches(data, digest), Is.False);
     }
+
+    /// <summary>The table of the documentation is the table above.</summary>
+    [Test]
+    public void The_documentation_has_the_same_vectors()
+    {
+        var document = File.ReadAllText(DocumentPath());
+        foreach (var (bytes, hash) in s_vectors)
+        {
+            Assert.That(document, Does.Contain($"| {bytes} |").And.Contain($"`{hash}` |"));
+        }
+    }
+
+    private static string DocumentPath([System.Runtime.CompilerServices.CallerFilePath] string here = "")
+        => Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "..", "docs", "protocol.md");
 
     /// <summary>x := 1664525·x + 1013904223 mod 2³², x₀ = 42; each byte is the upper one of the next x.</summary>
     internal static byte[] Generated(int bytes)

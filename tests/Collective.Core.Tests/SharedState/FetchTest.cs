@@ -12,6 +12,9 @@ internal abstract class FetchTest
 
     private readonly List<Recorder> _fetches = [];
 
+    // A tensor's memory lives as long as it does.
+    private readonly List<TestTensor> _tensors = [];
+
     protected FakeHolders Holders { get; private set; } = null!;
 
     [SetUp]
@@ -23,6 +26,7 @@ internal abstract class FetchTest
         _fetches.ForEach(f => f.End());
         _fetches.Clear();
         Holders.Dispose();
+        _tensors.Clear();
     }
 
     protected static byte[] Bytes(int seed, int count)
@@ -40,6 +44,7 @@ internal abstract class FetchTest
         var plan = new SharedStatePlan(new RequestNumber(1), new Revision(1), Holders.Members, [everybody], fetches);
         var recorder = new Recorder(plan, [.. mine.Select(t => t.Hashed())], connections, Holders);
         _fetches.Add(recorder);
+        _tensors.AddRange([.. mine, .. elected]);
         recorder.Fetcher.Start();
         return recorder;
     }

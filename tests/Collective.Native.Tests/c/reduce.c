@@ -323,6 +323,50 @@ static void the_naive_program_is_right(void) {
     OK(pcclDestroyMaster(own.instance));
 }
 
+/* A loop with one call at its top, the same for who was first and who comes later. */
+static void *stepping(void *address) {
+    pcclComm_t *peer = new_peer(address, 3);
+    pcclResult_t result;
+    int turns_together = 0;
+    OK(pcclConnect(peer));
+    while (turns_together < 20) {
+        pcclxWorld_t world = PCCLX_WORLD_INIT;
+        float value = 1;
+        pcclReduceDescriptor_t descriptor = describe(1, pcclFloat, pcclSum, 0);
+        pcclxReduceInfo_t info = PCCLX_REDUCE_INFO_INIT;
+        if (!OK(pcclxStep(peer, &world, NULL))) {
+            break;
+        }
+        if (world.world_size < 2) {
+            continue;
+        }
+        result = pcclxAllReduce(&value, &value, &descriptor, peer, &info, NULL);
+        if (result == pcclRankConnectionLost || result == pcclTooFewPeers) {
+            continue; /* one that has had its twenty turns has left */
+        }
+        if (!RETURNS(pcclSuccess, result) || !CHECK(value == (float) info.world_size)) {
+            break;
+        }
+        turns_together++;
+    }
+    OK(pcclDestroyCommunicator(peer));
+    return (void *) (intptr_t) turns_together;
+}
+
+static void a_step_at_the_top_is_all_a_loop_needs(void) {
+    master_t own = start_master();
+    pthread_t threads[2];
+    void *turns;
+    for (int i = 0; i < 2; i++) {
+        pthread_create(&threads[i], NULL, stepping, own.address);
+    }
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], &turns);
+        CHECK((intptr_t) turns == 20);
+    }
+    OK(pcclDestroyMaster(own.instance));
+}
+
 int main(void) {
     OK(pcclInit());
     master = start_master();
@@ -338,6 +382,7 @@ int main(void) {
     RUN(calls_are_cancelled_from_another_thread);
     RUN(who_asked_is_told_of_the_end);
     RUN(the_naive_program_is_right);
+    RUN(a_step_at_the_top_is_all_a_loop_needs);
     OK(pcclDestroyCommunicator(peers[0]));
     OK(pcclDestroyCommunicator(peers[1]));
     OK(pcclDestroyMaster(master.instance));

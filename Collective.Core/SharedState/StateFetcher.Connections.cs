@@ -1,0 +1,250 @@
+using System.Diagnostics;
+using Collective.Protocol;
+using Collective.Transport;
+
+namespace Collective.Sharing;
+
+/// <summary>What each connection's thread does.</summary>
+internal sealed partial class StateFetcher
+{
+    /// <summary>One connection, made again when it breaks, until the fetch is over or the holder gone.</summary>
+    private void Run(int holder)
+    {
+        var failures = 0;
+        try
+        {
+            while (true)
+            {
+                lock (_gate)
+                {
+                    if (IsOver || _board.IsGone(holder))
+                    {
+                        return;
+                    }
+                }
+
+                var (answered, failure) = Connect(holder);
+                failures = answered ? 0 : failures + 1;
+                if (failure is null || !GoOn(holder, failures, failure))
+                {
+                    return;
+                }
+            }
+        }
+        catch (Exception e)
+        {
+            _events.Failed(e);
+        }
+    }
+
+    private (bool Answered, IOException? Failure) Connect(int holder)
+    {
+        var answered = false;
+        try
+        {
+            using var connection = _network.DialState(_holders[holder].Member);
+            if (!Begin(holder, connection))
+            {
+                return (false, null);
+            }
+
+            try
+            {
+                Exchange(holder, connection, ref answered);
+                return (answered, null);
+            }
+            finally
+            {
+                End(holder, connection);
+            }
+        }
+        catch (IOException e)
+        {
+            return (answered, e);
+        }
+        finally
+        {
+            TellWhenOver();
+        }
+    }
+
+    private bool Begin(int holder, IByteConnection connection)
+    {
+        lock (_gate)
+        {
+            if (IsOver || _board.IsGone(holder))
+            {
+                return false;
+            }
+
+            _holders[holder].Connections.Add(connection);
+            _receiving++;
+            return true;
+        }
+    }
+
+    private void End(int holder, IByteConnection connection)
+    {
+        lock (_gate)
+        {
+            _holders[holder].Connections.Remove(connection);
+            _receiving--;
+            Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>Whether a connection that broke is tried again. If not, and no other one to the holder stands, the holder is given up.</summary>
+    private bool GoOn(int holder, int failures, IOException failure)
+    {
+        lock (_gate)
+        {
+            if (IsOver || _board.IsGone(holder))
+            {
+                return false;
+            }
+
+            var lies = failure is WrongBytesException;
+            if (!lies && failures < Limits.StateFailuresMax)
+            {
+                if (failures > 0)
+                {
+                    Monitor.Wait(_gate, Limits.StateRetryPauseMs << failures); // Not a poll: the end of the fetch ends it.
+                }
+
+                return true;
+            }
+
+            if (!lies && _holders[holder].Connections.Count > 0)
+            {
+                return false;
+            }
+
+            LetGo(holder);
+            _reporting++;
+        }
+
+        _events.HolderFailed(_holders[holder].Member.Id, failure is WrongBytesException, failure.Message);
+        lock (_gate)
+        {
+            _reporting--;
+        }
+
+        TellWhenOver();
+        return false;
+    }
+
+    private void LetGo(int holder)
+    {
+        _board.HolderGone(holder);
+        _holders[holder].Connections.ForEach(c => c.Dispose());
+        _holders[holder].HasThreads = false;
+        UseHolders();
+        Monitor.PulseAll(_gate);
+    }
+
+    private void Exchange(int holder, IByteConnection connection, ref bool answered)
+    {
+        var receiver = new StateReceiver(connection);
+        var asked = new Queue<FetchTask>();
+        long paceMs = 0;
+        try
+        {
+            while (TakeTasks(holder, asked, paceMs, out var fresh))
+            {
+                fresh.ForEach(receiver.Ask);
+                var started = Stopwatch.GetTimestamp();
+                Receive(holder, receiver, asked);
+                answered = true;
+                paceMs = (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+            }
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _wireBytes += receiver.WireBytes;
+                foreach (var task in asked)
+                {
+                    _board.Unanswered(task);
+                }
+
+                Monitor.PulseAll(_gate);
+            }
+        }
+    }
+
+    /// <summary>Fills up what is under way, waiting for something to ask for when nothing is. False when the fetch is over or the holder gone.</summary>
+    private bool TakeTasks(int holder, Queue<FetchTask> asked, long paceMs, out List<FetchTask> fresh)
+    {
+        fresh = [];
+        lock (_gate)
+        {
+            while (!IsOver && !_board.IsGone(holder))
+            {
+                var overdueMs = Math.Max(Limits.StateOverdueMs, 2 * paceMs);
+                while (asked.Count < Limits.StateRequestsInFlightMax && _board.Take(holder, Environment.TickCount64, overdueMs) is { } task)
+                {
+                    asked.Enqueue(task);
+                    fresh.Add(task);
+                }
+
+                if (asked.Count > 0)
+                {
+                    return true;
+                }
+
+                Monitor.Wait(_gate, Limits.StateOverdueMs / 4); // Until something fails, or becomes overdue.
+            }
+        }
+
+        return false;
+    }
+
+    private unsafe void Receive(int holder, StateReceiver receiver, Queue<FetchTask> asked)
+    {
+        var task = asked.Peek();
+        var genuine = true;
+        if (task.Kind == StateRequestKind.Digests)
+        {
+            var digests = receiver.ReceiveDigests(task);
+            lock (_gate)
+            {
+                asked.Dequeue();
+                genuine = _board.DeliverDigests(task, digests);
+                Monitor.PulseAll(_gate); // Blocks for the others to ask for.
+            }
+        }
+        else
+        {
+            var staged = Stage(task);
+            receiver.ReceiveBlocks(task, new Span<byte>((void*)staged, task.Bytes));
+            lock (_gate)
+            {
+                asked.Dequeue();
+                _holders[holder].HasGiven |= _board.DeliverBlocks(task, staged);
+                if (IsOver)
+                {
+                    Monitor.PulseAll(_gate);
+                }
+            }
+        }
+
+        if (!genuine)
+        {
+            throw new WrongBytesException($"gave wrong digests of \"{StateEntries.Shorten(task.Target.Tensor.Key)}\": they do not match the elected hash");
+        }
+    }
+
+    private nint Stage(FetchTask task)
+    {
+        try
+        {
+            return _staging.Rent(task.Bytes);
+        }
+        catch (OutOfMemoryException)
+        {
+            Tell(ok: false, $"there is no memory for {task.Bytes} bytes that are fetched: the call needs as much free memory as the blocks that differ");
+            throw new IOException("out of memory");
+        }
+    }
+}
