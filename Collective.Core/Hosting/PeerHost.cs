@@ -101,6 +101,8 @@ internal sealed class PeerHost : ITransportEvents
         Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
     }
 
+    public void Surveyed(Epoch epoch, IReadOnlyList<ushort> unreachable) => Post(new PeerInput.Surveyed(epoch, unreachable));
+
     public void ProbeDone(ulong number, ulong? bytesPerSecond, string detail) => Post(new PeerInput.ProbeDone(number, bytesPerSecond is not null, bytesPerSecond ?? 0, detail));
 
     public void Failed(Exception exception)
@@ -193,6 +195,7 @@ internal sealed class PeerHost : ITransportEvents
         {
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
+            case PeerOutput.Survey m: _transport!.Survey(new SurveyPlan(m.Epoch, [.. m.Targets.Select(t => new SurveyTarget(t.Rank, t.Address))])); break;
             case PeerOutput.Probe m: _transport!.Probe(new ProbePlan(m.Run, m.Self, m.Number, m.From, m.To)); break;
             case PeerOutput.Welcomed m: _handler.Welcomed(m.Id, m.SegmentBytes); break;
             case PeerOutput.WorldStands m: _handler.WorldStands(m.Membership); break;

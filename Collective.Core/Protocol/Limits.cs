@@ -138,6 +138,18 @@ internal static class Limits
     /// <summary>Epochs in which a pair could not connect, or its link broke before anything was committed, before one of the two may be evicted.</summary>
     public const int LinkFailuresProven = 4;
 
+    /// <summary>Epochs of one recovery whose links failed, after which the members are asked whom they reach.</summary>
+    public const int LinkFailuresSurveyed = 3;
+
+    /// <summary>Up to this size of a group all of its pairs are tried in a survey; of a larger one those of a few members.</summary>
+    public const int SurveyedWholeMax = 32;
+
+    /// <summary>Members of a larger group whose pairs with all others are tried: those with most trouble.</summary>
+    public const int SurveySuspectsMax = 8;
+
+    /// <summary>Connections that one peer tries at once in a survey.</summary>
+    public const int SurveyedAtOnceMax = 128;
+
     /// <summary>Heartbeat timeouts without a failure after which a pair's earlier ones are forgotten.</summary>
     public const int LinkTroubleTimeouts = 12;
 

@@ -51,6 +51,7 @@ internal static class MessageCodec
         EpochOpened => FrameHeader.Bytes + Limits.ControlBytesMax,
         SharedStateVote m => FrameHeader.Bytes + SharedStateCodec.BytesMax(m),
         SharedStatePlan m => FrameHeader.Bytes + SharedStateCodec.BytesMax(m),
+        SurveyLinks or LinksSurveyed => FrameHeader.Bytes + 16 + (Limits.PeersMax * 2),
         _ => 1024,
     };
 
@@ -62,6 +63,8 @@ internal static class MessageCodec
             MessageKind.Hello => ReadHello(ref reader),
             MessageKind.EpochReady => new EpochReady(reader.Epoch()),
             MessageKind.LinkFailed => new LinkFailed(reader.Epoch(), reader.Peer(), reader.Bool(), reader.Text()),
+            MessageKind.LinksSurveyed => new LinksSurveyed(reader.Epoch(), ReadRanks(ref reader)),
+            MessageKind.SurveyLinks => new SurveyLinks(reader.Epoch(), ReadRanks(ref reader)),
             MessageKind.TopologyVote => new TopologyVote(new RequestNumber(reader.UInt64())),
             MessageKind.AdmitWhenAlone => new AdmitWhenAlone(new RequestNumber(reader.UInt64())),
             MessageKind.PendingQuery => new PendingQuery(new RequestNumber(reader.UInt64())),
@@ -110,6 +113,10 @@ internal static class MessageCodec
                 writer.Peer(m.Neighbour);
                 writer.Bool(m.Outgoing);
                 writer.Text(m.Detail);
+                break;
+            case LinksSurveyed m:
+                writer.UInt64(m.Epoch.Value);
+                WriteRanks(ref writer, m.Unreachable);
                 break;
             case TopologyVote m: writer.UInt64(m.Request.Value); break;
             case AdmitWhenAlone m: writer.UInt64(m.Request.Value); break;
@@ -188,6 +195,10 @@ internal static class MessageCodec
             case CollectiveGo m: WriteAttempt(ref writer, m.Attempt); break;
             case Verdict m: WriteAttempt(ref writer, m.Attempt); break;
             case Evicted m: writer.Text(m.Reason); break;
+            case SurveyLinks m:
+                writer.UInt64(m.Epoch.Value);
+                WriteRanks(ref writer, m.Ranks);
+                break;
             case ProbeLink m:
                 writer.UInt64(m.Number);
                 WriteMember(ref writer, m.From);
@@ -323,6 +334,26 @@ internal static class MessageCodec
             writer.Bool(decision.Committed);
             writer.UInt16((ushort)decision.Code);
             writer.Text(decision.Reason);
+        }
+    }
+
+    private static ushort[] ReadRanks(ref WireReader reader)
+    {
+        var ranks = new ushort[reader.Count(Limits.PeersMax, 2)];
+        for (var i = 0; i < ranks.Length; i++)
+        {
+            ranks[i] = reader.UInt16();
+        }
+
+        return ranks;
+    }
+
+    private static void WriteRanks(ref WireWriter writer, IReadOnlyList<ushort> ranks)
+    {
+        writer.UInt16((ushort)ranks.Count);
+        foreach (var rank in ranks)
+        {
+            writer.UInt16(rank);
         }
     }
 }

@@ -17,6 +17,7 @@ internal enum MessageKind : byte
     OptimizeVote = 16,
     ProbeDone = 17,
     LinkProgress = 21,
+    LinksSurveyed = 22,
     SharedStateVote = 12,
     SharedStateDone = 13,
     HolderFailed = 14,
@@ -31,6 +32,7 @@ internal enum MessageKind : byte
     Verdict = 71,
     Evicted = 72,
     ProbeLink = 77,
+    SurveyLinks = 82,
     SharedStatePlan = 73,
     SharedStateFinished = 74,
 }
@@ -57,6 +59,9 @@ internal readonly record struct LinkBytes(ulong Sent, ulong Received);
 /// between them, though neither may be able to know.
 /// </summary>
 internal sealed record LinkProgress(Epoch Epoch, LinkBytes Bytes, uint StallTimeoutMs) : Message(MessageKind.LinkProgress);
+
+/// <summary>Answer to <see cref="SurveyLinks"/>: the members, by rank, whose data ports this peer did not reach.</summary>
+internal sealed record LinksSurveyed(Epoch Epoch, IReadOnlyList<ushort> Unreachable) : Message(MessageKind.LinksSurveyed);
 
 /// <summary>Vote for a topology update: admit who is pending. Answered when all admitted peers have voted.</summary>
 internal sealed record TopologyVote(RequestNumber Request) : Message(MessageKind.TopologyVote);
@@ -132,6 +137,9 @@ internal sealed record CollectiveGo(AttemptKey Attempt) : Message(MessageKind.Co
 
 /// <summary>Every member promised: the attempt is committed.</summary>
 internal sealed record Verdict(AttemptKey Attempt) : Message(MessageKind.Verdict);
+
+/// <summary>Links go on failing: which of these members of the epoch, named by rank, does this peer reach?</summary>
+internal sealed record SurveyLinks(Epoch Epoch, IReadOnlyList<ushort> Ranks) : Message(MessageKind.SurveyLinks);
 
 /// <summary>The master removes this peer; the connection closes.</summary>
 internal sealed record Evicted(string Reason) : Message(MessageKind.Evicted);

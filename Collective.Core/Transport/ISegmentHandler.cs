@@ -53,6 +53,9 @@ internal interface ITransportEvents
     /// <summary>A probe that this peer has a part in has ended: measured by this peer as the target, or failed (no rate).</summary>
     void ProbeDone(ulong number, ulong? bytesPerSecond, string detail);
 
+    /// <summary>The answer to a survey: who was not reached, by rank.</summary>
+    void Surveyed(Epoch epoch, IReadOnlyList<ushort> unreachable);
+
     /// <summary>A defect of ours on one of the transport's threads: the communicator must end, the host process must not.</summary>
     void Failed(Exception exception);
 
@@ -68,6 +71,11 @@ internal sealed record ProbePlan(RunId Run, PeerId Self, ulong Number, Member Fr
 {
     public bool IsSender => From.Id == Self;
 }
+
+/// <summary>Whether a connection to each of these data ports can be made.</summary>
+internal sealed record SurveyPlan(Epoch Epoch, IReadOnlyList<SurveyTarget> Targets);
+
+internal readonly record struct SurveyTarget(ushort Rank, PeerAddress Address);
 
 /// <summary>Makes the links of a peer. Connections are made and accepted nowhere else.</summary>
 internal interface ITransport : ILink, IStateConnections, IDisposable
@@ -86,4 +94,7 @@ internal interface ITransport : ILink, IStateConnections, IDisposable
 
     /// <summary>Takes this peer's part in a probe, in the background. Probes come one at a time with growing numbers; the next one ends what is left of the one before.</summary>
     void Probe(ProbePlan plan);
+
+    /// <summary>Finds out who can be reached; ends in <see cref="ITransportEvents.Surveyed"/>.</summary>
+    void Survey(SurveyPlan plan);
 }

@@ -248,6 +248,8 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 
     public void LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail) => Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
 
+    public void Surveyed(Epoch epoch, IReadOnlyList<ushort> unreachable) => Post(new PeerInput.Surveyed(epoch, unreachable));
+
     public void ProbeDone(ulong number, ulong? bytesPerSecond, string detail) => Post(new PeerInput.ProbeDone(number, bytesPerSecond is not null, bytesPerSecond ?? 0, detail));
 
     /// <summary>A frame of the master arrives.</summary>
@@ -350,6 +352,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         {
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
+            case PeerOutput.Survey m: Transport.Survey(new Collective.Transport.SurveyPlan(m.Epoch, [.. m.Targets.Select(t => new Collective.Transport.SurveyTarget(t.Rank, t.Address))])); break;
             case PeerOutput.Probe m: Transport.Probe(new Collective.Transport.ProbePlan(m.Run, m.Self, m.Number, m.From, m.To)); break;
             case PeerOutput.WakeAt m: _wakeAtMs = m.NowMs; After(UsUntil(m.NowMs), Wake); break;
             case PeerOutput.WorldStands m: OnWorldStands(m.Membership); break;

@@ -77,6 +77,25 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
         }
     }
 
+    /// <summary>A packet there and one back; who is frozen answers, too: its system does.</summary>
+    public void Survey(SurveyPlan plan)
+    {
+        var unreachable = plan.Targets.Select(t => t.Rank).ToHashSet();
+        foreach (var (rank, address) in plan.Targets)
+        {
+            var target = simulator.PeerAt(address);
+            new Channel(simulator, owner.Index, target.Index).Send(() =>
+            {
+                if (target.Alive)
+                {
+                    new Channel(simulator, target.Index, owner.Index).Send(() => unreachable.Remove(rank));
+                }
+            });
+        }
+
+        owner.After(Limits.LinkConnectMsMax * 1000L, () => owner.Interruptible(() => owner.Surveyed(plan.Epoch, [.. unreachable.Order()])));
+    }
+
     public void Sends(int bytes) => _sentBytes += (ulong)bytes;
 
     /// <summary>The simulator fetches shared state by itself.</summary>

@@ -9,11 +9,8 @@ internal sealed class SimulationException(string message) : Exception(message);
 /// <summary>The whole world in one thread on virtual time. The seed decides every delay, fault and interleaving.</summary>
 internal sealed class Simulator
 {
-    /// <summary>
-    /// After the last fault everything must be over within this time: that is longer than any timeout of the protocol, a few times over, and of a peer that nobody
-    /// reaches a link with each of the others is tried.
-    /// </summary>
-    private long RecoveryUs => (3L * 60 * 1_000_000) + (8L * 1_000_000 * Scenario.InitialPeers);
+    /// <summary>After the last fault everything must be over within this time: that is longer than any timeout of the protocol, a few times over.</summary>
+    private const long RecoveryUs = 3L * 60 * 1_000_000;
 
     private readonly PriorityQueue<Action, (long TimeUs, long Order)> _events = new();
     private readonly Dictionary<PeerId, SimulatedPeer> _byId = [];

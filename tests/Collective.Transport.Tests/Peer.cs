@@ -19,6 +19,8 @@ internal sealed class Peer : ITransportEvents, IDisposable
 
     internal sealed record Probed(ulong Number, ulong? BytesPerSecond, string Detail);
 
+    internal sealed record Survey(Epoch Epoch, ushort[] Unreachable);
+
     public PeerId Id { get; }
 
     public ITransport Transport { get; set; } = null!;
@@ -74,6 +76,9 @@ internal sealed class Peer : ITransportEvents, IDisposable
         }
     }
 
+    /// <summary>Waits for the answer to a survey.</summary>
+    public ushort[] ExpectSurveyed() => Next() is Survey survey ? survey.Unreachable : throw new AssertionException("something else was told");
+
     /// <summary>Nothing has been told that was not expected.</summary>
     public void ExpectNothing() => Assert.That(_events.TryTake(out var told), Is.False, $"told {told}");
 
@@ -82,6 +87,8 @@ internal sealed class Peer : ITransportEvents, IDisposable
     void ITransportEvents.Wired(Epoch epoch) => _events.Add(epoch);
 
     void ITransportEvents.LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail) => _events.Add(new Lost(epoch, neighbour, outgoing, detail));
+
+    void ITransportEvents.Surveyed(Epoch epoch, IReadOnlyList<ushort> unreachable) => _events.Add(new Survey(epoch, [.. unreachable]));
 
     void ITransportEvents.ProbeDone(ulong number, ulong? bytesPerSecond, string detail) => _events.Add(new Probed(number, bytesPerSecond, detail));
 

@@ -298,6 +298,18 @@ internal abstract class TransportSuite
     }
 
     [Test]
+    public void A_survey_names_who_is_not_reached([Values(2, 300)] int targets)
+    {
+        var ring = Ring(2);
+        WireRing(First, ring);
+        var nowhere = Nowhere();
+        ring[0].Transport.Survey(new SurveyPlan(First, [.. Enumerable.Range(0, targets).Select(i => new SurveyTarget((ushort)i, i % 2 == 0 ? ring[1].Address : nowhere))]));
+        Assert.That(ring[0].ExpectSurveyed().Order(), Is.EqualTo(Enumerable.Range(0, targets).Where(i => i % 2 == 1)));
+        Transfer(ring[0], ring[1], First, Payloads.Random(1, 10));
+        ring.ForEach(p => p.ExpectNothing());
+    }
+
+    [Test]
     public void A_ring_is_turned_around()
     {
         var ring = Ring(4, stripes: 2);

@@ -57,6 +57,7 @@ internal enum MasterEventKind
     HolderFailed = 2116,
     TopologyOptimized = 2120,
     ProbeFailed = 2121,
+    LinksSurveyed = 2122,
 }
 
 /// <summary>One event with its reason.</summary>

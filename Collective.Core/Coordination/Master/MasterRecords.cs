@@ -82,6 +82,14 @@ internal sealed class GroupRecord(PeerGroup group)
     /// <summary>Failed links since the group last stood.</summary>
     public int LinkFailures { get; set; }
 
+    /// <summary>Epochs since the group last stood of which a link failed, and the last of them.</summary>
+    public int FailedEpochs { get; set; }
+
+    public Epoch FailedEpoch { get; set; }
+
+    /// <summary>What is being found out about who reaches whom.</summary>
+    public MasterStateMachine.LinkSurvey? Survey { get; set; }
+
     /// <summary>Why the next tick opens another epoch, if it does.</summary>
     public string? RetryBecause { get; set; }
 

@@ -18,6 +18,11 @@ internal sealed partial class MasterStateMachine
 
         public long LastMs { get; set; }
 
+        /// <summary>Start of the first survey, and end of the last, in which the two did not reach each other; null when they did in the last one.</summary>
+        public long? UnreachableSinceMs { get; set; }
+
+        public long UnreachableUntilMs { get; set; }
+
         public Epoch LastEpoch { get; set; }
 
         /// <summary>Counted once an epoch: both ends may report the same failure.</summary>
@@ -74,6 +79,9 @@ internal sealed partial class MasterStateMachine
         trouble.LastMs = _nowMs;
         Report(MasterEventKind.LinkFailed, reporter, reason, group);
 
+        group.FailedEpochs += group.FailedEpoch == group.Epoch ? 0 : 1;
+        group.FailedEpoch = group.Epoch;
+
         // At once after a standing ring; after that with the ticks, so that a pair that cannot connect does not keep everybody busy.
         group.LinkFailures++;
         if (group.LinkFailures == 1)
@@ -123,9 +131,18 @@ internal sealed partial class MasterStateMachine
 
     private void RetryLinks()
     {
-        foreach (var group in _groups.Values.Where(g => g.RetryBecause is not null).ToArray())
+        foreach (var group in _groups.Values.Where(g => g.RetryBecause is not null && g.Survey is null).ToArray())
         {
-            if (_groups.GetValueOrDefault(group.Group.Value) == group && group.RetryBecause is { } reason)
+            if (_groups.GetValueOrDefault(group.Group.Value) != group || group.RetryBecause is not { } reason)
+            {
+                continue;
+            }
+
+            if (group.FailedEpochs >= Limits.LinkFailuresSurveyed)
+            {
+                BeginSurvey(group);
+            }
+            else
             {
                 OpenEpoch(group, reason, evident: true);
             }
@@ -135,10 +152,10 @@ internal sealed partial class MasterStateMachine
     /// <summary>Orders the ring around pairs in trouble. When no order can, and the trouble is proven, evicts who has most of it and gives false.</summary>
     private bool ArrangeRing(GroupRecord group)
     {
-        var suspects = _linkTroubles.Where(t => t.Value.Epochs >= Limits.LinkFailuresAvoided).Select(t => t.Key).ToHashSet();
-        var proven = _linkTroubles.Where(t => IsProven(t.Value, group)).Select(t => t.Key).ToHashSet();
+        var suspects = _linkTroubles.Where(t => t.Value.Epochs >= Limits.LinkFailuresAvoided || t.Value.UnreachableSinceMs is not null).Select(t => t.Key).ToHashSet();
+        var proven = ProvenPairs(group);
         var current = group.Ring.ConvertAll(p => p.Id);
-        if ((RingOrder.Choose(current, current, suspects) ?? RingOrder.Choose(current, current, proven)) is { } order)
+        if ((RingOrder.Choose(current, current, suspects) ?? RingOrder.Choose(current, current, UnreachablePairs(group, proven)) ?? RingOrder.Choose(current, current, proven)) is { } order)
         {
             var byId = group.Ring.ToDictionary(p => p.Id);
             group.Ring = [.. order.Select(id => byId[id])];
@@ -152,8 +169,8 @@ internal sealed partial class MasterStateMachine
 
         bool Blocked(PeerRecord a, PeerRecord b) => proven.Contains(PeerPair.Of(a.Id, b.Id));
         var worst = group.Ring.OrderByDescending(p => group.Ring.Count(other => Blocked(p, other))).ThenByDescending(p => p.Connection.Value).First(); // The newcomer, when in doubt.
-        var unreachable = string.Join(", ", group.Ring.Where(p => Blocked(worst, p)).Select(p => p.ToString()));
-        Evict(worst, $"for {PatienceMs / 1000.0:0.0} s data cannot flow between it and {unreachable}, though both answer the master, and no ring order avoids that: check that its data port {worst.Address} is reachable from there and theirs from here");
+        var unreachable = group.Ring.FindAll(p => Blocked(worst, p));
+        Evict(worst, $"for {PatienceMs / 1000.0:0.0} s data cannot flow between it and {string.Join(", ", unreachable.Take(Limits.PeersNamedMax))}{Others(unreachable.Count)}, though both answer the master, and no ring order avoids that: check that its data port {worst.Address} is reachable from there and theirs from here");
         return false;
     }
 
@@ -161,7 +178,12 @@ internal sealed partial class MasterStateMachine
     /// It goes on, and both ends have lived through more than the time in which a dead one is noticed. As long as no ring has stood since, age means nothing: while the order
     /// tries each pair of a peer that nobody reaches, the first of them fails no more only because it is avoided.
     /// </summary>
+    private HashSet<PeerPair> ProvenPairs(GroupRecord group) => _linkTroubles.Where(t => IsProven(t.Value, group)).Select(t => t.Key).ToHashSet();
+
     private bool IsProven(LinkTrouble trouble, GroupRecord group)
+        => (trouble.UnreachableSinceMs >= group.StoodMs && trouble.UnreachableUntilMs - trouble.UnreachableSinceMs > PatienceMs) || IsProvenByFailures(trouble, group);
+
+    private bool IsProvenByFailures(LinkTrouble trouble, GroupRecord group)
         => trouble.Survived >= Limits.LinkFailuresProven - 1 && trouble.LastMs - trouble.SinceMs > PatienceMs
             && (_nowMs - trouble.LastMs < PatienceMs || IsOfThisRecovery(trouble, group));
 

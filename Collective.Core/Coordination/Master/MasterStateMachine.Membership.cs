@@ -272,6 +272,7 @@ internal sealed partial class MasterStateMachine
         group.Standing = false;
         group.OpenedMs = _nowMs;
         group.RetryBecause = null;
+        group.Survey = null;
         group.Acknowledgements = 0;
         var members = group.Ring.Select(p => new Member(p.Id, p.Address)).ToArray();
         var excluded = group.Excluded.TakeLast(Limits.ExclusionsMax).ToArray();
@@ -322,7 +323,7 @@ internal sealed partial class MasterStateMachine
         group.Cause = "";
         group.LinkReports.Clear();
         group.Excluded.Clear();
-        group.LinkFailures = 0;
+        group.LinkFailures = group.FailedEpochs = 0;
         group.RetryBecause = null;
         Report(MasterEventKind.EpochStands, null, $"epoch {group.Epoch} of {group.Group} stands with {group.Ring.Count} peers after {_nowMs - group.OpenedMs} ms, because {established}", group);
         SendToAll(group, new EpochStands(group.Epoch, Sizes(), established));

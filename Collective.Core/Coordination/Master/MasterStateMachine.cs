@@ -48,8 +48,10 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         Invariant.Holds(!_peers.ContainsKey(input.Connection));
         if (_unregistered >= Limits.UnregisteredConnectionsMax)
         {
+            var reason = $"{Limits.UnregisteredConnectionsMax} other connections have not said hello yet: connect again in a moment";
+            Emit(new MasterOutput.Send(input.Connection, new Refused(ErrorCode.MasterRefused, reason)));
             Emit(new MasterOutput.Close(input.Connection));
-            Report(MasterEventKind.ConnectionRejected, null, $"connection from {input.Remote} closed: {Limits.UnregisteredConnectionsMax} others have not said hello yet");
+            Report(MasterEventKind.ConnectionRejected, null, $"connection from {input.Remote} refused: {reason}");
             return;
         }
 
@@ -80,6 +82,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case EpochReady m when Accept(peer, MasterPeerEvent.AcknowledgeEpoch, m): OnEpochReady(peer, m); break;
             case LinkFailed m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinkFailed(peer, m); break;
             case LinkProgress m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinkProgress(peer, m); break;
+            case LinksSurveyed m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinksSurveyed(peer, m); break;
             case TopologyVote m when Accept(peer, MasterPeerEvent.VoteTopology, m): OnTopologyVote(peer, m); break;
             case AdmitWhenAlone m when Accept(peer, MasterPeerEvent.AskWhenAlone, m): OnAdmitWhenAlone(peer, m); break;
             case OptimizeVote m when Accept(peer, MasterPeerEvent.VoteOptimize, m): OnOptimizeVote(peer, m); break;
@@ -91,7 +94,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case HolderFailed m when Accept(peer, MasterPeerEvent.AccuseHolder, m): OnHolderFailed(peer, m); break;
             case CollectiveStart m: OnCollectiveStart(peer, m); break;
             case CollectiveDone m: OnCollectiveDone(peer, m); break;
-            case Hello or EpochReady or LinkFailed or LinkProgress or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw or OptimizeVote or ProbeDone
+            case Hello or EpochReady or LinkFailed or LinkProgress or LinksSurveyed or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw or OptimizeVote or ProbeDone
                 or SharedStateVote or SharedStateDone or HolderFailed:
                 break; // Evicted by Accept.
             default: Evict(peer, $"sent {input.Message.Kind}, which is not for a master (or not before its hello)"); break;
@@ -208,6 +211,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             foreach (var group in _groups.Values)
             {
                 group.OpenedMs = group.ChangedMs = _nowMs;
+                group.Survey?.StartedMs = _nowMs;
             }
 
             _linkTroubles.Clear();

@@ -55,6 +55,9 @@ internal abstract record PeerInput
     internal sealed record RingFailed(OperationId Operation, string Detail) : PeerInput;
 
     /// <summary>A probe has ended: this peer measured it as its target, or could not take its part in it.</summary>
+    /// <summary>Which of the members that were to be tried did not answer, by rank.</summary>
+    internal sealed record Surveyed(Epoch Epoch, IReadOnlyList<ushort> Unreachable) : PeerInput;
+
     internal sealed record ProbeDone(ulong Number, bool Ok, ulong BytesPerSecond, string Detail) : PeerInput;
 
     /// <summary>Time has passed; and what has moved on the data links of the epoch by now.</summary>
@@ -90,6 +93,9 @@ internal abstract record PeerOutput
 
     /// <summary>Take part in a probe: send as much as possible to the one member, or measure what the other one sends.</summary>
     internal sealed record Probe(RunId Run, PeerId Self, ulong Number, Member From, Member To) : PeerOutput;
+
+    /// <summary>Find out which of these members' data ports can be reached.</summary>
+    internal sealed record Survey(Epoch Epoch, IReadOnlyList<(ushort Rank, PeerAddress Address)> Targets) : PeerOutput;
 
     /// <summary>This peer is registered.</summary>
     internal sealed record Welcomed(PeerId Id, uint SegmentBytes) : PeerOutput;

@@ -66,6 +66,7 @@ internal sealed partial class PeerStateMachine
             case PeerInput.LinkLost m: OnLinkLost(m); break;
             case PeerInput.Tick m: OnTick(m); break;
             case PeerInput.ProbeDone m: OnProbeDone(m); break;
+            case PeerInput.Surveyed m: OnSurveyed(m); break;
         }
 
         AssertInvariants();
@@ -123,11 +124,12 @@ internal sealed partial class PeerStateMachine
             case Welcome m when Move(PeerEvent.Welcomed): OnWelcome(m, input); break;
             case Refused m: Die(new Outcome(ErrorCode.MasterRefused, m.Reason)); break;
             case Evicted m: Die(new Outcome(ErrorCode.Evicted, $"the master removed this peer: {m.Reason}")); break;
-            case EpochOpened or EpochStands or TopologyUpdated or PendingReply or CollectiveGo or Verdict or ProbeLink or SharedStatePlan or SharedStateFinished when State == PeerState.Leaving: break;
+            case EpochOpened or EpochStands or TopologyUpdated or PendingReply or CollectiveGo or Verdict or ProbeLink or SurveyLinks or SharedStatePlan or SharedStateFinished when State == PeerState.Leaving: break;
             case EpochOpened m when m.Epoch > Epoch && Move(PeerEvent.EpochOpened): OnEpochOpened(m); break;
             case EpochStands m when m.Epoch == Epoch && Move(PeerEvent.EpochStands): OnEpochStands(m); break;
             case TopologyUpdated m: OnTopologyUpdated(m); break;
             case PendingReply m when m.Request == _query?.Number: OnPendingReply(m); break;
+            case SurveyLinks m when State is PeerState.Wiring or PeerState.Ready: OnSurveyLinks(m); break;
             case ProbeLink m when State is PeerState.Wiring or PeerState.Ready && (m.From.Id == _self) != (m.To.Id == _self): OnProbeLink(m); break;
             case CollectiveGo m when Find(m.Attempt) is { State: AttemptState.Running } attempt: Emit(new PeerOutput.ReleaseRing(attempt.Operation)); break;
             case CollectiveGo m when m.Attempt.Epoch <= Epoch: break; // This peer has given up the attempt meanwhile.

@@ -48,5 +48,8 @@ internal sealed class InMemoryHub
     public InMemoryTransport? Find(PeerId from, Member to) => _refused.Contains((from, to.Id)) ? null : _transports.GetValueOrDefault(to.Address.Port);
 
     /// <summary>Call with the gate held.</summary>
+    public bool Reaches(PeerId from, ushort port) => _transports.TryGetValue(port, out var to) && !_refused.Contains((from, to.Self));
+
+    /// <summary>Call with the gate held.</summary>
     public void Remove(InMemoryTransport transport) => _transports.Remove(transport.Port);
 }

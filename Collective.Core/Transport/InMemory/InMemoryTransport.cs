@@ -28,6 +28,9 @@ internal sealed class InMemoryTransport : ITransport
 
     public ushort Port { get; }
 
+    /// <summary>Its peer, once it knows; call with the hub's gate held.</summary>
+    public PeerId Self => _plan?.Self ?? default;
+
     public LinkBytes Moved => default;
 
     public SegmentRouter Router { get; } = new();
@@ -92,6 +95,17 @@ internal sealed class InMemoryTransport : ITransport
         {
             target._events.ProbeDone(plan.Number, _hub.Rate, "");
         }
+    }
+
+    public void Survey(SurveyPlan plan)
+    {
+        ushort[] unreachable;
+        lock (_hub.Gate)
+        {
+            unreachable = [.. plan.Targets.Where(t => !_hub.Reaches(_plan!.Self, t.Address.Port)).Select(t => t.Rank)];
+        }
+
+        _events.Surveyed(plan.Epoch, unreachable);
     }
 
     public IByteConnection DialState(Member holder)

@@ -86,6 +86,8 @@ internal sealed class TcpTransport : ITransport
 
     public void Probe(ProbePlan plan) => _probes.Start(plan);
 
+    public void Survey(SurveyPlan plan) => TcpSurvey.Start(plan, TimeSpan.FromMilliseconds(Math.Min(_options.ConnectTimeout.TotalMilliseconds, Limits.LinkConnectMsMax)), _events);
+
     public void Send(ISegmentHandler handler, in SegmentHeader header) => _outgoing?.Send(handler, header);
 
     public IByteConnection DialState(Member holder) => _states.Dial(holder);

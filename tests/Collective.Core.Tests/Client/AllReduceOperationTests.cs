@@ -67,6 +67,11 @@ internal sealed class AllReduceOperationTests
 
         public SegmentRouter Router { get; } = new();
 
+        public void Survey(SurveyPlan plan)
+        {
+            // Nobody asks.
+        }
+
         public void Wire(WirePlan plan)
         {
             // The test sets the router's epoch.

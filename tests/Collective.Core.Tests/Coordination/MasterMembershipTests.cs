@@ -298,13 +298,53 @@ internal sealed class MasterMembershipTests
     public void Link_fails_for_long_between_two()
     {
         var script = new MasterScript("There is no order that avoids the pair, and both are heard all the time: one of them has to go.").Given("AB").Tick(0);
-        for (var second = 0; second < 9; second++)
+        for (var second = 0; second < 11; second++)
         {
-            script.LinkFails('A', 'B', outgoing: true).WhileBeating("AB", 1);
+            script.LinkFails('A', 'B', outgoing: true).WhileBeating("AB", 1).Surveyed("A", "B").Surveyed("B", "A");
         }
 
         script.Tick(1).Ready("A").Check();
     }
+
+    [Test]
+    public void Links_of_one_peer_fail_among_six() => new MasterScript("After three epochs all are asked whom they reach; it takes one answer, and time enough to be sure, however many they are.")
+        .Given("ABCDEF").Tick(0)
+        .LinkToFails('C').LinkToFails('C').Tick(1000).Beat("ABCDEF").LinkToFails('C').Tick(1000)
+        .Surveyed("ABDEF", "C").Surveyed("C", "ABDEF")
+        .Note("No order does without all of these pairs. It may pass: they are asked again.")
+        .Tick(1000).Beat("ABCDEF").Surveyed("ABDEF", "C").Surveyed("C", "ABDEF")
+        .WhileBeating("ABCDEF", 7)
+        .Surveyed("ABDEF", "C").Surveyed("C", "ABDEF")
+        .Ready("ABDEF")
+        .Check();
+
+    [Test]
+    public void Links_between_two_halves_fail() => new MasterScript("The smaller half has to go, at once.")
+        .Given("ABCDE").Tick(0)
+        .LinkToFails('C').LinkToFails('C').Tick(1000).Beat("ABCDE").LinkToFails('D').Tick(1000)
+        .Surveyed("ABC", "DE").Surveyed("DE", "ABC")
+        .WhileBeating("ABCDE", 8)
+        .Surveyed("ABC", "DE").Surveyed("DE", "ABC")
+        .Ready("ABC")
+        .Check();
+
+    [Test]
+    public void Links_that_fail_are_surveyed_and_avoided() => new MasterScript("B reaches only C and D, and stays; what is found does not have to fail first.")
+        .Given("ABCDEF").Tick(0)
+        .LinkToFails('B').LinkToFails('B').Tick(1000).LinkToFails('B').Tick(1000)
+        .Surveyed("AEF", "B").Surveyed("CD", "").Surveyed("B", "AEF")
+        .Ready("ABCDEF")
+        .Check();
+
+    [Test]
+    public void Links_are_surveyed_when_a_peer_is_lost() => new MasterScript("Its loss explains it; what is answered to the old question is no news.")
+        .Given("ABCD").Tick(0)
+        .LinkToFails('B').LinkToFails('B').Tick(1000).LinkToFails('B').Tick(1000)
+        .Surveyed("AC", "B")
+        .Lose('B')
+        .Receive('D', new LinksSurveyed(new Epoch((1UL << 48) | 4), [0]))
+        .Ready("ACD")
+        .Check();
 
     [Test]
     public void Link_to_a_dead_peer_fails_again_and_again() => new MasterScript("B has died, but its connection has not ended here yet: A keeps its place.")

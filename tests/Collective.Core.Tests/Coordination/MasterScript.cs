@@ -147,6 +147,12 @@ internal sealed class MasterScript
     public MasterScript Progress(char peer, ulong sent, ulong received, uint stallTimeoutMs = 10_000)
         => Receive(peer, new LinkProgress(EpochOf(peer), new LinkBytes(sent, received), stallTimeoutMs));
 
+    /// <summary>These peers answer a survey: they do not reach those.</summary>
+    public MasterScript Surveyed(string peers, string unreachable) => Receive(peers, p => new LinksSurveyed(EpochOf(p), [.. RingOf(p).Where(other => other != p && unreachable.Contains(other)).Select(other => (ushort)RingOf(p).IndexOf(other))]));
+
+    /// <summary>A link that the present ring has to this peer fails.</summary>
+    public MasterScript LinkToFails(char peer) => LinkFails(RingOf(peer)[(RingOf(peer).IndexOf(peer) + RingOf(peer).Length - 1) % RingOf(peer).Length], peer, outgoing: true);
+
     /// <summary>Seconds pass in which these peers are heard, and say what has moved on their links; not written down.</summary>
     public MasterScript WhileMoving(int seconds, Func<int, (char Peer, ulong Sent, ulong Received)[]> progress)
     {

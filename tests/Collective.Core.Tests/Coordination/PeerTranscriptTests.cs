@@ -248,6 +248,18 @@ internal sealed class PeerTranscriptTests
         .Check();
 
     [Test]
+    public void Whom_it_reaches_is_found_out_for_the_epoch_that_it_knows() => new PeerScript("A question about another epoch, and an answer that comes after the next one has opened, are void.")
+        .Given("ABC")
+        .Opened(2, "ACB")
+        .Hear(new SurveyLinks(PeerScript.Number(1), [1, 2]))
+        .Hear(new SurveyLinks(PeerScript.Number(2), [1, 2, 7]))
+        .Input(new PeerInput.Surveyed(PeerScript.Number(2), [2]))
+        .Hear(new SurveyLinks(PeerScript.Number(2), [1]))
+        .Opened(3, "ABC")
+        .Input(new PeerInput.Surveyed(PeerScript.Number(2), []))
+        .Check();
+
+    [Test]
     public void Links_lost() => new PeerScript("Reported to the master with the epoch; of another epoch it is no news.")
         .Given("ABC")
         .Input(new PeerInput.LinkLost(PeerScript.Number(1), Describe.Peer('B'), true, "connection reset"))

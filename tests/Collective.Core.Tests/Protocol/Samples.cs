@@ -26,6 +26,8 @@ internal static class Samples
         new EpochReady(Epoch),
         new LinkFailed(Epoch, PeerA, Outgoing: true, "connection refused"),
         new LinkProgress(Epoch, new LinkBytes(0x0102_0304_0506_0708, 0x1112_1314_1516_1718), 0x2122_2324),
+        new LinksSurveyed(Epoch, [0x0102, 3]),
+        new SurveyLinks(Epoch, [0, 0x0405, 7]),
         new TopologyVote(new RequestNumber(0x7172_7374_7576_7778)),
         new AdmitWhenAlone(new RequestNumber(0x8182_8384_8586_8788)),
         new PendingQuery(new RequestNumber(0x9192_9394_9596_9798)),
