@@ -84,6 +84,7 @@ internal sealed class ChurnStriker(ChurnProgress progress, PrivateNetwork? netwo
 
     private void Kill(Subject target)
     {
+        progress.OnKill();
         Note(ChurnKind.Kill, target, target.Silence is null ? "killed" : "killed while it is silent");
         target.IsKilled = true;
         Signals.Send(target.Child.ProcessId, Signals.Kill);
