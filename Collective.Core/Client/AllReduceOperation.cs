@@ -16,11 +16,13 @@ internal sealed class AllReduceOperation : IRingEvents
     private readonly Action<PeerInput> _post;
     private readonly WorkBuffers _workBuffers;
     private readonly RingPool _rings;
+    private readonly int _segmentBytes;
     private MemoryHandle _sourcePin;
     private MemoryHandle _destinationPin;
     private nint _source;
     private nint _destination;
     private (nint Address, long Bytes) _work;
+    private (nint Address, long Bytes) _pieces;
     private RingAllReduce? _ring;
     private ITransport? _transport;
     private World? _world;
@@ -30,9 +32,10 @@ internal sealed class AllReduceOperation : IRingEvents
     private Outcome? _outcome;
     private bool _quiet = true;
 
-    public AllReduceOperation(OperationId id, Tag tag, CollectiveDescriptor descriptor, WorkBuffers workBuffers, RingPool rings, Action<PeerInput> post)
+    public AllReduceOperation(OperationId id, Tag tag, CollectiveDescriptor descriptor, int segmentBytes, WorkBuffers workBuffers, RingPool rings, Action<PeerInput> post)
     {
         Id = id;
+        _segmentBytes = segmentBytes;
         Tag = tag;
         Descriptor = descriptor;
         _workBuffers = workBuffers;
@@ -75,20 +78,18 @@ internal sealed class AllReduceOperation : IRingEvents
             throw new CollectiveException(ErrorCode.InvalidArgument, "source and destination overlap: pass the same memory for an in-place operation, or memory apart");
         }
 
-        if (source == destination)
-        {
-            _work = _workBuffers.Rent(bytes); // Here, where the caller hears of it if there is no memory.
-        }
+        RentBuffers(bytes);
     }
 
-    public void StartRing(ITransport transport, AttemptKey attempt, Membership membership, World world, int segmentBytes)
+    public void StartRing(ITransport transport, AttemptKey attempt, Membership membership, World world)
     {
-        var layout = new RingLayout(Descriptor, membership.Members.Count, membership.Rank, segmentBytes);
+        var layout = new RingLayout(Descriptor, membership.Members.Count, membership.Rank, _segmentBytes);
+        Invariant.Holds(layout.PiecesBytes <= _pieces.Bytes);
         _transport = transport;
         _world = world;
         _quiet = false;
         _ring = _rings.Rent(transport);
-        _ring.Prepare(attempt, Descriptor, layout, new RingBuffers(_source, _destination, _work.Address), Reducers.For(Descriptor.DataType, Descriptor.Operation), this);
+        _ring.Prepare(attempt, Descriptor, layout, new RingBuffers(_source, _destination, _work.Address, _pieces.Address), Reducers.For(Descriptor.DataType, Descriptor.Operation), this);
         transport.Router.Register(_ring);
         _ring.Start();
     }
@@ -175,11 +176,7 @@ internal sealed class AllReduceOperation : IRingEvents
         }
 
         Unpin();
-        if (_work.Bytes > 0)
-        {
-            _workBuffers.Return(_work);
-        }
-
+        ReturnBuffers();
         var (sent, received) = (_ring?.BytesSent ?? 0, _ring?.BytesReceived ?? 0);
         if (_ring is { } ring)
         {
@@ -194,6 +191,41 @@ internal sealed class AllReduceOperation : IRingEvents
         else
         {
             _completion.TrySetException(Failures.Of(outcome));
+        }
+    }
+
+    /// <summary>At the launch, where the caller hears of it if there is no memory.</summary>
+    private void RentBuffers(long bytes)
+    {
+        try
+        {
+            if (_source == _destination)
+            {
+                _work = _workBuffers.Rent(bytes);
+            }
+
+            if (RingLayout.PiecesBytesMax(Descriptor, _segmentBytes) is > 0 and var piecesBytes)
+            {
+                _pieces = _workBuffers.Rent(piecesBytes);
+            }
+        }
+        catch (OutOfMemoryException)
+        {
+            ReturnBuffers();
+            throw;
+        }
+    }
+
+    private void ReturnBuffers()
+    {
+        if (_work.Bytes > 0)
+        {
+            _workBuffers.Return(_work);
+        }
+
+        if (_pieces.Bytes > 0)
+        {
+            _workBuffers.Return(_pieces);
         }
     }
 

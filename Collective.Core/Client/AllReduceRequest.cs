@@ -3,19 +3,26 @@ namespace Collective;
 /// <summary>One operation of <see cref="Communicator.AllReduceMultipleWithRetryAsync"/>.</summary>
 public sealed class AllReduceRequest
 {
-    private AllReduceRequest(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ReduceOperation operation, ulong tag)
+    private AllReduceRequest(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ReduceOperation operation, ulong tag, Quantization quantization)
     {
         Source = source;
         Destination = destination;
         DataType = dataType;
         Operation = operation;
         Tag = tag;
+        Quantization = quantization;
     }
 
-    /// <summary>This peer's contribution.</summary>
+    private AllReduceRequest(nint source, nint destination, long count, DataType dataType, ReduceOperation operation, ulong tag, Quantization quantization)
+        : this(default, default, dataType, operation, tag, quantization)
+    {
+        UnmanagedMemory = (source, destination, count);
+    }
+
+    /// <summary>This peer's contribution; empty where it lies in unmanaged memory.</summary>
     public ReadOnlyMemory<byte> Source { get; }
 
-    /// <summary>Where the result goes; the same memory as <see cref="Source"/> for an in-place operation.</summary>
+    /// <summary>Where the result goes; the same memory as <see cref="Source"/> for an in-place operation; empty where it lies in unmanaged memory.</summary>
     public Memory<byte> Destination { get; }
 
     /// <summary>Element type of both buffers.</summary>
@@ -27,20 +34,33 @@ public sealed class AllReduceRequest
     /// <summary>Separates this operation from the others in flight.</summary>
     public ulong Tag { get; }
 
+    /// <summary>What travels in place of the elements; by default the elements themselves.</summary>
+    public Quantization Quantization { get; }
+
+    /// <summary>Addresses and number of elements, of a request made by <see cref="Unmanaged"/>.</summary>
+    internal (nint Source, nint Destination, long Count)? UnmanagedMemory { get; }
+
     /// <summary>An in-place operation on <paramref name="buffer"/>, whose element type follows from <typeparamref name="T"/>.</summary>
-    public static AllReduceRequest InPlace<T>(Memory<T> buffer, ulong tag, ReduceOperation operation = ReduceOperation.Sum)
+    public static AllReduceRequest InPlace<T>(Memory<T> buffer, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default)
         where T : unmanaged
     {
         var bytes = Buffers.AsBytes(buffer);
-        return new AllReduceRequest(bytes, bytes, Buffers.DataTypeOf<T>(), operation, tag);
+        return new AllReduceRequest(bytes, bytes, Buffers.DataTypeOf<T>(), operation, tag, quantization);
     }
 
     /// <summary>An out-of-place operation from <paramref name="source"/> to <paramref name="destination"/>.</summary>
-    public static AllReduceRequest OutOfPlace<T>(ReadOnlyMemory<T> source, Memory<T> destination, ulong tag, ReduceOperation operation = ReduceOperation.Sum)
+    public static AllReduceRequest OutOfPlace<T>(ReadOnlyMemory<T> source, Memory<T> destination, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default)
         where T : unmanaged
-        => new(Buffers.AsBytes(source), Buffers.AsBytes(destination), Buffers.DataTypeOf<T>(), operation, tag);
+        => new(Buffers.AsBytes(source), Buffers.AsBytes(destination), Buffers.DataTypeOf<T>(), operation, tag, quantization);
 
     /// <summary>An operation on untyped memory holding elements of <paramref name="dataType"/>.</summary>
-    public static AllReduceRequest Untyped(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ulong tag, ReduceOperation operation = ReduceOperation.Sum)
-        => new(source, destination, dataType, operation, tag);
+    public static AllReduceRequest Untyped(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default)
+        => new(source, destination, dataType, operation, tag, quantization);
+
+    /// <summary>
+    /// An operation on memory that no garbage collector moves, of any length: from the <paramref name="count"/> elements at <paramref name="source"/> to those at
+    /// <paramref name="destination"/>, the same address for an in-place operation. Both stay where they are, allocated, until the operation ends.
+    /// </summary>
+    public static AllReduceRequest Unmanaged(nint source, nint destination, long count, DataType dataType, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default)
+        => new(source, destination, count, dataType, operation, tag, quantization);
 }

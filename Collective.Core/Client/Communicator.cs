@@ -1,3 +1,4 @@
+using Collective.Collectives;
 using Collective.Coordination;
 using Collective.Protocol;
 using Microsoft.Extensions.Logging;
@@ -10,7 +11,7 @@ namespace Collective;
 /// Any thread may call; calls that exclude each other fail with a typed error.
 /// </summary>
 /// <remarks>
-/// All peers of a group make the same sequence of <see cref="UpdateTopologyAsync"/>, <see cref="ArePeersPendingAsync"/> and collectives (of one tag).
+/// All peers of a group make the same sequence of <see cref="UpdateTopologyAsync"/>, <see cref="OptimizeTopologyAsync"/>, <see cref="ArePeersPendingAsync"/> and collectives (of one tag).
 /// Several collectives may be in flight, with different tags, launched in any order: at most 256. A collective that was aborted
 /// (<see cref="ErrorCode.OperationAborted"/>) is called again before anything else: a peer that had not entered it yet hears of no abort, and waits for the others in that very call.
 /// </remarks>
@@ -19,6 +20,9 @@ public sealed class Communicator : IAsyncDisposable
     private readonly CommunicatorOptions _options;
     private readonly HostPort _master;
     private readonly ILogger _logger;
+
+    // Kept from one stay to the next: what is freed and taken again, in other sizes and on other threads, the allocator does not give back.
+    private readonly WorkBuffers _workBuffers = new();
 
     // Guards the change from one stay in a run to the next against concurrent connects and disposal.
     private readonly Lock _gate = new();
@@ -95,7 +99,7 @@ public sealed class Communicator : IAsyncDisposable
                 throw new CollectiveException(ErrorCode.InvalidUsage, "the communicator is already connected or connecting");
             }
 
-            _participation = participation = new Participation(_options, _master, _logger);
+            _participation = participation = new Participation(_options, _master, _workBuffers, _logger);
         }
 
         participation.Start(timeoutMs);
@@ -120,7 +124,7 @@ public sealed class Communicator : IAsyncDisposable
     /// <returns>The membership that now stands.</returns>
     /// <exception cref="CollectiveException">
     /// <see cref="ErrorCode.PendingOperations"/>: await the collectives in flight first. <see cref="ErrorCode.InvalidUsage"/>: this peer waits in it already.
-    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in an all-reduce or in <see cref="ArePeersPendingAsync"/>. <see cref="ErrorCode.TimedOut"/>: not all have voted; the message names who.
+    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in an all-reduce, in <see cref="OptimizeTopologyAsync"/> or in <see cref="ArePeersPendingAsync"/>. <see cref="ErrorCode.TimedOut"/>: not all have voted; the message names who.
     /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled: this peer has not voted.</exception>
@@ -132,11 +136,49 @@ public sealed class Communicator : IAsyncDisposable
     }
 
     /// <summary>
+    /// Votes to optimise the ring order and waits for the vote of all admitted peers of the run. What the links between the peers of each group carry is then measured
+    /// (only what is not known from an earlier call, for at most 2 s each pair and 2 min in all), and each group gets the ring whose slowest link is fastest, unless the present one
+    /// is about as good. Call it when the membership has changed, and not in every step: it keeps the network busy for a moment.
+    /// </summary>
+    /// <remarks>
+    /// A peer that is lost meanwhile is left out, and a pair that cannot be measured counts as slower than all others: the call of the others succeeds.
+    /// Cancelling, or the end of <paramref name="timeout"/> (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>), withdraws the vote; once all have voted it
+    /// cuts the measuring short for all peers, and the call ends with the best ring of what is known.
+    /// </remarks>
+    /// <returns>The membership that now stands.</returns>
+    /// <exception cref="CollectiveException">
+    /// <see cref="ErrorCode.PendingOperations"/>: await the collectives in flight first. <see cref="ErrorCode.InvalidUsage"/>: this peer waits in it, or in another vote, already.
+    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in an all-reduce, in <see cref="UpdateTopologyAsync"/> or in <see cref="ArePeersPendingAsync"/>.
+    /// <see cref="ErrorCode.TimedOut"/>: not all have voted; the message names who. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
+    /// </exception>
+    /// <exception cref="OperationCanceledException">Cancelled: this peer has not voted.</exception>
+    public async Task<World> OptimizeTopologyAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        var participation = Current();
+        await participation.OptimizeTopology(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
+        return participation.World!;
+    }
+
+    /// <summary>
+    /// What a loop needs at its top, the same on every peer: admits who waits, and gives the world of this turn. All admitted peers of the run call it once a turn; one round trip when
+    /// nothing changed. A peer that has just been admitted comes from the others' step: its first call returns at once, so newcomers need no code of their own.
+    /// </summary>
+    /// <remarks>A loop that calls it needs neither <see cref="UpdateTopologyAsync"/> nor <see cref="ArePeersPendingAsync"/>. Another <see cref="World.Epoch"/> than in the turn before means another membership.</remarks>
+    /// <returns>The membership that now stands.</returns>
+    /// <inheritdoc cref="UpdateTopologyAsync"/>
+    public async Task<World> StepAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+    {
+        var participation = Current();
+        await participation.Step(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
+        return participation.World!;
+    }
+
+    /// <summary>
     /// Asks, together with all admitted peers of the run, whether a peer waits to be admitted; all get the same answer.
     /// Allowed while collectives are in flight. Cancelling, or the end of <paramref name="timeout"/> (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>), withdraws the question.
     /// </summary>
-    /// <exception cref="CollectiveException"><see cref="ErrorCode.InvalidUsage"/>: this peer waits in it, or in <see cref="UpdateTopologyAsync"/>, already.
-    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update topology. <see cref="ErrorCode.TimedOut"/>: not all have asked; the message names who. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.</exception>
+    /// <exception cref="CollectiveException"><see cref="ErrorCode.InvalidUsage"/>: this peer waits in it, or in a vote, already.
+    /// <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update or optimize topology. <see cref="ErrorCode.TimedOut"/>: not all have asked; the message names who. <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.</exception>
     public Task<bool> ArePeersPendingAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
         => Current().QueryPending(TimeoutMs(timeout), cancellationToken);
 
@@ -175,6 +217,12 @@ public sealed class Communicator : IAsyncDisposable
         where T : unmanaged
         => AllReduceAsync(AllReduceRequest.OutOfPlace(source, destination, tag, operation), timeout, cancellationToken);
 
+    /// <summary>Reduces <paramref name="buffer"/> of float32 or float64 in place over all peers of the group; between them, smaller integers travel in place of the elements.</summary>
+    /// <inheritdoc cref="AllReduceAsync(AllReduceRequest, TimeSpan?, CancellationToken)"/>
+    public Task<AllReduceResult> AllReduceAsync<T>(Memory<T> buffer, Quantization quantization, ReduceOperation operation = ReduceOperation.Sum, ulong tag = 0, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
+        where T : unmanaged
+        => AllReduceAsync(AllReduceRequest.InPlace(buffer, tag, operation, quantization), timeout, cancellationToken);
+
     /// <summary>
     /// All-reduce: when it succeeds, every peer of the group holds the same bits, and the result is the reduction over exactly the
     /// <see cref="AllReduceResult.Contributors"/>. When it fails, it failed for every peer, and the buffers are what they were.
@@ -185,9 +233,9 @@ public sealed class Communicator : IAsyncDisposable
     /// </remarks>
     /// <exception cref="CollectiveException">
     /// <see cref="ErrorCode.OperationAborted"/>: a peer or link was lost; call again. <see cref="ErrorCode.TooFewPeers"/>: this peer is alone in its group.
-    /// <see cref="ErrorCode.Mismatch"/>: the peers' arguments differ. <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update topology.
+    /// <see cref="ErrorCode.Mismatch"/>: the peers' arguments differ. <see cref="ErrorCode.CrossedCalls"/>: another peer waits in update or optimize topology.
     /// <see cref="ErrorCode.TimedOut"/>: its time was over; the message names who had not entered or not finished.
-    /// <see cref="ErrorCode.InvalidArgument"/>: also a tag in use. <see cref="ErrorCode.LimitExceeded"/>: too many in flight.
+    /// <see cref="ErrorCode.InvalidArgument"/>: also a tag in use, or a quantisation that does not fit the elements or the operation. <see cref="ErrorCode.LimitExceeded"/>: too many in flight.
     /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
     /// </exception>
     /// <exception cref="OperationCanceledException">Cancelled, and aborted for all peers.</exception>
@@ -199,8 +247,17 @@ public sealed class Communicator : IAsyncDisposable
         var participation = Current();
         var elementBytes = CollectiveDescriptor.ElementBytesOf(request.DataType);
         Require(elementBytes > 0, $"{(int)request.DataType} is no data type");
+        if (request.UnmanagedMemory is { } memory)
+        {
+            Require(memory.Source != 0 && memory.Destination != 0, "a buffer is null");
+            Require(memory.Count <= long.MaxValue / elementBytes, $"{memory.Count} elements of {request.DataType} are more than memory can hold");
+            var unmanaged = NewOperation(participation, memory.Count, request.DataType, request.Operation, request.Tag, request.Quantization);
+            unmanaged.UseMemory(memory.Source, memory.Destination);
+            return Launch(participation, unmanaged, timeoutMs, cancellationToken);
+        }
+
         Require(request.Source.Length % elementBytes == 0, $"{request.Source.Length} bytes are no whole number of {request.DataType} elements");
-        var operation = NewOperation(participation, request.Source.Length / elementBytes, request.DataType, request.Operation, request.Tag);
+        var operation = NewOperation(participation, request.Source.Length / elementBytes, request.DataType, request.Operation, request.Tag, request.Quantization);
         operation.Pin(request.Source, request.Destination);
         return Launch(participation, operation, timeoutMs, cancellationToken);
     }
@@ -292,6 +349,8 @@ public sealed class Communicator : IAsyncDisposable
             participation.Leave();
             await participation.Ended.ConfigureAwait(false);
         }
+
+        _workBuffers.Dispose();
     }
 
     private static async Task<AllReduceResult> WithCancellation(Participation participation, AllReduceOperation operation, CancellationToken cancellationToken)
@@ -311,7 +370,7 @@ public sealed class Communicator : IAsyncDisposable
     {
         var timeoutMs = TimeoutMs(timeout);
         var participation = Current();
-        var launched = NewOperation(participation, count, type, operation, tag);
+        var launched = NewOperation(participation, count, type, operation, tag, Quantization.None);
         launched.UseMemory(source, destination);
         return Launch(participation, launched, timeoutMs, cancellationToken);
     }
@@ -330,11 +389,13 @@ public sealed class Communicator : IAsyncDisposable
         return timeout == Timeout.InfiniteTimeSpan ? PeerInput.NoTimeout : (long)timeout.TotalMilliseconds;
     }
 
-    private static AllReduceOperation NewOperation(Participation participation, long count, DataType type, ReduceOperation operation, ulong tag)
+    private static AllReduceOperation NewOperation(Participation participation, long count, DataType type, ReduceOperation operation, ulong tag, Quantization quantization)
     {
         Require(count > 0, "the buffer is empty: an all-reduce needs at least one element");
         Require(Enum.IsDefined(operation), $"{(int)operation} is no reduce operation");
-        return participation.NewOperation(new Tag(tag), new CollectiveDescriptor((ulong)count, type, operation, Quantisation: 0));
+        var objection = quantization.Objection(type, operation);
+        Require(objection is null, $"{objection} (docs/quantisation.md lists what there is)");
+        return participation.NewOperation(new Tag(tag), new CollectiveDescriptor((ulong)count, type, operation, quantization.ToByte()));
     }
 
     private Participation Current()

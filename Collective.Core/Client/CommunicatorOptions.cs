@@ -60,4 +60,7 @@ public sealed class CommunicatorOptions
 
     /// <summary>Called with the name of each protocol point this peer passes; tests and the demo use it to end a process exactly there.</summary>
     internal Action<string>? Probe { get; init; }
+
+    /// <summary>Bytes a second that this peer sends to another at most while the link is measured; tests make slow pairs of it.</summary>
+    internal Func<PeerId, double?>? ProbeLimit { get; init; }
 }

@@ -16,7 +16,7 @@ internal sealed class Participation : IPeerHandler
     private readonly ConcurrentDictionary<RequestNumber, TaskCompletionSource<bool>> _requests = new();
     private readonly TaskCompletionSource _admitted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly WorkBuffers _workBuffers = new();
+    private readonly WorkBuffers _workBuffers;
     private readonly RingPool _rings = new();
     private readonly StateDonor _donor;
     private readonly ILogger _logger;
@@ -26,19 +26,20 @@ internal sealed class Participation : IPeerHandler
     private readonly Action<string>? _probe;
     private long _lastOperation;
     private long _lastRequest;
-    private int _segmentBytes;
+    private volatile int _segmentBytes;
     private volatile World? _world;
     private volatile CollectiveException? _failure;
     private Outcome _cause;
 
-    public Participation(CommunicatorOptions options, HostPort master, ILogger logger)
+    public Participation(CommunicatorOptions options, HostPort master, WorkBuffers workBuffers, ILogger logger)
     {
+        _workBuffers = workBuffers;
         _probe = options.Probe;
         _logger = logger;
         _stripeCount = options.StripeCount;
         _donor = new StateDonor(new UploadLimit(options.StateUploadBytesPerSecond), () => _probe?.Invoke("state-given"));
         var hostOptions = new PeerHostOptions(master.Host, master.Port, new PeerGroup(options.Group), options.MinimumWorldSize, options.ConnectTimeout, options.LinkStallTimeout, options.Probe);
-        _host = new PeerHost(hostOptions, new DataListener(options.ListenPort, CommunicatorOptions.DefaultListenPort, options.StripeCount), this, logger);
+        _host = new PeerHost(hostOptions, new DataListener(options.ListenPort, CommunicatorOptions.DefaultListenPort, options.StripeCount) { ProbeLimit = options.ProbeLimit }, this, logger);
     }
 
     /// <summary>Completes when this peer is admitted; fails with what ended it before.</summary>
@@ -60,10 +61,13 @@ internal sealed class Participation : IPeerHandler
 
     public Task UpdateTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.UpdateTopology(number, timeoutMs), cancellationToken);
 
+    public Task OptimizeTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.OptimizeTopology(number, timeoutMs), cancellationToken);
+    public Task Step(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.Step(number, timeoutMs), cancellationToken);
+
     public Task<bool> QueryPending(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken);
 
     public AllReduceOperation NewOperation(Tag tag, CollectiveDescriptor descriptor)
-        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _workBuffers, _rings, _host.Post);
+        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _segmentBytes, _workBuffers, _rings, _host.Post);
 
     public void Launch(AllReduceOperation operation, long timeoutMs)
     {
@@ -117,7 +121,7 @@ internal sealed class Participation : IPeerHandler
     {
         if (_operations.TryGetValue(operation, out var found))
         {
-            found.StartRing(_host.Transport!, attempt, membership, _world!, _segmentBytes);
+            found.StartRing(_host.Transport!, attempt, membership, _world!);
         }
     }
 
@@ -191,7 +195,6 @@ internal sealed class Participation : IPeerHandler
         }
 
         _synchronisation?.Finish(_cause, default);
-        _workBuffers.Dispose();
         _admitted.TrySetException(_failure!);
         _ = _admitted.Task.Exception; // Observed: nobody may be waiting.
         _ended.TrySetResult();

@@ -14,8 +14,11 @@ internal interface IRingEvents
     void RingQuiet(RingAllReduce ring);
 }
 
-/// <summary>The buffers of one operation. For an in-place one <see cref="Source"/> equals <see cref="Destination"/> and <see cref="Work"/> is as large.</summary>
-internal readonly record struct RingBuffers(nint Source, nint Destination, nint Work)
+/// <summary>
+/// The buffers of one operation. For an in-place one <see cref="Source"/> equals <see cref="Destination"/> and <see cref="Work"/> is as large.
+/// For a quantised one <see cref="Pieces"/> holds every segment as it travels (<see cref="RingLayout.PiecesBytes"/>).
+/// </summary>
+internal readonly record struct RingBuffers(nint Source, nint Destination, nint Work, nint Pieces = 0)
 {
     public bool InPlace => Source == Destination;
 
@@ -30,6 +33,8 @@ internal readonly record struct RingBuffers(nint Source, nint Destination, nint 
 /// <remarks>
 /// An in-place operation reduces in a work buffer and exchanges each segment with the caller's memory when it is final, so the caller's data survives
 /// in the work buffer until the verdict (guarantee G3). A segment can only become final after this rank's own contribution to it has left.
+/// <para>A quantised operation sends and receives pieces. In reduce-scatter each hop decodes, combines, and encodes afresh; the owner of a chunk encodes the final
+/// segment once and takes what its piece decodes to, and all-gather passes the piece on as it came, so that all hold the same bits.</para>
 /// </remarks>
 internal sealed unsafe class RingAllReduce(ILink next) : ISegmentHandler
 {
@@ -44,12 +49,15 @@ internal sealed unsafe class RingAllReduce(ILink next) : ISegmentHandler
         FinalDone = 8,
     }
 
+    private const int DecodedBlockBytes = 8192;
+
     // Guards all fields below against the threads of the stripes; held for a few instructions per segment, never during IO or arithmetic.
     private readonly Lock _gate = new();
     private readonly Queue<SegmentHeader> _held = new();
     private RingLayout _layout;
     private RingBuffers _buffers;
     private IReducer _reducer = null!;
+    private IPieceCodec? _codec;
     private IRingEvents _events = null!;
     private uint _digest;
     private Progress[] _progress = [];
@@ -78,6 +86,8 @@ internal sealed unsafe class RingAllReduce(ILink next) : ISegmentHandler
             _layout = layout;
             _buffers = buffers;
             _reducer = reducer;
+            _codec = Codecs.For(descriptor);
+            Invariant.Holds(_codec is null || buffers.Pieces != 0);
             _events = events;
             (_sendsLeft, BytesSent) = layout.TotalSent();
             (_receivesLeft, BytesReceived) = layout.TotalReceived();
@@ -175,8 +185,15 @@ internal sealed unsafe class RingAllReduce(ILink next) : ISegmentHandler
         }
 
         var step = (int)header.Step;
-        var (offset, bytes) = _layout.Segment(_layout.ChunkSent(step), (int)header.Segment);
-        payload = At(step == 0 ? _buffers.Source : step < _layout.ScatterSteps ? _buffers.Partial : _buffers.Destination, offset, bytes);
+        var chunk = _layout.ChunkSent(step);
+        var (offset, bytes) = _layout.Segment(chunk, (int)header.Segment);
+        var values = At(step == 0 ? _buffers.Source : step < _layout.ScatterSteps ? _buffers.Partial : _buffers.Destination, offset, bytes);
+        payload = _codec is null ? values : Piece(chunk, (int)header.Segment);
+        if (_codec is not null && step < _layout.ScatterSteps)
+        {
+            _codec.Encode(values, Piece(chunk, (int)header.Segment)); // Here, on the thread that sends: the one that receives decodes meanwhile.
+        }
+
         return true;
     }
 
@@ -204,19 +221,19 @@ internal sealed unsafe class RingAllReduce(ILink next) : ISegmentHandler
                 return SegmentVerdict.Violation;
             }
 
-            var (offset, bytes) = _layout.Segment(chunk, (int)header.Segment);
             ref var progress = ref _progress[Index(chunk, (int)header.Segment)];
             var scattering = header.Step < _layout.ScatterSteps;
             var mark = scattering ? Progress.PartialArriving : Progress.FinalArriving;
             var outOfOrder = !scattering && chunk != _layout.ChunkSent(0) && (progress & Progress.PartialDone) == 0;
-            if (header.PayloadBytes != bytes || (progress & mark) != 0 || outOfOrder)
+            if (header.PayloadBytes != _layout.PayloadBytes(chunk, (int)header.Segment) || (progress & mark) != 0 || outOfOrder)
             {
                 return SegmentVerdict.Violation;
             }
 
             progress |= mark;
             _moving++;
-            target = At(_buffers.Partial, offset, bytes);
+            var (offset, bytes) = _layout.Segment(chunk, (int)header.Segment);
+            target = _codec is null ? At(_buffers.Partial, offset, bytes) : Piece(chunk, (int)header.Segment);
             return SegmentVerdict.Receive;
         }
     }
@@ -240,11 +257,11 @@ internal sealed unsafe class RingAllReduce(ILink next) : ISegmentHandler
         var final = step >= _layout.ScatterSteps - 1;
         if (step < _layout.ScatterSteps)
         {
-            _reducer.Accumulate(partial, At(_buffers.Source, offset, bytes));
-            if (final)
-            {
-                _reducer.Finish(partial, _layout.WorldSize);
-            }
+            Combine(chunk, segment, partial, At(_buffers.Source, offset, bytes), final);
+        }
+        else
+        {
+            _codec?.Decode(Piece(chunk, segment), 0, partial);
         }
 
         if (final && _buffers.InPlace)
@@ -263,9 +280,41 @@ internal sealed unsafe class RingAllReduce(ILink next) : ISegmentHandler
         }
     }
 
+    /// <summary>Adds the own contribution to what has arrived; the last hop makes the segment final.</summary>
+    private void Combine(int chunk, int segment, Span<byte> partial, ReadOnlySpan<byte> own, bool final)
+    {
+        if (_codec is null)
+        {
+            _reducer.Accumulate(partial, own);
+        }
+        else
+        {
+            DecodeAndAccumulate(_codec, Piece(chunk, segment), partial, own);
+        }
+
+        if (final)
+        {
+            _reducer.Finish(partial, _layout.WorldSize);
+            _codec?.Encode(partial, Piece(chunk, segment));
+            _codec?.Decode(Piece(chunk, segment), 0, partial);
+        }
+    }
+
+    /// <summary>Block by block, so that what was decoded is still in the nearest cache when it is combined.</summary>
+    private void DecodeAndAccumulate(IPieceCodec codec, ReadOnlySpan<byte> piece, Span<byte> partial, ReadOnlySpan<byte> own)
+    {
+        for (var start = 0; start < partial.Length; start += DecodedBlockBytes)
+        {
+            var bytes = Math.Min(DecodedBlockBytes, partial.Length - start);
+            var block = partial.Slice(start, bytes);
+            codec.Decode(piece, start / codec.ValueBytes, block);
+            _reducer.Accumulate(block, own.Slice(start, bytes));
+        }
+    }
+
     private void Post(int step, int segment, int chunk)
     {
-        var header = new SegmentHeader(Attempt, _digest, (uint)step, (uint)segment, _layout.Segment(chunk, segment).Bytes);
+        var header = new SegmentHeader(Attempt, _digest, (uint)step, (uint)segment, _layout.PayloadBytes(chunk, segment));
         lock (_gate)
         {
             if (_stopped)
@@ -331,6 +380,8 @@ internal sealed unsafe class RingAllReduce(ILink next) : ISegmentHandler
         _quietReported = true;
         return true;
     }
+
+    private Span<byte> Piece(int chunk, int segment) => At(_buffers.Pieces, _layout.PieceStart(chunk, segment), _layout.PayloadBytes(chunk, segment));
 
     private int Index(int chunk, int segment) => (chunk * _layout.SegmentsPerChunkMax) + segment;
 

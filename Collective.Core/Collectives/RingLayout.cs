@@ -1,3 +1,4 @@
+using Collective.Kernels;
 using Collective.Protocol;
 
 namespace Collective.Collectives;
@@ -19,6 +20,7 @@ internal readonly struct RingLayout
     private readonly long _shortChunk;
     private readonly long _longChunks;
     private readonly int _segmentElements;
+    private readonly IPieceCodec? _codec;
 
     public RingLayout(CollectiveDescriptor descriptor, int worldSize, int rank, int segmentBytesMax)
     {
@@ -32,7 +34,8 @@ internal readonly struct RingLayout
         _longChunks = _count % worldSize;
         var chunkBytes = ChunkElements(0) * _elementBytes;
         var wanted = Math.Max(SmallestSegmentBytes, (chunkBytes + SegmentsPerChunkWanted - 1) / SegmentsPerChunkWanted);
-        _segmentElements = (int)Math.Max(1, Math.Min(wanted, segmentBytesMax) / _elementBytes);
+        _codec = Codecs.For(descriptor);
+        _segmentElements = SegmentElements(descriptor, Math.Min(wanted, segmentBytesMax), segmentBytesMax);
         SegmentsPerChunkMax = (int)((ChunkElements(0) + _segmentElements - 1) / _segmentElements);
     }
 
@@ -65,26 +68,71 @@ internal readonly struct RingLayout
         return ((ChunkStart(chunk) + within) * _elementBytes, (int)(elements * _elementBytes));
     }
 
+    /// <summary>Bytes of a segment as it travels.</summary>
+    public int PayloadBytes(int chunk, int segment)
+    {
+        var (_, bytes) = Segment(chunk, segment);
+        return _codec?.PieceBytes(bytes / _elementBytes) ?? bytes;
+    }
+
+    /// <summary>Where an encoded segment lies in the memory for pieces.</summary>
+    public long PieceStart(int chunk, int segment) => (chunk * ChunkPiecesBytes) + ((long)segment * _codec!.PieceBytes(_segmentElements));
+
+    /// <summary>Memory for all segments of a quantised tensor as they travel; 0 when it is not quantised.</summary>
+    public long PiecesBytes => _codec is null ? 0 : WorldSize * ChunkPiecesBytes;
+
+    /// <summary>No less memory than a quantised tensor needs in any world; 0 when it is not quantised.</summary>
+    public static long PiecesBytesMax(CollectiveDescriptor descriptor, int segmentBytesMax)
+    {
+        if (Codecs.For(descriptor) is not { } codec)
+        {
+            return 0;
+        }
+
+        // Every chunk has the length of the longest, and one piece that is not full.
+        var elements = (long)descriptor.Count + Limits.PeersMax;
+        var smallest = SegmentElements(descriptor, Math.Min(SmallestSegmentBytes, segmentBytesMax), segmentBytesMax);
+        return codec.PiecesBytesMax(elements, (elements / smallest) + Limits.PeersMax);
+    }
+
     public long ChunkElements(int chunk) => _shortChunk + (chunk < _longChunks ? 1 : 0);
 
-    /// <summary>Segments this rank sends (and, as many chunks come as go, nearly the same number it receives) and their bytes.</summary>
+    /// <summary>Segments this rank sends (and, as many chunks come as go, nearly the same number it receives) and their bytes as they travel.</summary>
     public (long Segments, long Bytes) TotalSent() => Total(received: false);
 
     public (long Segments, long Bytes) TotalReceived() => Total(received: true);
+
+    /// <summary>Bytes of the encoded segments of the longest chunk.</summary>
+    private long ChunkPiecesBytes
+    {
+        get
+        {
+            var full = SegmentsPerChunkMax - 1;
+            return ((long)full * _codec!.PieceBytes(_segmentElements)) + _codec.PieceBytes((int)(ChunkElements(0) - ((long)full * _segmentElements)));
+        }
+    }
+
+    /// <summary>As many elements as wanted, but no segment may be larger than the run's, neither in memory nor as it travels.</summary>
+    private static int SegmentElements(CollectiveDescriptor descriptor, long wantedBytes, int segmentBytesMax)
+    {
+        var elements = wantedBytes / descriptor.ElementBytes;
+        return (int)Math.Max(1, Codecs.For(descriptor) is { } codec ? Math.Min(elements, codec.ElementsIn(segmentBytesMax)) : elements);
+    }
 
     private long ChunkStart(int chunk) => (chunk * _shortChunk) + Math.Min(chunk, _longChunks);
 
     private (long Segments, long Bytes) Total(bool received)
     {
-        long segments = 0, elements = 0;
+        long segments = 0, bytes = 0;
         for (var step = 0; step < Steps; step++)
         {
             var chunk = received ? ChunkReceived(step) : ChunkSent(step);
-            segments += SegmentsOf(chunk);
-            elements += ChunkElements(chunk);
+            var count = SegmentsOf(chunk);
+            segments += count;
+            bytes += count == 0 ? 0 : ((count - 1L) * PayloadBytes(chunk, 0)) + PayloadBytes(chunk, count - 1);
         }
 
-        return (segments, elements * _elementBytes);
+        return (segments, bytes);
     }
 
     private int Modulo(int value) => ((value % WorldSize) + WorldSize) % WorldSize;

@@ -3,7 +3,10 @@ using Collective.Protocol;
 
 namespace Collective.Collectives;
 
-/// <summary>Native memory for in-place operations, kept for the next one: in steady state nothing is allocated and no page is touched for the first time.</summary>
+/// <summary>
+/// Native memory for in-place operations, kept for the next one: in steady state nothing is allocated and no page is touched for the first time. There are never more
+/// buffers than were in use at once: one that is too small makes way for a larger one.
+/// </summary>
 internal sealed unsafe class WorkBuffers : IDisposable
 {
     private const int Alignment = 4096;
@@ -13,6 +16,18 @@ internal sealed unsafe class WorkBuffers : IDisposable
     private readonly List<(nint Address, long Bytes)> _free = [];
     private long _freeBytes;
     private bool _disposed;
+
+    /// <summary>What is kept for later.</summary>
+    public long FreeBytes
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _freeBytes;
+            }
+        }
+    }
 
     /// <summary>A buffer of at least <paramref name="bytes"/> bytes, whose size goes back with <see cref="Return"/>.</summary>
     public (nint Address, long Bytes) Rent(long bytes)
@@ -35,6 +50,8 @@ internal sealed unsafe class WorkBuffers : IDisposable
                 _freeBytes -= found.Bytes;
                 return found;
             }
+
+            DiscardLargest();
         }
 
         var size = (bytes + Alignment - 1) / Alignment * Alignment;
@@ -56,6 +73,19 @@ internal sealed unsafe class WorkBuffers : IDisposable
         NativeMemory.AlignedFree((void*)buffer.Address);
     }
 
+    private void DiscardLargest()
+    {
+        if (_free.Count == 0)
+        {
+            return;
+        }
+
+        var largest = _free.MaxBy(buffer => buffer.Bytes);
+        _free.Remove(largest);
+        _freeBytes -= largest.Bytes;
+        NativeMemory.AlignedFree((void*)largest.Address);
+    }
+
     public void Dispose()
     {
         lock (_gate)
@@ -67,6 +97,7 @@ internal sealed unsafe class WorkBuffers : IDisposable
             }
 
             _free.Clear();
+            _freeBytes = 0;
         }
     }
 }

@@ -101,6 +101,8 @@ internal sealed class PeerHost : ITransportEvents
         Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
     }
 
+    public void ProbeDone(ulong number, ulong? bytesPerSecond, string detail) => Post(new PeerInput.ProbeDone(number, bytesPerSecond is not null, bytesPerSecond ?? 0, detail));
+
     public void Failed(Exception exception)
     {
         _logger.LogCritical(exception, "A data link failed");
@@ -191,6 +193,7 @@ internal sealed class PeerHost : ITransportEvents
         {
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
+            case PeerOutput.Probe m: _transport!.Probe(new ProbePlan(m.Run, m.Self, m.Number, m.From, m.To)); break;
             case PeerOutput.Welcomed m: _handler.Welcomed(m.Id, m.SegmentBytes); break;
             case PeerOutput.WorldStands m: _handler.WorldStands(m.Membership); break;
             case PeerOutput.StartRing m: _handler.StartRing(m.Operation, m.Attempt, m.Membership); break;

@@ -49,4 +49,16 @@ internal interface IRegister<TSelf>
 
     /// <summary>Fills each 16-bit lane with copies of its top bit.</summary>
     static abstract TSelf SpreadSign16(TSelf value);
+
+    /// <summary>The first half of the elements, each in twice the space: unsigned integers are zero-extended, float32 becomes float64.</summary>
+    static abstract TSelf WidenLower<T>(TSelf value);
+
+    /// <summary>The second half of the elements, as <see cref="WidenLower{T}"/>.</summary>
+    static abstract TSelf WidenUpper<T>(TSelf value);
+
+    /// <summary>
+    /// The inverse of the two above: elements of <typeparamref name="T"/> from registers of elements twice as large. Integers are
+    /// truncated, float64 is rounded to nearest even.
+    /// </summary>
+    static abstract TSelf Narrow<T>(TSelf lower, TSelf upper);
 }

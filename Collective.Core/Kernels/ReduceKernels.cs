@@ -49,6 +49,7 @@ internal static class ReduceKernels
     {
         if (Register512.IsAccelerated) { ElementTypes.Divide<RegisterLoop<Register512>, T>(values, divisor); }
         else if (Register256.IsAccelerated) { ElementTypes.Divide<RegisterLoop<Register256>, T>(values, divisor); }
+        else if (RegisterAvx2.IsAccelerated) { ElementTypes.Divide<RegisterLoop<RegisterAvx2>, T>(values, divisor); }
         else if (Register128.IsAccelerated) { ElementTypes.Divide<RegisterLoop<Register128>, T>(values, divisor); }
         else { ElementTypes.Divide<ScalarLoop, T>(values, divisor); }
     }
@@ -59,6 +60,7 @@ internal static class ReduceKernels
         ArgumentOutOfRangeException.ThrowIfNotEqual(right.Length, left.Length);
         if (Register512.IsAccelerated) { RegisterLoop<Register512>.Swap(left, right); }
         else if (Register256.IsAccelerated) { RegisterLoop<Register256>.Swap(left, right); }
+        else if (RegisterAvx2.IsAccelerated) { RegisterLoop<RegisterAvx2>.Swap(left, right); }
         else { RegisterLoop<Register128>.Swap(left, right); }
     }
 
@@ -72,6 +74,7 @@ internal static class ReduceKernels
     {
         if (Register512.IsAccelerated) { ElementTypes.Combine<RegisterLoop<Register512>, T, TOperation>(accumulator, operand); }
         else if (Register256.IsAccelerated) { ElementTypes.Combine<RegisterLoop<Register256>, T, TOperation>(accumulator, operand); }
+        else if (RegisterAvx2.IsAccelerated) { ElementTypes.Combine<RegisterLoop<RegisterAvx2>, T, TOperation>(accumulator, operand); }
         else if (Register128.IsAccelerated) { ElementTypes.Combine<RegisterLoop<Register128>, T, TOperation>(accumulator, operand); }
         else { ElementTypes.Combine<ScalarLoop, T, TOperation>(accumulator, operand); }
     }

@@ -12,6 +12,9 @@ internal readonly struct Register128(Vector128<byte> lanes) : IRegister<Register
 
     public static bool IsAccelerated => Vector128.IsHardwareAccelerated;
 
+    /// <summary>The register itself.</summary>
+    public Vector128<byte> Lanes => _lanes;
+
     public static int SizeBytes => Vector128<byte>.Count;
 
     [MethodImpl(Inline)]
@@ -68,6 +71,30 @@ internal readonly struct Register128(Vector128<byte> lanes) : IRegister<Register
 
     [MethodImpl(Inline)]
     public static Register128 SpreadSign16(Register128 value) => Of(value.As<short>() >> 15);
+
+    [MethodImpl(Inline)]
+    public static Register128 WidenLower<T>(Register128 value)
+        => typeof(T) == typeof(byte) ? Of(Vector128.WidenLower(value.As<byte>()))
+            : typeof(T) == typeof(ushort) ? Of(Vector128.WidenLower(value.As<ushort>()))
+            : typeof(T) == typeof(uint) ? Of(Vector128.WidenLower(value.As<uint>()))
+            : typeof(T) == typeof(float) ? Of(Vector128.WidenLower(value.As<float>()))
+            : throw new NotSupportedException();
+
+    [MethodImpl(Inline)]
+    public static Register128 WidenUpper<T>(Register128 value)
+        => typeof(T) == typeof(byte) ? Of(Vector128.WidenUpper(value.As<byte>()))
+            : typeof(T) == typeof(ushort) ? Of(Vector128.WidenUpper(value.As<ushort>()))
+            : typeof(T) == typeof(uint) ? Of(Vector128.WidenUpper(value.As<uint>()))
+            : typeof(T) == typeof(float) ? Of(Vector128.WidenUpper(value.As<float>()))
+            : throw new NotSupportedException();
+
+    [MethodImpl(Inline)]
+    public static Register128 Narrow<T>(Register128 lower, Register128 upper)
+        => typeof(T) == typeof(byte) ? Of(Vector128.Narrow(lower.As<ushort>(), upper.As<ushort>()))
+            : typeof(T) == typeof(ushort) ? Of(Vector128.Narrow(lower.As<uint>(), upper.As<uint>()))
+            : typeof(T) == typeof(uint) ? Of(Vector128.Narrow(lower.As<ulong>(), upper.As<ulong>()))
+            : typeof(T) == typeof(float) ? Of(Vector128.Narrow(lower.As<double>(), upper.As<double>()))
+            : throw new NotSupportedException();
 
     [MethodImpl(Inline)]
     private static Register128 Of<T>(Vector128<T> lanes) => new(lanes.AsByte());

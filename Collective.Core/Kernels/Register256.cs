@@ -70,6 +70,30 @@ internal readonly struct Register256(Vector256<byte> lanes) : IRegister<Register
     public static Register256 SpreadSign16(Register256 value) => Of(value.As<short>() >> 15);
 
     [MethodImpl(Inline)]
+    public static Register256 WidenLower<T>(Register256 value)
+        => typeof(T) == typeof(byte) ? Of(Vector256.WidenLower(value.As<byte>()))
+            : typeof(T) == typeof(ushort) ? Of(Vector256.WidenLower(value.As<ushort>()))
+            : typeof(T) == typeof(uint) ? Of(Vector256.WidenLower(value.As<uint>()))
+            : typeof(T) == typeof(float) ? Of(Vector256.WidenLower(value.As<float>()))
+            : throw new NotSupportedException();
+
+    [MethodImpl(Inline)]
+    public static Register256 WidenUpper<T>(Register256 value)
+        => typeof(T) == typeof(byte) ? Of(Vector256.WidenUpper(value.As<byte>()))
+            : typeof(T) == typeof(ushort) ? Of(Vector256.WidenUpper(value.As<ushort>()))
+            : typeof(T) == typeof(uint) ? Of(Vector256.WidenUpper(value.As<uint>()))
+            : typeof(T) == typeof(float) ? Of(Vector256.WidenUpper(value.As<float>()))
+            : throw new NotSupportedException();
+
+    [MethodImpl(Inline)]
+    public static Register256 Narrow<T>(Register256 lower, Register256 upper)
+        => typeof(T) == typeof(byte) ? Of(Vector256.Narrow(lower.As<ushort>(), upper.As<ushort>()))
+            : typeof(T) == typeof(ushort) ? Of(Vector256.Narrow(lower.As<uint>(), upper.As<uint>()))
+            : typeof(T) == typeof(uint) ? Of(Vector256.Narrow(lower.As<ulong>(), upper.As<ulong>()))
+            : typeof(T) == typeof(float) ? Of(Vector256.Narrow(lower.As<double>(), upper.As<double>()))
+            : throw new NotSupportedException();
+
+    [MethodImpl(Inline)]
     private static Register256 Of<T>(Vector256<T> lanes) => new(lanes.AsByte());
 
     [MethodImpl(Inline)]

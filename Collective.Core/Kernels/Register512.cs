@@ -70,6 +70,30 @@ internal readonly struct Register512(Vector512<byte> lanes) : IRegister<Register
     public static Register512 SpreadSign16(Register512 value) => Of(value.As<short>() >> 15);
 
     [MethodImpl(Inline)]
+    public static Register512 WidenLower<T>(Register512 value)
+        => typeof(T) == typeof(byte) ? Of(Vector512.WidenLower(value.As<byte>()))
+            : typeof(T) == typeof(ushort) ? Of(Vector512.WidenLower(value.As<ushort>()))
+            : typeof(T) == typeof(uint) ? Of(Vector512.WidenLower(value.As<uint>()))
+            : typeof(T) == typeof(float) ? Of(Vector512.WidenLower(value.As<float>()))
+            : throw new NotSupportedException();
+
+    [MethodImpl(Inline)]
+    public static Register512 WidenUpper<T>(Register512 value)
+        => typeof(T) == typeof(byte) ? Of(Vector512.WidenUpper(value.As<byte>()))
+            : typeof(T) == typeof(ushort) ? Of(Vector512.WidenUpper(value.As<ushort>()))
+            : typeof(T) == typeof(uint) ? Of(Vector512.WidenUpper(value.As<uint>()))
+            : typeof(T) == typeof(float) ? Of(Vector512.WidenUpper(value.As<float>()))
+            : throw new NotSupportedException();
+
+    [MethodImpl(Inline)]
+    public static Register512 Narrow<T>(Register512 lower, Register512 upper)
+        => typeof(T) == typeof(byte) ? Of(Vector512.Narrow(lower.As<ushort>(), upper.As<ushort>()))
+            : typeof(T) == typeof(ushort) ? Of(Vector512.Narrow(lower.As<uint>(), upper.As<uint>()))
+            : typeof(T) == typeof(uint) ? Of(Vector512.Narrow(lower.As<ulong>(), upper.As<ulong>()))
+            : typeof(T) == typeof(float) ? Of(Vector512.Narrow(lower.As<double>(), upper.As<double>()))
+            : throw new NotSupportedException();
+
+    [MethodImpl(Inline)]
     private static Register512 Of<T>(Vector512<T> lanes) => new(lanes.AsByte());
 
     [MethodImpl(Inline)]

@@ -6,15 +6,28 @@ namespace Collective.Protocol;
 /// <param name="Count">Elements.</param>
 /// <param name="DataType">Element type.</param>
 /// <param name="Operation">How contributions are combined.</param>
-/// <param name="Quantisation">0: none. Other values are reserved for quantisation schemes.</param>
+/// <param name="Quantisation">0: none. Otherwise a <see cref="Quantization"/> as a byte.</param>
 internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataType, ReduceOperation Operation, byte Quantisation)
 {
+    /// <summary>Whether the quantisation is one, and fits the elements and the operation.</summary>
+    public bool IsPossible
+    {
+        get
+        {
+            var quantization = Quantization.FromByte(Quantisation);
+            return quantization.ToByte() == Quantisation && quantization.Objection(DataType, Operation) is null;
+        }
+    }
+
     public int ElementBytes => ElementBytesOf(DataType);
 
     public ulong Bytes => Count * (ulong)ElementBytes;
 
     /// <summary>Whether bulk data waits until the master has seen that all ranks entered with the same descriptor.</summary>
-    public bool NeedsGo => Bytes > Limits.EagerBytesMax;
+    public bool NeedsGo => Math.Max(Bytes, CodeBytes) > Limits.EagerBytesMax;
+
+    /// <summary>Bytes of all elements as they travel, if they are quantised: integers of 64 bits are larger than float32.</summary>
+    private ulong CodeBytes => Count * (ulong)(Quantisation == 0 ? 0 : ElementBytesOf(Quantization.FromByte(Quantisation).DataType));
 
     /// <summary>32 bits carried by every segment, so that unlike operations are never combined.</summary>
     public uint Digest
@@ -61,6 +74,8 @@ internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataT
             return $"operation {left.Operation} against {right.Operation}";
         }
 
-        return left.Quantisation == right.Quantisation ? null : $"quantisation {left.Quantisation} against {right.Quantisation}";
+        return left.Quantisation == right.Quantisation
+            ? null
+            : $"quantisation {Quantization.FromByte(left.Quantisation)} against {Quantization.FromByte(right.Quantisation)}";
     }
 }

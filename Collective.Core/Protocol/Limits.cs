@@ -21,8 +21,8 @@ internal static class Limits
     /// <summary>Bytes of one operation kept by a peer that has not entered it yet: an eager operation sends twice its size at most.</summary>
     public const int EarlyBytesPerOperationMax = 2 * EagerBytesMax;
 
-    /// <summary>Pieces these bytes may come in.</summary>
-    public const int EarlySegmentsPerOperationMax = EarlyBytesPerOperationMax / SegmentBytesMin;
+    /// <summary>Pieces these bytes may come in; quantised ones may be smaller than the smallest segment.</summary>
+    public const int EarlySegmentsPerOperationMax = 2 * EarlyBytesPerOperationMax / SegmentBytesMin;
 
     /// <summary>Payload of one segment.</summary>
     public const int SegmentBytesMax = 4 * 1024 * 1024;
@@ -146,6 +146,42 @@ internal static class Limits
 
     /// <summary>Nodes visited by the search for a ring order around broken pairs.</summary>
     public const int RingSearchStepsMax = 100_000;
+
+    /// <summary>Largest group whose best ring is searched exactly: 2^13 sets of peers times 13 ends.</summary>
+    public const int RingExactPeersMax = 14;
+
+    /// <summary>Exchanges of three links tried to better the ring of a larger group: some 50 ms of the master.</summary>
+    public const int RingExchangesMax = 10_000_000;
+
+    /// <summary>Rings of a larger group that are bettered: the present one, and those that follow the fastest links from as many peers less one.</summary>
+    public const int RingStartsMax = 8;
+
+    /// <summary>Times that the best ring of a larger group is shaken to find a better one.</summary>
+    public const int RingShakesMax = 500;
+
+    /// <summary>By so much, in per cent, a ring must be faster than the present one to be worth making the links anew: measurements differ by that anyway.</summary>
+    public const int RingGainPercentMin = 10;
+
+    /// <summary>Time in which one probe sends, in milliseconds; one that gives a stable rate ends earlier.</summary>
+    public const int ProbeMsMax = 2_000;
+
+    /// <summary>Shortest stretch of a probe over which a rate is counted, in milliseconds.</summary>
+    public const int ProbeWindowMsMin = 100;
+
+    /// <summary>Longest such stretch: four of them fit into a probe.</summary>
+    public const int ProbeWindowMsMax = ProbeMsMax / 4;
+
+    /// <summary>Time from the order to probe until the report must be here, in milliseconds: connecting, sending, and as long again for what is late.</summary>
+    public const int ProbeReplyMsMax = 2 * (LinkConnectMsMax + ProbeMsMax);
+
+    /// <summary>Failed probes after which a peer that no probe has reached is not measured any more in one call.</summary>
+    public const int ProbeFailuresMax = 3;
+
+    /// <summary>Time after which one call measures no more, in milliseconds; what is missing then is measured by a later call.</summary>
+    public const int MeasuringMsMax = 120_000;
+
+    /// <summary>Inbound connections of probes: one probe at a time, and the end of the one before.</summary>
+    public const int InboundProbesMax = 2 * StripesMax;
 
     /// <summary>Time for the first message of a connection, in milliseconds.</summary>
     public const int HandshakeMsMax = 5_000;

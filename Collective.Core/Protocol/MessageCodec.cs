@@ -62,13 +62,15 @@ internal static class MessageCodec
             MessageKind.Hello => ReadHello(ref reader),
             MessageKind.EpochReady => new EpochReady(reader.Epoch()),
             MessageKind.LinkFailed => new LinkFailed(reader.Epoch(), reader.Peer(), reader.Bool(), reader.Text()),
-            MessageKind.LinkProgress => new LinkProgress(reader.Epoch(), new LinkBytes(reader.UInt64(), reader.UInt64()), reader.UInt32()),
             MessageKind.TopologyVote => new TopologyVote(new RequestNumber(reader.UInt64())),
             MessageKind.AdmitWhenAlone => new AdmitWhenAlone(new RequestNumber(reader.UInt64())),
             MessageKind.PendingQuery => new PendingQuery(new RequestNumber(reader.UInt64())),
             MessageKind.Withdraw => new Withdraw(new RequestNumber(reader.UInt64())),
             MessageKind.CollectiveStart => new CollectiveStart(ReadAttempt(ref reader), ReadDescriptor(ref reader)),
             MessageKind.CollectiveDone => new CollectiveDone(ReadAttempt(ref reader), reader.Bool(), reader.Text()),
+            MessageKind.LinkProgress => new LinkProgress(reader.Epoch(), new LinkBytes(reader.UInt64(), reader.UInt64()), reader.UInt32()),
+            MessageKind.OptimizeVote => new OptimizeVote(new RequestNumber(reader.UInt64())),
+            MessageKind.ProbeDone => new ProbeDone(reader.UInt64(), reader.Bool(), reader.UInt64(), reader.Text()),
             MessageKind.SharedStateVote => SharedStateCodec.ReadVote(ref reader),
             MessageKind.SharedStateDone => new SharedStateDone(new RequestNumber(reader.UInt64()), reader.Bool(), reader.Text()),
             MessageKind.HolderFailed => new HolderFailed(new RequestNumber(reader.UInt64()), reader.Peer(), reader.Bool(), reader.Text()),
@@ -83,6 +85,7 @@ internal static class MessageCodec
             MessageKind.CollectiveGo => new CollectiveGo(ReadAttempt(ref reader)),
             MessageKind.Verdict => new Verdict(ReadAttempt(ref reader)),
             MessageKind.Evicted => new Evicted(reader.Text()),
+            MessageKind.ProbeLink => new ProbeLink(reader.UInt64(), ReadMember(ref reader), ReadMember(ref reader)),
             MessageKind.SharedStatePlan => SharedStateCodec.ReadPlan(ref reader),
             MessageKind.SharedStateFinished => new SharedStateFinished(new RequestNumber(reader.UInt64()), ReadErrorCode(ref reader), reader.Text(), new Revision(reader.UInt64())),
             _ => null,
@@ -108,12 +111,6 @@ internal static class MessageCodec
                 writer.Bool(m.Outgoing);
                 writer.Text(m.Detail);
                 break;
-            case LinkProgress m:
-                writer.UInt64(m.Epoch.Value);
-                writer.UInt64(m.Bytes.Sent);
-                writer.UInt64(m.Bytes.Received);
-                writer.UInt32(m.StallTimeoutMs);
-                break;
             case TopologyVote m: writer.UInt64(m.Request.Value); break;
             case AdmitWhenAlone m: writer.UInt64(m.Request.Value); break;
             case PendingQuery m: writer.UInt64(m.Request.Value); break;
@@ -125,6 +122,19 @@ internal static class MessageCodec
             case CollectiveDone m:
                 WriteAttempt(ref writer, m.Attempt);
                 writer.Bool(m.Ok);
+                writer.Text(m.Detail);
+                break;
+            case LinkProgress m:
+                writer.UInt64(m.Epoch.Value);
+                writer.UInt64(m.Bytes.Sent);
+                writer.UInt64(m.Bytes.Received);
+                writer.UInt32(m.StallTimeoutMs);
+                break;
+            case OptimizeVote m: writer.UInt64(m.Request.Value); break;
+            case ProbeDone m:
+                writer.UInt64(m.Number);
+                writer.Bool(m.Ok);
+                writer.UInt64(m.BytesPerSecond);
                 writer.Text(m.Detail);
                 break;
             case SharedStateVote m: SharedStateCodec.WriteVote(ref writer, m); break;
@@ -178,6 +188,11 @@ internal static class MessageCodec
             case CollectiveGo m: WriteAttempt(ref writer, m.Attempt); break;
             case Verdict m: WriteAttempt(ref writer, m.Attempt); break;
             case Evicted m: writer.Text(m.Reason); break;
+            case ProbeLink m:
+                writer.UInt64(m.Number);
+                WriteMember(ref writer, m.From);
+                WriteMember(ref writer, m.To);
+                break;
             case SharedStatePlan m: SharedStateCodec.WritePlan(ref writer, m); break;
             case SharedStateFinished m:
                 writer.UInt64(m.Request.Value);
@@ -216,11 +231,20 @@ internal static class MessageCodec
         writer.UInt32(attempt.Ordinal);
     }
 
-    private static CollectiveDescriptor ReadDescriptor(ref WireReader reader) => new(
-        reader.UInt64(),
-        (DataType)reader.Enumeration((byte)DataType.Float64),
-        (ReduceOperation)reader.Enumeration((byte)ReduceOperation.Min),
-        reader.Byte());
+    private static CollectiveDescriptor ReadDescriptor(ref WireReader reader)
+    {
+        var descriptor = new CollectiveDescriptor(
+            reader.UInt64(),
+            (DataType)reader.Enumeration((byte)DataType.Float64),
+            (ReduceOperation)reader.Enumeration((byte)ReduceOperation.Min),
+            reader.Byte());
+        if (!descriptor.IsPossible)
+        {
+            reader.Fail();
+        }
+
+        return descriptor;
+    }
 
     private static void WriteDescriptor(ref WireWriter writer, CollectiveDescriptor descriptor)
     {
@@ -241,6 +265,14 @@ internal static class MessageCodec
         writer.UInt16((ushort)sizes.LargestGroup);
     }
 
+    private static Member ReadMember(ref WireReader reader) => new(reader.Peer(), reader.Address());
+
+    private static void WriteMember(ref WireWriter writer, Member member)
+    {
+        writer.Peer(member.Id);
+        writer.Address(member.Address);
+    }
+
     private static EpochOpened ReadEpochOpened(ref WireReader reader)
     {
         var epoch = reader.Epoch();
@@ -248,7 +280,7 @@ internal static class MessageCodec
         var members = new Member[reader.Count(Limits.PeersMax, 16 + 1 + 4 + 2)];
         for (var i = 0; i < members.Length; i++)
         {
-            members[i] = new Member(reader.Peer(), reader.Address());
+            members[i] = ReadMember(ref reader);
         }
 
         var excluded = new Exclusion[reader.Count(Limits.ExclusionsMax, 16 + 2)];
@@ -273,8 +305,7 @@ internal static class MessageCodec
         writer.UInt16((ushort)message.Members.Count);
         foreach (var member in message.Members)
         {
-            writer.Peer(member.Id);
-            writer.Address(member.Address);
+            WriteMember(ref writer, member);
         }
 
         writer.UInt16((ushort)message.Excluded.Count);

@@ -14,10 +14,12 @@ internal enum MessageKind : byte
     Leave = 9,
     Heartbeat = 10,
     Withdraw = 11,
+    OptimizeVote = 16,
+    ProbeDone = 17,
+    LinkProgress = 21,
     SharedStateVote = 12,
     SharedStateDone = 13,
     HolderFailed = 14,
-    LinkProgress = 21,
 
     Welcome = 64,
     Refused = 65,
@@ -28,6 +30,7 @@ internal enum MessageKind : byte
     CollectiveGo = 70,
     Verdict = 71,
     Evicted = 72,
+    ProbeLink = 77,
     SharedStatePlan = 73,
     SharedStateFinished = 74,
 }
@@ -73,6 +76,11 @@ internal sealed record CollectiveStart(AttemptKey Attempt, CollectiveDescriptor 
 /// <summary>This peer's promise that it has the whole result (ok), or its report that it will not. After a promise: its wish that the attempt be aborted, void once there is a verdict.</summary>
 internal sealed record CollectiveDone(AttemptKey Attempt, bool Ok, string Detail) : Message(MessageKind.CollectiveDone);
 
+/// <summary>Vote to optimise the topology: measure what is not known yet, order the rings by it. Answered by <see cref="TopologyUpdated"/> when all admitted peers have voted and the rings stand.</summary>
+internal sealed record OptimizeVote(RequestNumber Request) : Message(MessageKind.OptimizeVote);
+
+/// <summary>A probe has ended: measured, as its target says, or failed, as either of its ends says.</summary>
+internal sealed record ProbeDone(ulong Number, bool Ok, ulong BytesPerSecond, string Detail) : Message(MessageKind.ProbeDone);
 /// <summary>This peer's vote for what the shared state of its group is: what it has itself. Answered by a plan, or by the end when there is nothing to do.</summary>
 internal sealed record SharedStateVote(RequestNumber Request, Revision Revision, SyncStrategy Strategy, IReadOnlyList<StateEntry> Entries) : Message(MessageKind.SharedStateVote);
 
@@ -110,11 +118,14 @@ internal sealed record EpochOpened(
 /// <summary>All members are ready: collectives may start in this epoch. <see cref="Reason"/> is what the master has established by now about what ended the epochs before it.</summary>
 internal sealed record EpochStands(Epoch Epoch, WorldSizes Sizes, string Reason) : Message(MessageKind.EpochStands);
 
-/// <summary>Answer to <see cref="TopologyVote"/> and <see cref="AdmitWhenAlone"/>. <see cref="Error"/> 0 is success.</summary>
+/// <summary>Answer to <see cref="TopologyVote"/>, <see cref="OptimizeVote"/> and <see cref="AdmitWhenAlone"/>. <see cref="Error"/> 0 is success.</summary>
 internal sealed record TopologyUpdated(RequestNumber Request, ErrorCode Error, string Reason, WorldSizes Sizes) : Message(MessageKind.TopologyUpdated);
 
 /// <summary>Answer to <see cref="PendingQuery"/>, the same for all who did not withdraw. <see cref="Error"/> 0 is success.</summary>
 internal sealed record PendingReply(RequestNumber Request, bool Pending, ErrorCode Error, string Reason) : Message(MessageKind.PendingReply);
+
+/// <summary>To both ends of a pair: the one sends the other as much as it can for a moment, and the other measures. Numbers only grow.</summary>
+internal sealed record ProbeLink(ulong Number, Member From, Member To) : Message(MessageKind.ProbeLink);
 
 /// <summary>All members entered the attempt with the same descriptor: bulk data may flow.</summary>
 internal sealed record CollectiveGo(AttemptKey Attempt) : Message(MessageKind.CollectiveGo);

@@ -50,6 +50,9 @@ internal interface ITransportEvents
     /// <summary>A link of the epoch could not be made, or broke.</summary>
     void LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail);
 
+    /// <summary>A probe that this peer has a part in has ended: measured by this peer as the target, or failed (no rate).</summary>
+    void ProbeDone(ulong number, ulong? bytesPerSecond, string detail);
+
     /// <summary>A defect of ours on one of the transport's threads: the communicator must end, the host process must not.</summary>
     void Failed(Exception exception);
 
@@ -59,6 +62,12 @@ internal interface ITransportEvents
 
 /// <summary>The links an epoch wants.</summary>
 internal sealed record WirePlan(RunId Run, PeerId Self, Epoch Epoch, Member? Next, Member? Previous);
+
+/// <summary>One member sends another as much as it can for a moment, and that one measures. This peer is one of the two.</summary>
+internal sealed record ProbePlan(RunId Run, PeerId Self, ulong Number, Member From, Member To)
+{
+    public bool IsSender => From.Id == Self;
+}
 
 /// <summary>Makes the links of a peer. Connections are made and accepted nowhere else.</summary>
 internal interface ITransport : ILink, IStateConnections, IDisposable
@@ -74,4 +83,7 @@ internal interface ITransport : ILink, IStateConnections, IDisposable
 
     /// <summary>Starts making the links of an epoch, keeping those that still fit; ends in <see cref="ITransportEvents"/>. Data of older epochs is dropped from now on.</summary>
     void Wire(WirePlan plan);
+
+    /// <summary>Takes this peer's part in a probe, in the background. Probes come one at a time with growing numbers; the next one ends what is left of the one before.</summary>
+    void Probe(ProbePlan plan);
 }

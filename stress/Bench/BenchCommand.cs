@@ -12,7 +12,7 @@ internal static class BenchCommand
     {
         var options = new PlanOptions();
         var json = new Option<bool>("--json") { Description = "Print nothing but one JSON object, at the end." };
-        var command = new Command("bench", "Time all-reduces (sum of float32) between several processes of this machine.") { json };
+        var command = new Command("bench", "Time all-reduces (sum of float32, quantised or not) between several processes of this machine.") { json };
         options.AddTo(command);
         command.SetAction((parsed, cancellationToken) => RunAsync(options.Read(parsed), parsed.GetValue(json), cancellationToken));
         return command;
@@ -77,7 +77,7 @@ internal static class BenchCommand
 
     private static void PrintHeader(BenchPlan plan)
     {
-        Console.Out.WriteLine($"{plan.Peers} processes on this machine, {plan.Stripes} stripes, sum of float32, {(plan.InPlace ? "in place" : "out of place")}. Times are those of rank 0.");
+        Console.Out.WriteLine($"{plan.Peers} processes on this machine, {plan.Stripes} stripes, sum of float32, {(plan.InPlace ? "in place" : "out of place")}, quantisation: {plan.Quantization}. Times are those of rank 0.");
         Console.Out.WriteLine("      size  iterations    median us       p99 us  algbw GB/s  busbw GB/s   wrong");
     }
 
@@ -99,14 +99,19 @@ internal static class BenchCommand
             DefaultValueFactory = _ => BenchPlan.SizesDefault,
         };
 
-        public PlanOptions() => _sizes.Validators.Add(result =>
+        private readonly Option<string> _quantize = new("--quantize")
         {
-            if (result.Tokens.Count > 0 && BenchPlan.ParseSizes(result.Tokens[0].Value) is null)
-            {
-                result.AddError(
-                    $"'{result.Tokens[0].Value}' is not a valid value of --sizes: it takes up to {BenchPlan.SizesMax} sizes like {BenchPlan.SizesDefault}, multiples of 4 up to 1GiB.");
-            }
-        });
+            Description = "What travels in place of the float32: min-max or zero-point-scale, a colon, and an integer type like uint8.",
+        };
+
+        public PlanOptions()
+        {
+            Validate(_sizes, text => BenchPlan.ParseSizes(text) is not null, $"up to {BenchPlan.SizesMax} sizes like {BenchPlan.SizesDefault}, multiples of 4 up to 1GiB");
+            Validate(
+                _quantize,
+                text => BenchPlan.ParseQuantization(text) is not null,
+                "min-max:TYPE with uint8, uint16, uint32 or uint64, or zero-point-scale:TYPE with these or int8, int16, int32 or int64");
+        }
 
         public void AddTo(Command command)
         {
@@ -115,6 +120,7 @@ internal static class BenchCommand
             command.Add(_iterations);
             command.Add(_stripes);
             command.Add(_inPlace);
+            command.Add(_quantize);
         }
 
         public BenchPlan Read(ParseResult parsed) => new()
@@ -124,6 +130,15 @@ internal static class BenchCommand
             Iterations = parsed.GetValue(_iterations),
             Stripes = parsed.GetValue(_stripes),
             InPlace = parsed.GetValue(_inPlace),
+            Quantization = parsed.GetValue(_quantize) is { } quantization ? BenchPlan.ParseQuantization(quantization)!.Value : Quantization.None,
         };
+
+        private static void Validate(Option<string> option, Func<string, bool> isValid, string takes) => option.Validators.Add(result =>
+        {
+            if (result.Tokens.Count > 0 && !isValid(result.Tokens[0].Value))
+            {
+                result.AddError($"'{result.Tokens[0].Value}' is not a valid value of {option.Name}: it takes {takes}.");
+            }
+        });
     }
 }

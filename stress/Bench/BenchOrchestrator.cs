@@ -39,7 +39,7 @@ internal sealed class BenchOrchestrator(BenchPlan plan, Action<BenchResult> onRe
             _failures.Add($"Only {_results.Count} of {plan.Sizes.Count} sizes were measured.");
         }
 
-        return new BenchReport(_failures.Count == 0, _failures, plan.Peers, plan.Stripes, plan.InPlace, _results);
+        return new BenchReport(_failures.Count == 0, _failures, plan.Peers, plan.Stripes, plan.InPlace, plan.Quantization.ToString(), _results);
     }
 
     private void Apply(ChildOutput output)

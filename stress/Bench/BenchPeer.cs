@@ -6,6 +6,8 @@ namespace Collective.Stress.Bench;
 /// <summary>One peer of the benchmark: for each size warms up, times calls one by one and recomputes the result.</summary>
 internal sealed class BenchPeer : IAsyncDisposable
 {
+    private const int ValuesMax = 1020;
+
     private static readonly TimeSpan _aliveInterval = TimeSpan.FromSeconds(5);
 
     private readonly BenchPlan _plan;
@@ -73,7 +75,7 @@ internal sealed class BenchPeer : IAsyncDisposable
         if (!_plan.InPlace)
         {
             var started = Stopwatch.GetTimestamp();
-            _communicator.AllReduce<float>(source, destination);
+            AllReduce(source, destination);
             return Stopwatch.GetElapsedTime(started);
         }
 
@@ -81,8 +83,27 @@ internal sealed class BenchPeer : IAsyncDisposable
         source.CopyTo(destination, 0);
         _communicator.AllReduce<float>(new float[1]);
         var startedInPlace = Stopwatch.GetTimestamp();
-        _communicator.AllReduce<float>(destination);
+        AllReduce(destination, destination);
         return Stopwatch.GetElapsedTime(startedInPlace);
+    }
+
+    private void AllReduce(float[] source, float[] destination)
+    {
+        if (_plan.Quantization != Quantization.None)
+        {
+            var request = source == destination
+                ? AllReduceRequest.InPlace(destination.AsMemory(), tag: 0, quantization: _plan.Quantization)
+                : AllReduceRequest.OutOfPlace<float>(source, destination, tag: 0, quantization: _plan.Quantization);
+            _communicator.AllReduceAsync(request).GetAwaiter().GetResult();
+        }
+        else if (source == destination)
+        {
+            _communicator.AllReduce<float>(destination);
+        }
+        else
+        {
+            _communicator.AllReduce<float>(source, destination);
+        }
     }
 
     private void WriteIfSilent(long bytes, int iterationsDone)
@@ -107,8 +128,9 @@ internal sealed class BenchPeer : IAsyncDisposable
         }
     }
 
-    private static long CountWrong(float[] values, int worldSize)
+    private long CountWrong(float[] values, int worldSize)
     {
+        var allowed = _plan.Quantization == Quantization.None ? 0 : LargestError(_plan.Quantization, worldSize);
         var wrong = 0L;
         for (var index = 0; index < values.Length; index++)
         {
@@ -118,14 +140,31 @@ internal sealed class BenchPeer : IAsyncDisposable
                 expected += Value(index, rank);
             }
 
-            wrong += values[index] == expected ? 0 : 1;
+            wrong += Math.Abs(values[index] - expected) <= allowed ? 0 : 1; // A NaN is not.
         }
 
         return wrong;
     }
 
+    /// <summary>Each rank quantises once, and is off by half a step of a partial sum at most.</summary>
+    private static double LargestError(Quantization quantization, int worldSize)
+    {
+        var bits = quantization.DataType switch
+        {
+            DataType.UInt8 or DataType.Int8 => 8,
+            DataType.UInt16 or DataType.Int16 => 16,
+            _ => 23, // Then float32 itself is off by more.
+        };
+        var isSigned = quantization.DataType is DataType.Int8 or DataType.Int16 or DataType.Int32 or DataType.Int64;
+        var range = (double)worldSize * ValuesMax;
+
+        // A deviation is at most half the range, and the codes cover twelve.
+        var covered = quantization.Algorithm == QuantizationAlgorithm.MinMax ? range : 6 * range;
+        return worldSize * covered / (Math.ScaleB(1, isSigned ? bits - 1 : bits) - 1) / 2 * 1.01;
+    }
+
     /// <summary>Small whole numbers: their sum is exact in float32 in whichever order it is taken.</summary>
-    private static float Value(int index, int rank) => (index * 7L + rank * 13) % 1021;
+    private static float Value(int index, int rank) => (index * 7L + rank * 13) % (ValuesMax + 1);
 
     /// <summary>The smallest time that is not exceeded by <paramref name="percent"/> of all.</summary>
     private static TimeSpan Percentile(TimeSpan[] sorted, int percent)

@@ -16,6 +16,12 @@ internal sealed record BenchPlan
     public const long BytesMin = sizeof(float);
     public const long BytesMax = 1L << 30;
 
+    private static readonly Dictionary<string, QuantizationAlgorithm> _algorithms = new()
+    {
+        ["min-max"] = QuantizationAlgorithm.MinMax,
+        ["zero-point-scale"] = QuantizationAlgorithm.ZeroPointScale,
+    };
+
     private const long AdaptiveBytes = 256L << 20;
     private const int AdaptiveIterationsMin = 10;
     private const int AdaptiveIterationsMax = 2000;
@@ -32,6 +38,9 @@ internal sealed record BenchPlan
 
     /// <summary>Whether the result replaces the input.</summary>
     public required bool InPlace { get; init; }
+
+    /// <summary>What travels in place of the float32.</summary>
+    public Quantization Quantization { get; init; }
 
     /// <summary>Timed calls for tensors of <paramref name="bytes"/>.</summary>
     public int IterationsFor(long bytes)
@@ -58,6 +67,26 @@ internal sealed record BenchPlan
         {
             yield return "--in-place";
         }
+
+        if (Quantization != Quantization.None)
+        {
+            yield return "--quantize";
+            yield return $"{_algorithms.Single(pair => pair.Value == Quantization.Algorithm).Key}:{Quantization.DataType}";
+        }
+    }
+
+    /// <summary>A quantisation like <c>min-max:uint8</c>; null where it is none.</summary>
+    public static Quantization? ParseQuantization(string text)
+    {
+        if (text.Split(':') is not [var name, var type]
+            || !_algorithms.TryGetValue(name, out var algorithm)
+            || !Enum.TryParse<DataType>(type, ignoreCase: true, out var dataType))
+        {
+            return null;
+        }
+
+        var quantization = new Quantization(algorithm, dataType);
+        return quantization.Objection(DataType.Float32, ReduceOperation.Sum) is null ? quantization : null;
     }
 
     /// <summary>The sizes in a list like <c>4,4KiB,1MiB</c>; null where it is none, or a size is out of range or splits a float32.</summary>

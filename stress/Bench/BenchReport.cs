@@ -25,4 +25,4 @@ internal sealed record BenchResult(
 
 /// <summary>A whole run of the benchmark, as printed by <c>--json</c>.</summary>
 internal sealed record BenchReport(
-    bool Passed, IReadOnlyList<string> Failures, int Peers, int Stripes, bool InPlace, IReadOnlyList<BenchResult> Results);
+    bool Passed, IReadOnlyList<string> Failures, int Peers, int Stripes, bool InPlace, string Quantization, IReadOnlyList<BenchResult> Results);

@@ -27,7 +27,7 @@ internal sealed class BlameJudge(StrikeBook strikes)
     public void OnAborted(long at, string text, Func<string, bool> isKnown)
     {
         var named = MasterWatch.PeersIn(text);
-        var isLink = text.Contains("the link from", StringComparison.Ordinal);
+        var isLink = text.Contains("the link from", StringComparison.OrdinalIgnoreCase);
         var suspects = isLink ? named : named.Take(1);
         if (suspects.Any(peer => strikes.WasHit(peer, at, isKnown(peer))))
         {

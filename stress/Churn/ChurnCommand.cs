@@ -99,14 +99,14 @@ internal static class ChurnCommand
     private static ChurnPlan? WithPossibleMix(ChurnPlan plan, string? mix)
     {
         plan = mix is null ? plan : plan with { Mix = ChurnPlan.ParseMix(mix)! };
-        if (!plan.Mix.Contains(ChurnKind.Blackhole) || PrivateNetwork.Obstacle() is not { } obstacle)
+        if (!plan.Mix.Contains(ChurnKind.Blackhole) || HostNetwork.Unavailable is not { } obstacle)
         {
             return plan;
         }
 
         if (mix is not null)
         {
-            Console.Error.WriteLine($"Nobody can be cut off (blackhole) here: {obstacle}. Or leave blackhole out of --mix.");
+            Console.Error.WriteLine($"Nobody can be cut off (blackhole) here: {obstacle}. Run as root with iproute2 installed, or leave blackhole out of --mix.");
             return null;
         }
 

@@ -14,12 +14,15 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
     private static readonly TimeSpan _silentMax = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan _calmMax = TimeSpan.FromSeconds(40);
     private static readonly TimeSpan _leaveMax = TimeSpan.FromSeconds(20);
+    private const int LogEverySamples = 10;
     private const int CalmSteps = 5;
+    private const int HostOfMaster = 0;
+    private const int HostsOfPeers = 1;
 
     private readonly ChurnProgress _progress = new(plan, log);
     private readonly MasterWatch _masterWatch = new();
     private readonly ChurnSchedule _schedule = new(plan.Seed, plan.Rate);
-    private PrivateNetwork? _network;
+    private HostNetwork? _network;
     private ChildGroup _children = null!;
     private ChurnStriker _striker = null!;
     private string _master = "";
@@ -28,7 +31,7 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
 
     public async Task<ChurnReport> RunAsync(CancellationToken cancellationToken)
     {
-        using var network = _network = plan.Mix.Contains(ChurnKind.Blackhole) ? PrivateNetwork.Create(2 * plan.Peers) : null;
+        using var network = _network = plan.Mix.Contains(ChurnKind.Blackhole) ? HostNetwork.Create(HostsOfPeers + (2 * plan.Peers)) : null;
         await using var master = StartMaster();
         await using var children = _children = new ChildGroup();
         _master = master.EndPoint.ToString();
@@ -58,19 +61,19 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
     {
         var options = new MasterOptions
         {
-            Listen = _network is null ? "127.0.0.1:0" : $"{PrivateNetwork.HubAddress}:0",
+            Listen = _network is null ? "127.0.0.1:0" : $"{HostNetwork.AddressOf(HostOfMaster)}:0",
             HeartbeatTimeout = ChurnPlan.HeartbeatTimeout,
             LoggerFactory = _masterWatch,
         };
-        return _network is null ? CollectiveMaster.Start(options) : _network.Hub.Run(() => CollectiveMaster.Start(options));
+        return _network is null ? CollectiveMaster.Start(options) : _network.NamespaceOf(HostOfMaster).Run(() => CollectiveMaster.Start(options));
     }
 
     private void StartPeer()
     {
-        var slot = Enumerable.Range(0, 2 * plan.Peers).First(slot => _progress.Subjects.TrueForAll(subject => !subject.HoldsHost || subject.Slot != slot));
+        var host = Enumerable.Range(HostsOfPeers, 2 * plan.Peers).First(host => _progress.Subjects.TrueForAll(subject => !subject.HoldsHost || subject.Host != host));
         var number = _progress.Joins++;
         string[] arguments = ["churn-peer", "--master", _master, "--seed", (plan.Seed + number).ToString(CultureInfo.InvariantCulture)];
-        var subject = new Subject(_children.Start(arguments, _network?.Hosts[slot]), slot);
+        var subject = new Subject(_children.Start(arguments, _network?.NamespaceOf(host)), host);
         _progress.Subjects.Add(subject);
         _progress.Tell($"{subject.Name} joins");
     }
@@ -122,6 +125,10 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
             if (subject.Silence is null && LeakJudge.Measure(subject.Child.ProcessId) is { } sample)
             {
                 subject.Resources.Add(sample);
+                if (subject.Resources.Count % LogEverySamples == 0)
+                {
+                    _progress.Log($"{subject.Name} holds {sample.Text()}");
+                }
             }
 
             if (subject.IsHealthy && subject.OwesEviction is null && Stopwatch.GetElapsedTime(subject.LastNews) > _silentMax)

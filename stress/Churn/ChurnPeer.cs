@@ -64,10 +64,10 @@ internal sealed class ChurnPeer : IAsyncDisposable
                 _ = _communicator.DisposeAsync().AsTask();
                 break;
             case ["reset", "stripe", var random]:
-                _events.Write(new ChurnEvent.LinksBroken(Now, DataSockets.BreakOne(_master, int.Parse(random, null))));
+                _events.Write(new ChurnEvent.LinksBroken(Now, DataSockets.ResetOne(_master, int.Parse(random, null))));
                 break;
             case ["reset", "link", ..]:
-                _events.Write(new ChurnEvent.LinksBroken(Now, DataSockets.BreakLink(_master)));
+                _events.Write(new ChurnEvent.LinksBroken(Now, DataSockets.ResetLink(_master)));
                 break;
         }
     }

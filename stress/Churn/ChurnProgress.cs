@@ -22,6 +22,9 @@ internal sealed class ChurnProgress
         Blame = new BlameJudge(Strikes);
         Recoveries = new RecoveryWatch(Strikes);
         Stalls = new StallJudge(StartedAt);
+
+        // For each peer three pipes and a connection to the master, and connections that have ended but not closed.
+        OwnResources = new LeakJudge("the orchestrator with the master", socketsMax: 8 + (6 * plan.Peers), threadsMax: 96, growthAllowance: 4 * plan.Peers);
     }
 
     public ChurnPlan Plan { get; }
@@ -44,7 +47,7 @@ internal sealed class ChurnProgress
 
     public StallJudge Stalls { get; }
 
-    public LeakJudge OwnResources { get; } = new("the orchestrator with the master");
+    public LeakJudge OwnResources { get; }
 
     public int Joins { get; set; }
 
@@ -153,6 +156,7 @@ internal sealed class ChurnProgress
                 subject.WorldSize = 1;
                 Outcomes.OnAlone(subject.Peer, alone.Step);
                 break;
+            case ChurnEvent.LinksBroken broken: OnLinksBroken(subject, broken); break;
             case ChurnEvent.Lost lost: OnLost(subject, lost); break;
             case ChurnEvent.Wrong wrong: WrongResults.Add($"{subject.Name}: {wrong.Message}"); break;
             case ChurnEvent.Unrestored unrestored: Unrestored.Add($"{subject.Name}: {unrestored.Message}"); break;
@@ -217,6 +221,15 @@ internal sealed class ChurnProgress
         _later.Add((news.At, () => Blame.OnAborted(news.At, news.Message, _known.Contains)));
     }
 
+    /// <summary>A peer that is alone, or whose ring is just being made, has no connection to reset: then there is nothing to detect.</summary>
+    private void OnLinksBroken(Subject subject, ChurnEvent.LinksBroken news)
+    {
+        if (news.Connections == 0 && Strikes.All.LastOrDefault(strike => strike.Kind == ChurnKind.Reset && strike.Process == subject.Child.Index) is { } reset)
+        {
+            reset.IsVoid = true;
+        }
+    }
+
     private void OnLost(Subject subject, ChurnEvent.Lost news)
     {
         subject.IsReceiving = false;
@@ -242,7 +255,7 @@ internal sealed class ChurnProgress
 
     private static bool Explains(Strike strike, MasterNews news, IReadOnlyList<string> named) => strike.Kind switch
     {
-        ChurnKind.Reset => news.Kind == MasterNews.LinkFailed && named.Contains(strike.Peer),
+        ChurnKind.Reset => news.Kind == MasterNews.LinkFailed && named.Contains(strike.Peer) && !strike.IsVoid && Stopwatch.GetElapsedTime(strike.At, news.At) < ChurnPlan.HeartbeatTimeout,
         ChurnKind.Leave => news.Kind == MasterNews.PeerLeft && named.Count > 0 && named[0] == strike.Peer,
         _ => news.Kind is MasterNews.PeerLost or MasterNews.PeerEvicted && named.Count > 0 && named[0] == strike.Peer,
     };

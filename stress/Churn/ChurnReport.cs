@@ -70,7 +70,7 @@ internal sealed record ChurnReport
     /// <summary>The same, without those during which somebody was frozen or cut off.</summary>
     public required TimeFigures RecoveryUndisturbed { get; init; }
 
-    /// <summary>From SIGKILL until an operation of the survivors had committed.</summary>
+    /// <summary>From SIGKILL until an operation of the survivors had committed, where there were two and nobody was frozen or cut off.</summary>
     public required TimeFigures KillToRetry { get; init; }
 
     public required double LongestStallSeconds { get; init; }
@@ -108,7 +108,7 @@ internal sealed record ChurnReport
     public static ChurnReport Of(ChurnProgress progress, IReadOnlyDictionary<ChurnKind, int> events)
     {
         var plan = progress.Plan;
-        var leaks = progress.Subjects.Select(subject => subject.Resources).Append(progress.OwnResources).SelectMany(resources => resources.Leaks(plan.Peers)).ToList();
+        var leaks = progress.Subjects.Select(subject => subject.Resources).Append(progress.OwnResources).SelectMany(resources => resources.Leaks()).ToList();
         var stall = progress.Stalls.Longest;
         string[] stalls = stall > ChurnPlan.StallMax ? [string.Create(CultureInfo.InvariantCulture, $"For {stall.TotalSeconds:0.0} s nothing committed although two healthy peers were connected.")] : [];
         IEnumerable<IReadOnlyList<string>> kinds =
@@ -138,7 +138,7 @@ internal sealed record ChurnReport
             Detection = DetectionTimes(progress.Strikes.All),
             Recovery = TimeFigures.Of(progress.Recoveries.All),
             RecoveryUndisturbed = TimeFigures.Of(progress.Recoveries.Undisturbed),
-            KillToRetry = TimeFigures.Of(progress.Strikes.All.Where(strike => strike is { InSilence: false, Retried: not null }).Select(strike => Since(strike, strike.Retried!.Value))),
+            KillToRetry = TimeFigures.Of(progress.Strikes.All.Where(strike => strike is { InSilence: false, Survivors: >= 2, Retried: not null } && !progress.Strikes.WasAnybodySilent(strike.At, strike.Retried.Value)).Select(strike => Since(strike, strike.Retried!.Value))),
             LongestStallSeconds = Math.Round(stall.TotalSeconds, 2),
             LongestStallAtSecond = Math.Round(System.Diagnostics.Stopwatch.GetElapsedTime(progress.StartedAt, Math.Max(progress.StartedAt, progress.Stalls.LongestSince)).TotalSeconds, 1),
             Divergences = progress.Outcomes.Divergences.Count,
@@ -175,7 +175,7 @@ internal sealed record ChurnReport
         yield return $"Unrestored inputs      {Unrestored}";
         yield return $"Innocent evictions     {InnocentEvictions}, and {UnclearEvictions} peers not told why";
         yield return $"Errors of aborts       {RightBlames} name who was hit, {WrongBlames} do not";
-        yield return $"Leaks                  {Leaks}; a peer had at most {Text(PeerPeak)}, the orchestrator with the master {Text(OwnPeak)}";
+        yield return $"Leaks                  {Leaks}; a peer had at most {PeerPeak.Text()}, the orchestrator with the master {OwnPeak.Text()}";
         yield return string.Create(CultureInfo.InvariantCulture, $"Machine too busy       master stood still {MasterFrozen} times, orchestrator for up to {OrchestratorStoodStillSeconds:0.00} s");
         yield return $"Again                  {Command}";
         yield return Passed ? "PASSED" : "FAILED";
@@ -191,6 +191,4 @@ internal sealed record ChurnReport
 
     private static ResourceSample Peak(IEnumerable<ResourceSample> samples)
         => samples.Aggregate((a, b) => new ResourceSample(Math.Max(a.Descriptors, b.Descriptors), Math.Max(a.Sockets, b.Sockets), Math.Max(a.Threads, b.Threads), Math.Max(a.ResidentBytes, b.ResidentBytes)));
-
-    private static string Text(ResourceSample sample) => $"{sample.Descriptors} descriptors ({sample.Sockets} sockets), {sample.Threads} threads, {Bytes.Text(sample.ResidentBytes)}";
 }

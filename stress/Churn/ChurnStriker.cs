@@ -5,7 +5,7 @@ using Collective.Stress.Processes;
 namespace Collective.Stress.Churn;
 
 /// <summary>Does to the peers what the schedule says, and undoes what does not last.</summary>
-internal sealed class ChurnStriker(ChurnProgress progress, PrivateNetwork? network, Action startPeer)
+internal sealed class ChurnStriker(ChurnProgress progress, HostNetwork? network, Action startPeer)
 {
     // Kills of several peers at once, kills of a peer that is frozen or cut off, and silences that last longer than the timeout: shares of their kind.
     private const double BurstShare = 0.15;
@@ -122,7 +122,7 @@ internal sealed class ChurnStriker(ChurnProgress progress, PrivateNetwork? netwo
         }
         else
         {
-            network!.CutOff(target.Slot);
+            network!.Detach(target.Host);
         }
 
         _pending.Add((After(length), () => End(target, strike)));
@@ -153,7 +153,7 @@ internal sealed class ChurnStriker(ChurnProgress progress, PrivateNetwork? netwo
         target.Silence = null;
         if (strike.Kind == ChurnKind.Blackhole)
         {
-            network!.Restore(target.Slot);
+            network!.Attach(target.Host);
         }
         else if (!target.HasEnded && !target.IsKilled)
         {
@@ -165,7 +165,11 @@ internal sealed class ChurnStriker(ChurnProgress progress, PrivateNetwork? netwo
     private Strike Note(ChurnKind kind, Subject target, string what)
     {
         Done[kind]++;
-        var strike = new Strike(kind, target.Child.Index, target.Peer, Now) { InSilence = target.Silence is not null };
+        var strike = new Strike(kind, target.Child.Index, target.Peer, Now)
+        {
+            InSilence = target.Silence is not null,
+            Survivors = progress.Subjects.Count(other => other != target && other.IsHealthy && other.Peer.Length > 0),
+        };
         progress.Strikes.Add(strike);
         progress.Tell($"{target.Name} (peer {target.Peer}) {what}");
         return strike;

@@ -4,14 +4,21 @@ using System.Text.RegularExpressions;
 namespace Collective.Stress.Churn;
 
 /// <summary>What a process held at a moment.</summary>
-internal readonly record struct ResourceSample(int Descriptors, int Sockets, int Threads, long ResidentBytes);
+internal readonly record struct ResourceSample(int Descriptors, int Sockets, int Threads, long ResidentBytes)
+{
+    public string Text() => $"{Descriptors} descriptors ({Sockets} sockets), {Threads} threads, {Bytes.Text(ResidentBytes)}";
+}
 
 /// <summary>
 /// Watches what one process holds. Whatever a process holds goes up and down with the peers that are there, so that a leak is not "more than at the beginning" but a floor that
 /// rises: the least that was held in the last quarter of its life, compared with the least in the second quarter. The first quarter is for warming up. Besides, no process
 /// may ever hold more than its configuration can explain.
 /// </summary>
-internal sealed partial class LeakJudge(string name)
+/// <param name="name">For sentences.</param>
+/// <param name="socketsMax">More sockets than this are a leak at any time.</param>
+/// <param name="threadsMax">So are more threads.</param>
+/// <param name="growthAllowance">Descriptors by which the floor may rise besides: for a process that holds some for each of the others.</param>
+internal sealed partial class LeakJudge(string name, int socketsMax, int threadsMax, int growthAllowance = 0)
 {
     /// <summary>A process that lived for less, in seconds (one sample each), has no floor that could be known.</summary>
     public const int SamplesMin = 60;
@@ -20,10 +27,11 @@ internal sealed partial class LeakJudge(string name)
     public const int ThreadsGrowthMax = 8;
     public const long ResidentGrowthMax = 96L << 20;
 
-    /// <summary>A peer at rest has about 60 descriptors and 30 threads; rewiring, it may hold old and new connections of two links for a moment.</summary>
-    public const int DescriptorsMax = 160;
+    /// <summary>Sockets: to the master, to listen, and, while the ring changes, old and new connections of both neighbours, and some that have not said who they are.</summary>
+    public const int PeerSocketsMax = 4 + (8 * ChurnPlan.StripeCount);
 
-    public const int ThreadsMax = 96;
+    /// <summary>Threads: a dozen of the runtime, one for each connection, and a few of the library and of this program.</summary>
+    public const int PeerThreadsMax = 64;
 
     private readonly List<ResourceSample> _samples = [];
 
@@ -42,16 +50,16 @@ internal sealed partial class LeakJudge(string name)
     }
 
     /// <summary>A sentence for each leak.</summary>
-    public IEnumerable<string> Leaks(int peersMax)
+    public IEnumerable<string> Leaks()
     {
-        if (Peak.Sockets > DescriptorsMax)
+        if (Peak.Sockets > socketsMax)
         {
-            yield return $"{name} had {Peak.Sockets} sockets; its configuration explains {DescriptorsMax} at most";
+            yield return $"{name} had {Peak.Sockets} sockets; its configuration explains {socketsMax} at most";
         }
 
-        if (Peak.Threads > ThreadsMax)
+        if (Peak.Threads > threadsMax)
         {
-            yield return $"{name} had {Peak.Threads} threads; its configuration explains {ThreadsMax} at most";
+            yield return $"{name} had {Peak.Threads} threads; its configuration explains {threadsMax} at most";
         }
 
         if (_samples.Count < SamplesMin)
@@ -59,25 +67,28 @@ internal sealed partial class LeakJudge(string name)
             yield break;
         }
 
-        var quarter = _samples.Count / 4;
-        var before = _samples.GetRange(quarter, quarter);
-        var after = _samples.GetRange(_samples.Count - quarter, quarter);
-        if (Growth(sample => sample.Sockets) is var sockets && sockets > DescriptorsGrowthMax + peersMax)
+        if (Growth(sample => sample.Descriptors) is var descriptors && descriptors > DescriptorsGrowthMax + growthAllowance)
         {
-            yield return $"the least number of sockets of {name} grew by {sockets} from the second to the last quarter of its {_samples.Count} s";
+            yield return Rise("number of file descriptors", $"{descriptors}");
         }
 
         if (Growth(sample => sample.Threads) is var threads && threads > ThreadsGrowthMax)
         {
-            yield return $"the least number of threads of {name} grew by {threads} from the second to the last quarter of its {_samples.Count} s";
+            yield return Rise("number of threads", $"{threads}");
         }
 
         if (Growth(sample => sample.ResidentBytes) is var bytes && bytes > ResidentGrowthMax)
         {
-            yield return $"the least memory of {name} grew by {Bytes.Text(bytes)} from the second to the last quarter of its {_samples.Count} s";
+            yield return Rise("memory", Bytes.Text(bytes));
         }
+    }
 
-        long Growth(Func<ResourceSample, long> value) => after.Min(value) - before.Min(value);
+    private string Rise(string what, string by) => $"the least {what} of {name} rose by {by} from the second to the last quarter of its {_samples.Count} s";
+
+    private long Growth(Func<ResourceSample, long> value)
+    {
+        var quarter = _samples.Count / 4;
+        return _samples.TakeLast(quarter).Min(value) - _samples.Skip(quarter).Take(quarter).Min(value);
     }
 
     /// <summary>What a process holds now; null when it is gone.</summary>

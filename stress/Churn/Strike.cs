@@ -21,6 +21,12 @@ internal sealed class Strike(ChurnKind kind, int process, string peer, long at)
     /// <summary>Whether the peer was frozen or cut off already.</summary>
     public bool InSilence { get; init; }
 
+    /// <summary>Nothing was done after all.</summary>
+    public bool IsVoid { get; set; }
+
+    /// <summary>Healthy peers that were connected besides.</summary>
+    public int Survivors { get; init; }
+
     /// <summary>When the master knew.</summary>
     public long? Detected { get; set; }
 

@@ -4,12 +4,12 @@ using Collective.Stress.Processes;
 namespace Collective.Stress.Churn;
 
 /// <summary>A peer process, and what the orchestrator knows about it.</summary>
-internal sealed class Subject(ChildProcess child, int slot)
+internal sealed class Subject(ChildProcess child, int host)
 {
     public ChildProcess Child { get; } = child;
 
     /// <summary>Its host in the private network, where there is one.</summary>
-    public int Slot { get; } = slot;
+    public int Host { get; } = host;
 
     public string Name => $"process {Child.Index}";
 
@@ -43,7 +43,7 @@ internal sealed class Subject(ChildProcess child, int slot)
     /// <summary>Whether no other process may be given its host.</summary>
     public bool HoldsHost => !HasEnded || Silence is { Kind: ChurnKind.Blackhole };
 
-    public LeakJudge Resources { get; } = new($"peer process {child.Index}");
+    public LeakJudge Resources { get; } = new($"peer process {child.Index}", LeakJudge.PeerSocketsMax, LeakJudge.PeerThreadsMax);
 
     /// <summary>Takes part, or could at once.</summary>
     public bool IsHealthy => IsPresent && Silence is null;

@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Collective.Stress.Processes;
 
-/// <summary>The TCP connections of this process to other peers, found among its file descriptors: all but those to the master.</summary>
+/// <summary>The TCP connections of this process to other peers, found among its file descriptors: all but those to the master. Here they are broken.</summary>
 internal static partial class DataSockets
 {
     private const int ShutReadAndWrite = 2;
@@ -11,33 +11,39 @@ internal static partial class DataSockets
 
     private readonly record struct Connection(int Descriptor, IPEndPoint Remote);
 
-    /// <summary>Shuts all of them down, and gives their number.</summary>
-    public static int BreakAll(IPEndPoint master)
+    /// <summary>Shuts all of them down: both ends see an end.</summary>
+    public static void ShutDownAll(IPEndPoint master)
     {
-        var all = Find(master);
-        all.ForEach(connection => Break(connection));
-        return all.Count;
+        foreach (var connection in Find(master))
+        {
+            _ = Shutdown(connection.Descriptor, ShutReadAndWrite);
+        }
     }
 
-    /// <summary>Shuts down the connection that comes first after a random place, and gives the number: 1, or 0 when there is none.</summary>
-    public static int BreakOne(IPEndPoint master, int random)
+    /// <summary>Resets connections to the next peer, which all lead to one port of it, and gives how many.</summary>
+    public static int ResetLink(IPEndPoint master, int max = int.MaxValue)
+        => Reset(Find(master).GroupBy(connection => connection.Remote).Where(link => link.Count() > 1).SelectMany(link => link).Take(max));
+
+    /// <summary>Resets one connection, from the previous peer or to the next one, and gives 1; 0 when there is none.</summary>
+    public static int ResetOne(IPEndPoint master, int random)
     {
         var all = Find(master);
-        if (all.Count > 0)
+        return all.Count == 0 ? 0 : Reset([all[random % all.Count]]);
+    }
+
+    private static int Reset(IEnumerable<Connection> connections)
+    {
+        // To connect a socket to no family at all resets its connection.
+        Span<byte> nobody = stackalloc byte[16];
+        nobody.Clear();
+        var count = 0;
+        foreach (var connection in connections.ToList())
         {
-            Break(all[random % all.Count]);
+            _ = Connect(connection.Descriptor, ref MemoryMarshal.GetReference(nobody), nobody.Length);
+            count++;
         }
 
-        return Math.Min(all.Count, 1);
-    }
-
-    /// <summary>Shuts down all connections that this process has made to one other, and gives their number.</summary>
-    public static int BreakLink(IPEndPoint master)
-    {
-        // Those that were accepted have as many remote ports as there are.
-        var link = Find(master).GroupBy(connection => connection.Remote).MaxBy(connections => connections.Count())?.ToList() ?? [];
-        link.ForEach(connection => Break(connection));
-        return link.Count;
+        return count;
     }
 
     private static List<Connection> Find(IPEndPoint master)
@@ -53,8 +59,6 @@ internal static partial class DataSockets
 
         return found;
     }
-
-    private static void Break(Connection connection) => _ = Shutdown(connection.Descriptor, ShutReadAndWrite);
 
     private static IPEndPoint? RemoteOf(int descriptor)
     {
@@ -76,6 +80,9 @@ internal static partial class DataSockets
 
     [LibraryImport("libc", EntryPoint = "shutdown")]
     private static partial int Shutdown(int descriptor, int how);
+
+    [LibraryImport("libc", EntryPoint = "connect")]
+    private static partial int Connect(int descriptor, ref byte address, int length);
 
     [LibraryImport("libc", EntryPoint = "getpeername")]
     private static partial int GetPeerName(int descriptor, ref byte address, ref int length);

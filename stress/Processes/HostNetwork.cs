@@ -54,6 +54,9 @@ internal sealed class HostNetwork : IDisposable
     /// <summary>What to put in front of a command to run it on a host. The command replaces it: process id and signals are the command's.</summary>
     public IReadOnlyList<string> CommandOn(int host) => ["ip", "netns", "exec", NameOf(host)];
 
+    /// <summary>To make sockets, or start a process, on a host from inside this program.</summary>
+    public NetworkNamespace NamespaceOf(int host) => new(NameOf(host));
+
     /// <summary>Pulls the cable of a host: nothing gets to it or from it.</summary>
     public void Detach(int host) => Ip("-n", NameOf(null), "link", "set", PortOf(host), "nomaster");
 
@@ -69,17 +72,20 @@ internal sealed class HostNetwork : IDisposable
 
     private void Build()
     {
-        Ip("netns", "add", NameOf(null));
-        Ip("-n", NameOf(null), "link", "add", "switch", "type", "bridge");
-        Ip("-n", NameOf(null), "link", "set", "switch", "up");
-        for (var host = 0; host < _hosts; host++)
+        var hosts = Enumerable.Range(0, _hosts).ToList();
+        Batch([$"netns add {NameOf(null)}", .. hosts.Select(host => $"netns add {NameOf(host)}")]);
+        Batch(
+            [
+                "link add switch type bridge",
+                "link set switch up",
+                .. hosts.Select(host => $"link add {PortOf(host)} type veth peer name eth0 netns {NameOf(host)}"),
+                .. hosts.Select(host => $"link set {PortOf(host)} master switch up"),
+            ],
+            "-n",
+            NameOf(null));
+        foreach (var host in hosts)
         {
-            Ip("netns", "add", NameOf(host));
-            Ip("-n", NameOf(null), "link", "add", PortOf(host), "type", "veth", "peer", "name", "eth0", "netns", NameOf(host));
-            Ip("-n", NameOf(null), "link", "set", PortOf(host), "master", "switch", "up");
-            Ip("-n", NameOf(host), "addr", "add", $"{AddressOf(host)}/16", "dev", "eth0");
-            Ip("-n", NameOf(host), "link", "set", "eth0", "up");
-            Ip("-n", NameOf(host), "link", "set", "lo", "up");
+            Batch([$"addr add {AddressOf(host)}/16 dev eth0", "link set eth0 up", "link set lo up"], "-n", NameOf(host));
         }
     }
 
@@ -119,14 +125,33 @@ internal sealed class HostNetwork : IDisposable
         {
             if (!Directory.Exists($"/proc/{id}"))
             {
+                EndProcesses(network); // A frozen one has not noticed that its maker is gone.
                 Remove(network);
+            }
+        }
+    }
+
+    private static void EndProcesses(string network)
+    {
+        foreach (var name in Names(network))
+        {
+            try
+            {
+                foreach (var process in Ip("netns", "pids", name).Split('\n', StringSplitOptions.RemoveEmptyEntries))
+                {
+                    Signals.Send(int.Parse(process, CultureInfo.InvariantCulture), Signals.Kill);
+                }
+            }
+            catch (InvalidOperationException)
+            {
+                // Another process has removed it.
             }
         }
     }
 
     private static void Remove(string network)
     {
-        foreach (var name in Names().Where(n => n.StartsWith($"{network}-", StringComparison.Ordinal)))
+        foreach (var name in Names(network))
         {
             try
             {
@@ -139,14 +164,23 @@ internal sealed class HostNetwork : IDisposable
         }
     }
 
+    private static IEnumerable<string> Names(string network) => Names().Where(name => name.StartsWith($"{network}-", StringComparison.Ordinal));
+
     private static string[] Names() => [.. Ip("netns", "list").Split('\n').Select(line => line.Split(' ')[0]).Where(name => name.Length > 0)];
 
+    /// <summary>Runs ip once for many commands.</summary>
+    private static void Batch(IEnumerable<string> commands, params string[] options) => Run([.. options, "-batch", "-"], string.Join('\n', commands) + "\n");
+
     /// <summary>Runs ip and gives what it printed.</summary>
-    private static string Ip(params string[] arguments)
+    private static string Ip(params string[] arguments) => Run(arguments, "");
+
+    private static string Run(string[] arguments, string input)
     {
-        using var process = Process.Start(new ProcessStartInfo("ip", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(new ProcessStartInfo("ip", arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true })!;
         var output = process.StandardOutput.ReadToEndAsync();
         var error = process.StandardError.ReadToEndAsync();
+        process.StandardInput.Write(input);
+        process.StandardInput.Close();
         if (!process.WaitForExit(_commandTimeout))
         {
             process.Kill();

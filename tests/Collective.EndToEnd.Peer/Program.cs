@@ -1,3 +1,4 @@
+using System.Net;
 using System.Runtime.InteropServices;
 
 namespace Collective.EndToEnd.Peer;
@@ -14,7 +15,7 @@ internal static class Program
     public static async Task<int> Main(string[] arguments)
     {
         var settings = Settings.Parse(arguments);
-        var faults = new Faults(settings, int.Parse(settings.Master[(settings.Master.LastIndexOf(':') + 1)..], null));
+        var faults = new Faults(settings, IPEndPoint.Parse(settings.Master));
         var communicator = new Communicator(new CommunicatorOptions(settings.Master)
         {
             Group = settings.Group,

@@ -1,3 +1,5 @@
+using Collective.Stress.Processes;
+
 namespace Collective.EndToEnd.Peer;
 
 /// <summary>A guarantee did not hold.</summary>
@@ -34,6 +36,11 @@ internal sealed class Rounds(Communicator communicator, Settings settings)
         if (settings.WaitForGo)
         {
             await _go.Task;
+        }
+
+        if (settings.Optimize)
+        {
+            Report.Line($"ring {string.Join(',', (await communicator.OptimizeTopologyAsync()).Peers)}");
         }
 
         for (var round = 1; !_leaving; round++)
@@ -110,20 +117,20 @@ internal sealed class Rounds(Communicator communicator, Settings settings)
     {
         var name = tag == BulkTag ? "bulk" : "small";
         var own = communicator.Id;
-        Content.Fill(buffer, own, _step + tag);
+        Content.Fill<ulong>(buffer, own, _step + tag);
         while (true)
         {
             try
             {
                 var result = await communicator.AllReduceAsync<ulong>(buffer, ReduceOperation.Sum, tag);
-                var wrong = Content.FirstWrong(buffer, result.Contributors, _step + tag);
+                var wrong = Content.FirstWrong<ulong>(buffer, result.Contributors, _step + tag);
                 Require(wrong < 0, $"{name} {_step}: element {wrong} is not the sum over the {result.WorldSize} contributors");
                 Committed(name, _step, result);
                 return true;
             }
             catch (CollectiveException e)
             {
-                var wrong = Content.FirstWrong(buffer, [own], _step + tag);
+                var wrong = Content.FirstWrong<ulong>(buffer, [own], _step + tag);
                 Require(wrong < 0, $"{name} {_step}: after {e.Code} element {wrong} of the input was not restored");
                 if (e.Code is not (ErrorCode.OperationAborted or ErrorCode.TooFewPeers))
                 {

@@ -63,6 +63,9 @@ internal sealed record Settings
     /// <summary>Ask whether peers are pending in each round.</summary>
     public bool AskPending { get; init; }
 
+    /// <summary>Optimise the topology before the first round.</summary>
+    public bool Optimize { get; init; }
+
     /// <summary>Begin the first round, and count protocol points, only when "go" arrives on standard input.</summary>
     public bool WaitForGo { get; init; }
 
@@ -91,6 +94,7 @@ internal sealed record Settings
                 "--rounds" => settings with { Rounds = Number(value) },
                 "--bulk-elements" => settings with { BulkElements = Number(value) },
                 "--ask-pending" => settings with { AskPending = bool.Parse(value) },
+                "--optimize" => settings with { Optimize = bool.Parse(value) },
                 "--wait-for-go" => settings with { WaitForGo = bool.Parse(value) },
                 _ => throw new ArgumentException($"unknown argument {arguments[i]}"),
             };

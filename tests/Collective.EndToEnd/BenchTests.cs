@@ -28,6 +28,28 @@ internal sealed class BenchTests
         }
     }
 
+    [TestCase("min-max:uint8", "MinMax to UInt8")]
+    [TestCase("zero-point-scale:int16", "ZeroPointScale to Int16")]
+    public async Task Quantised_sums_are_as_close_as_they_must_be(string quantization, string reported)
+    {
+        var outcome = await StressProgram.RunAsync(["bench", "--json", "--sizes", "4,10000,1MiB", "--iterations", "5", "--in-place", "--quantize", quantization]);
+        Assert.That(outcome.ExitCode, Is.Zero, outcome.Output + outcome.Error);
+        using var report = JsonDocument.Parse(outcome.Output);
+        Assert.That(report.RootElement.GetProperty("quantization").GetString(), Is.EqualTo(reported));
+        Assert.That(report.RootElement.GetProperty("results").EnumerateArray().Select(result => result.GetProperty("wrongElements").GetInt64()), Is.EqualTo(new long[3]));
+    }
+
+    [TestCase("min-max")]
+    [TestCase("min-max:int8")]
+    [TestCase("min-max:uint8:1")]
+    [TestCase("none:uint8")]
+    [TestCase("zero-point-scale:float16")]
+    public async Task A_quantisation_that_does_not_exist_is_refused(string quantization)
+    {
+        var outcome = await StressProgram.RunAsync(["bench", "--quantize", quantization]);
+        Assert.That((outcome.ExitCode, outcome.Error.Contains("min-max:TYPE", StringComparison.Ordinal)), Is.EqualTo((2, true)), outcome.Error);
+    }
+
     [Test]
     public void Bandwidths_are_those_of_nccl_tests()
     {

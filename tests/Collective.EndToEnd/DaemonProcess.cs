@@ -25,10 +25,14 @@ internal sealed partial class DaemonProcess : IAsyncDisposable
     }
 
     /// <summary>Starts the daemon built beside this test. The environment of the test run does not configure it.</summary>
-    public static DaemonProcess Start(IReadOnlyDictionary<string, string> environment, params IEnumerable<string> arguments)
+    public static DaemonProcess Start(IReadOnlyDictionary<string, string> environment, params IEnumerable<string> arguments) => StartThrough([], environment, arguments);
+
+    /// <summary>Through a command that runs what follows it in its own place.</summary>
+    public static DaemonProcess StartThrough(string[] through, IReadOnlyDictionary<string, string> environment, params IEnumerable<string> arguments)
     {
         var daemon = Path.Combine(AppContext.BaseDirectory, "collective-master.dll");
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", ["exec", daemon, .. arguments])
+        string[] command = [.. through, Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", "exec", daemon, .. arguments];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,

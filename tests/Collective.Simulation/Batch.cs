@@ -19,13 +19,14 @@ internal sealed class Batch(int first, int count, int? peers)
     private long _fetched;
     private long _events;
     private long _faults;
+    private long _optimized;
 
     /// <summary>The lowest seed that failed, and what it said.</summary>
     public (int Seed, string Message)? Failed { get; private set; }
 
     public string Summary => Failed is { } failed
         ? $"seed {failed.Seed} FAILED: {failed.Message}\nreplay: dotnet run -c Release --project tests/Collective.Simulation -- --seed {failed.Seed}{(peers is { } n ? $" --peers {n}" : "")}"
-        : string.Create(CultureInfo.InvariantCulture, $"{count} seeds hold ({first} to {first + count - 1}): {_committed} attempts committed, {_aborted} aborted, {_syncs} syncs succeeded, {_failedSyncs} failed, {_fetched} tensors fetched, {_faults} faults, {_events} events, {_clock.Elapsed.TotalSeconds:0.0} s");
+        : string.Create(CultureInfo.InvariantCulture, $"{count} seeds hold ({first} to {first + count - 1}): {_committed} attempts committed, {_aborted} aborted, {_optimized} optimised, {_syncs} syncs succeeded, {_failedSyncs} failed, {_fetched} tensors fetched, {_faults} faults, {_events} events, {_clock.Elapsed.TotalSeconds:0.0} s");
 
     public void Run(int jobs)
     {
@@ -78,6 +79,7 @@ internal sealed class Batch(int first, int count, int? peers)
             _done++;
             _committed += simulator.Ledger.Committed;
             _aborted += simulator.Ledger.Aborted;
+            _optimized += simulator.Optimized;
             _syncs += simulator.SyncJudge.Succeeded;
             _failedSyncs += simulator.SyncJudge.Failed;
             _fetched += simulator.SyncJudge.Fetched;

@@ -12,6 +12,8 @@ internal sealed class Ledger
     {
         public Dictionary<PeerId, int[]> Contributions { get; } = [];
 
+        public Func<int, int, int> Adds { get; set; } = null!;
+
         public (bool Committed, string Who)? Verdict { get; set; }
 
         public IReadOnlyList<PeerId>? Contributors { get; set; }
@@ -37,8 +39,12 @@ internal sealed class Ledger
     }
 
     /// <summary>A peer brings this to an attempt.</summary>
-    public void Entered(AttemptKey attempt, PeerId peer, int[] contribution)
-        => Require(Of(attempt).Contributions.TryAdd(peer, contribution), $"{peer} enters {attempt} twice");
+    public void Entered(AttemptKey attempt, CollectiveDescriptor descriptor, PeerId peer, int[] contribution)
+    {
+        var record = Of(attempt);
+        record.Adds = Contributions.Adds(descriptor);
+        Require(record.Contributions.TryAdd(peer, contribution), $"{peer} enters {attempt} twice");
+    }
 
     /// <summary>G1: one verdict per attempt, whoever lives to hear it.</summary>
     public void Verdict(AttemptKey attempt, bool committed, string who)
@@ -93,7 +99,7 @@ internal sealed class Ledger
             Require(record.Contributions.TryGetValue(id, out var contribution), $"G2: {attempt} names {id} as a contributor, who never entered it");
             for (var i = 0; i < count; i++)
             {
-                sum[i] = unchecked(sum[i] + contribution![i]);
+                sum[i] = record.Adds(sum[i], contribution![i]);
             }
         }
 
@@ -111,20 +117,41 @@ internal sealed class Ledger
     }
 }
 
-/// <summary>What peers bring to collectives: no two sums of different contributions are alike.</summary>
+/// <summary>
+/// What peers bring to collectives: no two sums of different contributions are alike. To a quantised one each brings whole numbers of float32 that are all the same,
+/// which every codec passes on exactly, so that the sum is exact too. In memory both are taken for words of 32 bits.
+/// </summary>
 internal static class Contributions
 {
-    public static int[] Of(int peer, long operation, int count)
+    private const int QuantisedBits = 14; // Of a thousand peers, the sum still fits into 24.
+
+    public static CollectiveDescriptor Descriptor(int count, bool quantised)
+        => quantised
+            ? new CollectiveDescriptor((ulong)count, DataType.Float32, ReduceOperation.Sum, new Quantization(QuantizationAlgorithm.MinMax, DataType.UInt8).ToByte())
+            : new CollectiveDescriptor((ulong)count, DataType.Int32, ReduceOperation.Sum, 0);
+
+    public static int[] Of(int peer, long operation, CollectiveDescriptor descriptor)
     {
-        var values = new int[count];
+        var values = new int[descriptor.Count];
         var seed = ((ulong)(uint)peer << 40) ^ ((ulong)operation << 20);
-        for (var i = 0; i < count; i++)
+        for (var i = 0; i < values.Length; i++)
         {
-            var x = (seed + (ulong)(uint)i + 1) * 0x9E3779B97F4A7C15UL;
-            x = (x ^ (x >> 29)) * 0xBF58476D1CE4E5B9UL;
-            values[i] = unchecked((int)(x >> 32));
+            values[i] = descriptor.Quantisation == 0 ? Hash(seed, i) : BitConverter.SingleToInt32Bits(Hash(seed, 0) & ((1 << QuantisedBits) - 1));
         }
 
         return values;
+    }
+
+    /// <summary>How two words are summed.</summary>
+    public static Func<int, int, int> Adds(CollectiveDescriptor descriptor)
+        => descriptor.Quantisation == 0
+            ? (left, right) => unchecked(left + right)
+            : (left, right) => BitConverter.SingleToInt32Bits(BitConverter.Int32BitsToSingle(left) + BitConverter.Int32BitsToSingle(right));
+
+    private static int Hash(ulong seed, int index)
+    {
+        var x = (seed + (ulong)(uint)index + 1) * 0x9E3779B97F4A7C15UL;
+        x = (x ^ (x >> 29)) * 0xBF58476D1CE4E5B9UL;
+        return unchecked((int)(x >> 32));
     }
 }

@@ -31,8 +31,8 @@ internal sealed class PendingReduce
     {
         _attempt = attempt;
         _contributors = world.Peers;
-        simulator.Ledger.Entered(attempt, peer.Id, _original);
-        Operation.StartRing(peer.Transport, attempt, membership, world, simulator.Scenario.SegmentBytes);
+        simulator.Ledger.Entered(attempt, Operation.Descriptor, peer.Id, _original);
+        Operation.StartRing(peer.Transport, attempt, membership, world);
     }
 
     /// <summary>The verdict has come; the application hears it once no link touches the buffers.</summary>

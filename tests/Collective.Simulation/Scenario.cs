@@ -76,6 +76,7 @@ internal sealed class Scenario
         Gathers = random.Next(4) > 0;
         TcpGivesUpUs = random.NextInt64(10_000_000, 40_000_000);
         Faults = [.. Draw(random, InitialPeers + Joiners, random.Next(0, Math.Min(10, 2 * (InitialPeers + Joiners))))];
+        Optimizes = !large && Gathers && random.Next(2) == 0;
         Syncs = (SyncPolicy)random.Next(4);
         StateKeys = random.Next(1, 5);
         Divergence = random.Next(3);
@@ -83,6 +84,7 @@ internal sealed class Scenario
         Corruptions = random.Next(3) == 0;
         Liar = random.Next(4) == 0 ? random.Next(InitialPeers + Joiners) : -1;
         FalseAccuser = random.Next(4) == 0 ? random.Next(InitialPeers + Joiners) : -1;
+        Quantises = random.Next(4) == 0;
     }
 
     public int Seed { get; }
@@ -104,6 +106,9 @@ internal sealed class Scenario
     /// <summary>Of these, too large to be eager.</summary>
     public int BulkTags { get; private init; }
 
+    /// <summary>Whether the collectives of odd tags are quantised.</summary>
+    public bool Quantises { get; private init; }
+
     public int SegmentBytes { get; private init; } = 16 * 1024;
 
     public int Stripes { get; private init; } = 2;
@@ -115,6 +120,9 @@ internal sealed class Scenario
 
     /// <summary>Whether the first waits for others before it begins.</summary>
     public bool Gathers { get; private init; } = true;
+
+    /// <summary>Whether all optimise the topology when somebody was admitted. Only where company comes by updates: else a newcomer cannot know where the others are.</summary>
+    public bool Optimizes { get; private init; }
 
     /// <summary>Whether callers cancel collectives now and then.</summary>
     public bool Cancels { get; private init; }
@@ -166,6 +174,7 @@ internal sealed class Scenario
         Tags = 2,
         BulkTags = 1,
         Rejoins = true,
+        Optimizes = true,
         Syncs = syncs,
         Faults = [new Fault(kind, 0, point)],
     };
@@ -186,6 +195,7 @@ internal sealed class Scenario
         Tags = 2,
         DelayUsMax = seed % 2 == 0 ? 60_000 : 200,
         Rejoins = true,
+        Optimizes = seed % 4 < 2,
         Faults = faults,
     };
 
@@ -196,11 +206,12 @@ internal sealed class Scenario
         Joiners = joiners,
         Tags = 2,
         Rejoins = true,
+        Optimizes = true,
         Faults = [new Fault(kind, 1, first), new Fault(kind, 0, second)],
     };
 
     public override string ToString()
-        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; syncs: {Syncs} of {StateKeys} tensors{(Mistakes ? ", mistakes" : "")}{(Corruptions ? ", corruptions" : "")}{(Liar >= 0 ? $", peer{Liar} sends wrong bytes" : "")}{(FalseAccuser >= 0 ? $", peer{FalseAccuser} accuses others" : "")}; faults: {string.Join(", ", Faults)}";
+        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk{(Quantises ? ", the odd ones quantised" : "")}), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(Optimizes ? ", which optimise" : "")}{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; syncs: {Syncs} of {StateKeys} tensors{(Mistakes ? ", mistakes" : "")}{(Corruptions ? ", corruptions" : "")}{(Liar >= 0 ? $", peer{Liar} sends wrong bytes" : "")}{(FalseAccuser >= 0 ? $", peer{FalseAccuser} accuses others" : "")}; faults: {string.Join(", ", Faults)}";
 
     /// <summary>Deaths are the most frequent; "at any point": a number of the victim's own steps, between two of the outputs of one.</summary>
     private static IEnumerable<Fault> Draw(Random random, int peers, int count)

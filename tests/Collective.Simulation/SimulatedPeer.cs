@@ -162,14 +162,29 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 
     public Task<bool> QueryPendingAsync() => Ask(number => new PeerInput.QueryPending(number));
 
+    public Task<bool> StepAsync() => Ask(number => new PeerInput.Step(number));
+
     public Task<bool> UpdateTopologyAsync() => Ask(number => new PeerInput.UpdateTopology(number));
+
+    /// <summary>Cancelled after a while, if one is given.</summary>
+    public Task<bool> OptimizeTopologyAsync(int timeoutMs, long? cancelAfterUs)
+    {
+        var call = Ask(number => new PeerInput.OptimizeTopology(number, timeoutMs));
+        var request = new RequestNumber(_lastRequest);
+        if (cancelAfterUs is { } us)
+        {
+            After(us, () => Post(new PeerInput.Withdraw(request)));
+        }
+
+        return call;
+    }
 
     public PendingReduce Launch(ulong tag, int count, int timeoutMs, bool inPlace)
     {
         var id = new OperationId(++_lastOperation);
-        var descriptor = new CollectiveDescriptor((ulong)count, DataType.Int32, ReduceOperation.Sum, 0);
-        var operation = new AllReduceOperation(id, new Tag(tag), descriptor, _workBuffers, _rings, Post);
-        var pending = new PendingReduce(operation, Contributions.Of(Index, _lastOperation, count), inPlace);
+        var descriptor = Contributions.Descriptor(count, quantised: Simulator.Scenario.Quantises && tag % 2 == 1);
+        var operation = new AllReduceOperation(id, new Tag(tag), descriptor, Simulator.Scenario.SegmentBytes, _workBuffers, _rings, Post);
+        var pending = new PendingReduce(operation, Contributions.Of(Index, _lastOperation, descriptor), inPlace);
         _operations.Add(id, pending);
         Post(new PeerInput.Launch(id, new Tag(tag), descriptor, timeoutMs));
         return pending;
@@ -232,6 +247,8 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     public void Wired(Epoch epoch) => Post(new PeerInput.Wired(epoch));
 
     public void LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail) => Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
+
+    public void ProbeDone(ulong number, ulong? bytesPerSecond, string detail) => Post(new PeerInput.ProbeDone(number, bytesPerSecond is not null, bytesPerSecond ?? 0, detail));
 
     /// <summary>A frame of the master arrives.</summary>
     public void Receive(Frame frame)
@@ -333,6 +350,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         {
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
+            case PeerOutput.Probe m: Transport.Probe(new Collective.Transport.ProbePlan(m.Run, m.Self, m.Number, m.From, m.To)); break;
             case PeerOutput.WakeAt m: _wakeAtMs = m.NowMs; After(UsUntil(m.NowMs), Wake); break;
             case PeerOutput.WorldStands m: OnWorldStands(m.Membership); break;
             case PeerOutput.StartRing m: _operations[m.Operation].Start(this, m.Attempt, m.Membership, _world!, Simulator); break;

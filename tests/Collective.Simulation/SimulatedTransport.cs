@@ -15,6 +15,7 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
     private bool _inboundReported;
     private ulong _sentBytes;
     private ulong _receivedBytes;
+    private readonly SimulatedProbes _probes = new(simulator, owner);
 
     public ushort Port => owner.Address.Port;
 
@@ -64,6 +65,10 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
         ReportWhenWired();
     }
 
+    public void Probe(ProbePlan plan) => _probes.Start(plan);
+
+    public SimulatedProbes Probes => _probes;
+
     public void Send(ISegmentHandler handler, in SegmentHeader header)
     {
         if (_outgoing is { Ready: true } link && header.Attempt.Epoch == _plan!.Epoch)
@@ -72,12 +77,12 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
         }
     }
 
+    public void Sends(int bytes) => _sentBytes += (ulong)bytes;
+
     /// <summary>The simulator fetches shared state by itself.</summary>
     public IByteConnection DialState(Member holder) => throw new NotSupportedException();
 
     public void ServeState(Action<IByteConnection> serve) => throw new NotSupportedException();
-
-    public void Sends(int bytes) => _sentBytes += (ulong)bytes;
 
     public bool IsCurrent(SimulatedLink link) => _outgoing == link;
 

@@ -63,6 +63,9 @@ internal sealed class Simulator
 
     public int Events { get; private set; }
 
+    /// <summary>Calls to optimise that succeeded.</summary>
+    public int Optimized { get; set; }
+
     /// <summary>Runs until nothing is left to happen, checks safety after every event and liveness at the end.</summary>
     public void Run()
     {
@@ -108,9 +111,6 @@ internal sealed class Simulator
         }
     }
 
-    /// <summary>An application was told what it never should be.</summary>
-    public void Break(string who, Exception exception) => _broken ??= exception as SimulationException ?? new SimulationException($"the program of {who} ends with {exception}");
-
     /// <summary>A process that nobody has planned for; not into a world whose master is gone.</summary>
     public void Join(PeerGroup group)
     {
@@ -119,6 +119,9 @@ internal sealed class Simulator
             Add(group, rejoined: true).Start();
         }
     }
+
+    /// <summary>An application was told what it never should be.</summary>
+    public void Break(string who, Exception exception) => _broken ??= exception as SimulationException ?? new SimulationException($"the program of {who} ends with {exception}");
 
     private SimulatedPeer Add(PeerGroup group, bool rejoined)
     {

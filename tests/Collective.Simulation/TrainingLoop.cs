@@ -50,6 +50,27 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
         }
     }
 
+    /// <summary>Whoever loses patience before all have voted calls again: all peers make the same calls.</summary>
+    private async Task Optimize()
+    {
+        for (var done = !simulator.Scenario.Optimizes; !done;)
+        {
+            _calls++;
+            try
+            {
+                var impatient = _calls < ImpatientCallsMax;
+                long? cancelAfterUs = impatient && simulator.Scenario.Cancels && simulator.Random.Next(4) == 0 ? simulator.Random.NextInt64(5_000_000) : null;
+                await peer.OptimizeTopologyAsync(impatient ? simulator.Scenario.LaunchTimeoutMs : -1, cancelAfterUs).ConfigureAwait(false);
+                simulator.Optimized++;
+                done = true;
+            }
+            catch (CollectiveException e) when (e.Code == ErrorCode.TimedOut)
+            {
+                simulator.Trace(peer.Name, () => e.Message);
+            }
+        }
+    }
+
     /// <summary>Admits newcomers; whether the world is another than in the step before.</summary>
     private async Task<bool> Gather(int step)
     {
@@ -64,7 +85,13 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
         {
             await (_reducing ?? Task.CompletedTask).ConfigureAwait(false);
             await peer.UpdateTopologyAsync().ConfigureAwait(false);
+            await Optimize().ConfigureAwait(false);
             return true;
+        }
+
+        if (step == 0 && !peer.IsFounder)
+        {
+            await Optimize().ConfigureAwait(false); // As the others do after the update that has admitted this peer.
         }
 
         return step == 0;

@@ -17,6 +17,8 @@ internal sealed class Peer : ITransportEvents, IDisposable
 
     internal sealed record Lost(Epoch Epoch, PeerId Neighbour, bool Outgoing, string Detail);
 
+    internal sealed record Probed(ulong Number, ulong? BytesPerSecond, string Detail);
+
     public PeerId Id { get; }
 
     public ITransport Transport { get; set; } = null!;
@@ -28,6 +30,9 @@ internal sealed class Peer : ITransportEvents, IDisposable
 
     /// <summary>Asks for the links of an epoch.</summary>
     public void Wire(Epoch epoch, Peer? next, Peer? previous) => Transport.Wire(new WirePlan(Run, Id, epoch, next?.Member, previous?.Member));
+
+    /// <summary>Takes this peer's part in a probe.</summary>
+    public void Probe(ulong number, Peer from, Peer to) => Transport.Probe(new ProbePlan(Run, Id, number, from.Member, to.Member));
 
     /// <summary>Waits until the links of the epoch stand; losses of older epochs may still be told before.</summary>
     public void ExpectWired(Epoch epoch)
@@ -57,6 +62,18 @@ internal sealed class Peer : ITransportEvents, IDisposable
         }
     }
 
+    /// <summary>Waits for the end of a probe; that an epoch was wired before is no surprise.</summary>
+    public Probed ExpectProbed()
+    {
+        while (true)
+        {
+            if (Next() is Probed probed)
+            {
+                return probed;
+            }
+        }
+    }
+
     /// <summary>Nothing has been told that was not expected.</summary>
     public void ExpectNothing() => Assert.That(_events.TryTake(out var told), Is.False, $"told {told}");
 
@@ -65,6 +82,8 @@ internal sealed class Peer : ITransportEvents, IDisposable
     void ITransportEvents.Wired(Epoch epoch) => _events.Add(epoch);
 
     void ITransportEvents.LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail) => _events.Add(new Lost(epoch, neighbour, outgoing, detail));
+
+    void ITransportEvents.ProbeDone(ulong number, ulong? bytesPerSecond, string detail) => _events.Add(new Probed(number, bytesPerSecond, detail));
 
     void ITransportEvents.Failed(Exception exception) => _events.Add(exception);
 

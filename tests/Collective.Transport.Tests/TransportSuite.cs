@@ -101,7 +101,8 @@ internal abstract class TransportSuite
             {
                 outcome.SetResult();
             }
-        }) { IsBackground = true }.Start();
+        })
+        { IsBackground = true }.Start();
         begun.Wait(Peer.Patience);
         connection.Dispose();
         Assert.That(outcome.Task.Wait(Peer.Patience));
@@ -271,6 +272,29 @@ internal abstract class TransportSuite
         Transfer(a, b, Third, Payloads.Random(3, 10));
         Transfer(b, c, Third, Payloads.Random(4, 10));
         Transfer(c, a, Third, Payloads.Random(5, 10));
+    }
+
+    [Test]
+    public void A_probe_is_measured_by_its_target([Values(1, 3)] int stripes)
+    {
+        var ring = Ring(2, stripes);
+        WireRing(First, ring);
+        ring[1].Probe(1, ring[0], ring[1]);
+        ring[0].Probe(1, ring[0], ring[1]);
+        var probed = ring[1].ExpectProbed();
+        Assert.That(probed.Number, Is.EqualTo(1));
+        Assert.That(probed.BytesPerSecond, Is.Positive, probed.Detail);
+        ring.ForEach(p => p.ExpectNothing());
+    }
+
+    [Test]
+    public void A_probe_of_nobody_fails()
+    {
+        var ring = Ring(2);
+        WireRing(First, ring);
+        ring[1].Address = Nowhere();
+        ring[0].Probe(1, ring[0], ring[1]);
+        Assert.That(ring[0].ExpectProbed().BytesPerSecond, Is.Null);
     }
 
     [Test]

@@ -55,6 +55,8 @@ internal enum MasterEventKind
     SharedStateSynchronised = 2114,
     SyncFailed = 2115,
     HolderFailed = 2116,
+    TopologyOptimized = 2120,
+    ProbeFailed = 2121,
 }
 
 /// <summary>One event with its reason.</summary>

@@ -9,6 +9,7 @@ internal enum MasterPeerState
     Voting,
     Asking,
     Reducing,
+    Optimizing,
     Syncing,
 }
 
@@ -29,6 +30,8 @@ internal enum MasterPeerEvent
     EnterAttempt,
     FinishAttempt,
     AttemptsEnded,
+    VoteOptimize,
+    ReportProbe,
     VoteSync,
     FinishFetch,
     AccuseHolder,
@@ -51,6 +54,9 @@ internal static class MasterPeerTable
 
         (MasterPeerState.Voting, MasterPeerEvent.VoteDecided) => MasterPeerState.Idle,
 
+        (MasterPeerState.Idle, MasterPeerEvent.VoteOptimize) => MasterPeerState.Optimizing,
+        (MasterPeerState.Optimizing, MasterPeerEvent.VoteDecided) => MasterPeerState.Idle,
+
         (MasterPeerState.Asking, MasterPeerEvent.AskAnswered) => MasterPeerState.Idle,
 
         (MasterPeerState.Reducing, MasterPeerEvent.EnterAttempt) => MasterPeerState.Reducing,
@@ -64,7 +70,7 @@ internal static class MasterPeerTable
         (not MasterPeerState.Unregistered, MasterPeerEvent.Heartbeat) => state,
         (not (MasterPeerState.Unregistered or MasterPeerState.Pending),
             MasterPeerEvent.AcknowledgeEpoch or MasterPeerEvent.ReportLink or MasterPeerEvent.QueryPending or MasterPeerEvent.Withdraw
-            or MasterPeerEvent.FinishFetch or MasterPeerEvent.AccuseHolder) => state,
+            or MasterPeerEvent.ReportProbe or MasterPeerEvent.FinishFetch or MasterPeerEvent.AccuseHolder) => state,
 
         _ => null,
     };

@@ -33,7 +33,7 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
     /// <summary>Since when it has reported that nothing comes of what its previous peer says it has sent.</summary>
     public long? StuckSinceMs { get; set; }
 
-    /// <summary>Outstanding topology vote, sync vote or question of a lone peer.</summary>
+    /// <summary>Outstanding vote (to update or optimise the topology, to sync) or question of a lone peer.</summary>
     public RequestNumber Request { get; set; }
 
     /// <summary>It stays pending until its group would have this many members.</summary>
@@ -42,6 +42,9 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
     public RequestNumber? Query { get; set; }
 
     public int OpenAttempts { get; set; }
+
+    /// <summary>Bytes a second that this peer can send to others, as measured, for the life of both.</summary>
+    public Dictionary<PeerId, double> Rates { get; } = [];
 
     /// <summary>Whether it has completed a sync of the shared state in this stay: else it is a newcomer to it.</summary>
     public bool HasSynced { get; set; }

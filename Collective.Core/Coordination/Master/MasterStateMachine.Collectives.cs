@@ -45,7 +45,7 @@ internal sealed partial class MasterStateMachine
         {
             OnAllEntered(group, attempt);
         }
-        else if (_votes.Find(p => p.Group == group.Group && !attempt.HasEntered(p)) is { } voter)
+        else if (FindVoter(group, attempt) is { } voter)
         {
             EndCrossedCalls(group, voter, attempt, peer);
         }

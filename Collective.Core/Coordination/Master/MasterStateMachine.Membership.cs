@@ -19,7 +19,7 @@ internal sealed partial class MasterStateMachine
         peer.Request = vote.Request;
         _votes.Add(peer);
         GroupOf(peer).ChangedMs = _nowMs;
-        if (!RefuseCrossedVote(peer) && !RefuseCrossedQuery() && !EndCrossedSync(GroupOf(peer)))
+        if (!RefuseCrossedVote(peer) && !RefuseCrossedBarriers() && !EndCrossedSync(GroupOf(peer)))
         {
             TryUpdateTopology();
         }
@@ -150,7 +150,7 @@ internal sealed partial class MasterStateMachine
         peer.Query = query.Request;
         _queries++;
         GroupOf(peer).ChangedMs = _nowMs;
-        if (!RefuseCrossedQuery() && !EndCrossedSync(GroupOf(peer)))
+        if (!RefuseCrossedBarriers() && !EndCrossedSync(GroupOf(peer)))
         {
             TryAnswerQueries();
         }
@@ -183,6 +183,10 @@ internal sealed partial class MasterStateMachine
         {
             FailVote(peer, ErrorCode.TimedOut, Missing(_peers.Values.Where(p => p.Admitted && !_votes.Contains(p)), "has not voted", "have not voted"));
         }
+        else if (peer.State == MasterPeerState.Optimizing && peer.Request == withdraw.Request)
+        {
+            OnOptimizeWithdrawn(peer);
+        }
         else if (IsOpenSync(peer, withdraw.Request))
         {
             WithdrawFromSync(peer);
@@ -192,8 +196,14 @@ internal sealed partial class MasterStateMachine
     private void FailVote(PeerRecord voter, ErrorCode code, string reason)
     {
         Move(voter, MasterPeerEvent.VoteDecided);
-        _votes.Remove(voter);
+        ForgetVote(voter);
         Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, code, reason, Sizes())));
+    }
+
+    private void ForgetVote(PeerRecord voter)
+    {
+        _votes.Remove(voter);
+        _optimizeVotes.Remove(voter);
     }
 
     private void FailQuery(PeerRecord peer, ErrorCode code, string reason)
@@ -219,10 +229,11 @@ internal sealed partial class MasterStateMachine
         }
 
         _admitted--;
-        _votes.Remove(peer);
+        ForgetVote(peer);
         _update?.Voters.Remove(peer);
         _queries -= peer.Query is null ? 0 : 1;
         ForgetLinksOf(peer);
+        ForgetProbesOf(peer);
         var group = GroupOf(peer);
         EndAttempts(group, reason, default);
         LeaveSync(group, peer);
@@ -241,6 +252,9 @@ internal sealed partial class MasterStateMachine
         TryAnswerQueries();
         TryFinishUpdate();
         TryUpdateTopology();
+        TryOptimizeTopology();
+        MeasureNextRoundWhenDone();
+        TryFinishOptimization();
     }
 
     /// <summary>Ends every open attempt, fixes the ring and tells the members. The epoch stands when all have acknowledged it.</summary>
@@ -319,6 +333,7 @@ internal sealed partial class MasterStateMachine
         }
 
         TryFinishUpdate();
+        TryFinishOptimization();
     }
 
     private GroupRecord GroupOf(PeerRecord peer) => _groups[peer.Group.Value];

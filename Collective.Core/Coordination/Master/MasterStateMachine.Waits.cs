@@ -18,12 +18,20 @@ internal sealed partial class MasterStateMachine
         return true;
     }
 
+    private PeerRecord? FindVoter(GroupRecord group, AttemptRecord attempt)
+    {
+        bool IsMissing(PeerRecord voter) => voter.Group == group.Group && !attempt.HasEntered(voter);
+        return _votes.Find(IsMissing) ?? _optimizeVotes.Find(IsMissing);
+    }
+
+    private static string CallOf(PeerRecord voter) => voter.State == MasterPeerState.Optimizing ? "optimize topology" : "update topology";
+
     private void EndCrossedCalls(GroupRecord group, PeerRecord voter, AttemptRecord attempt, PeerRecord waiting)
     {
-        var reason = $"peer {voter.Id.ToShortString()} waits in update topology while peer {waiting.Id.ToShortString()} waits in an all-reduce with {attempt.Key.Tag}: all peers must make the same sequence of calls";
+        var reason = $"peer {voter.Id.ToShortString()} waits in {CallOf(voter)} while peer {waiting.Id.ToShortString()} waits in an all-reduce with {attempt.Key.Tag}: all peers must make the same sequence of calls";
         Report(MasterEventKind.CallsCrossed, voter, reason, group);
         Move(voter, MasterPeerEvent.VoteDecided);
-        _votes.Remove(voter);
+        ForgetVote(voter);
         OpenEpoch(group, reason, new AttemptEnd(attempt, ErrorCode.CrossedCalls, reason));
 
         // After the epoch: what the voter calls next must not be taken for the attempt that just ended.
@@ -33,22 +41,25 @@ internal sealed partial class MasterStateMachine
         }
     }
 
-    /// <summary>One call of a peer excludes the other, and each needs all peers: a vote and a query never meet.</summary>
-    private bool RefuseCrossedQuery()
+    /// <summary>One call of a peer excludes the others, and each needs all peers: different votes, or a vote and a query, never meet.</summary>
+    private bool RefuseCrossedBarriers()
     {
-        if (_votes.Count == 0 || _queries == 0)
+        if ((_votes.Count > 0 ? 1 : 0) + (_optimizeVotes.Count > 0 ? 1 : 0) + (_queries > 0 ? 1 : 0) < 2)
         {
             return false;
         }
 
-        var voters = _votes.ToList();
+        var voters = _votes.Concat(_optimizeVotes).ToList();
         var askers = _peers.Values.Where(p => p.Query is not null).ToList();
-        var reason = $"{Name(voters)} {(voters.Count == 1 ? "waits" : "wait")} in update topology while {Name(askers)} {(askers.Count == 1 ? "waits" : "wait")} in are peers pending: all peers must make the same sequence of calls";
+        var reason = $"{string.Join(" while ", new[] { Waiting(_votes), Waiting(_optimizeVotes), Waiting(askers) }.Where(w => w.Length > 0))}: all peers must make the same sequence of calls";
         Report(MasterEventKind.CallsCrossed, voters[0], reason);
         voters.ForEach(p => FailVote(p, ErrorCode.CrossedCalls, reason));
         askers.ForEach(p => FailQuery(p, ErrorCode.CrossedCalls, reason));
         return true;
     }
+
+    /// <summary>Peers in one and the same call.</summary>
+    private string Waiting(List<PeerRecord> peers) => peers.Count == 0 ? "" : $"{Name(peers)} {(peers.Count == 1 ? Whereabouts(peers[0]) : Whereabouts(peers[0]).Replace("waits", "wait", StringComparison.Ordinal))}";
 
     /// <summary>A sync takes all members of the group, and excludes every other call: who of them is in another call never comes.</summary>
     private bool EndCrossedSync(GroupRecord group)
@@ -58,7 +69,7 @@ internal sealed partial class MasterStateMachine
             return false;
         }
 
-        var voters = _votes.FindAll(p => p.Group == group.Group);
+        var voters = _votes.Concat(_optimizeVotes).Where(p => p.Group == group.Group).ToList();
         var askers = group.Ring.FindAll(p => p.Query is not null);
         var attempt = group.Attempts.Values.FirstOrDefault();
         var others = voters.Count > 0 ? voters : askers.Count > 0 ? askers : attempt is null ? [] : [attempt.First];
@@ -155,7 +166,7 @@ internal sealed partial class MasterStateMachine
     {
         { Query: not null } => "waits in are peers pending",
         { State: MasterPeerState.Syncing } => "is in a sync of the shared state",
-        { State: MasterPeerState.Voting } => "waits in update topology",
+        { State: MasterPeerState.Voting or MasterPeerState.Optimizing } => $"waits in {CallOf(peer)}",
         { State: MasterPeerState.Reducing } => $"is in {string.Join(", ", GroupOf(peer).Attempts.Values.Where(a => a.HasEntered(peer)).Take(Limits.PeersNamedMax).Select(a => a.Key.Tag))}",
         _ => "is in no call",
     };

@@ -4,7 +4,8 @@ namespace Collective.Coordination;
 
 /// <summary>
 /// The master, without IO: an input and the time go in, outputs come out. This part keeps connections, registration and liveness;
-/// <c>MasterStateMachine.Membership.cs</c> decides who is in which epoch, <c>MasterStateMachine.Collectives.cs</c> decides attempts, <c>MasterStateMachine.SharedState.cs</c> syncs.
+/// <c>MasterStateMachine.Membership.cs</c> decides who is in which epoch, <c>MasterStateMachine.Collectives.cs</c> decides attempts, <c>MasterStateMachine.Topology.cs</c> measures and orders rings,
+/// <c>MasterStateMachine.SharedState.cs</c> decides syncs.
 /// </summary>
 internal sealed partial class MasterStateMachine(MasterConfiguration configuration)
 {
@@ -80,6 +81,8 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case LinkProgress m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinkProgress(peer, m); break;
             case TopologyVote m when Accept(peer, MasterPeerEvent.VoteTopology, m): OnTopologyVote(peer, m); break;
             case AdmitWhenAlone m when Accept(peer, MasterPeerEvent.AskWhenAlone, m): OnAdmitWhenAlone(peer, m); break;
+            case OptimizeVote m when Accept(peer, MasterPeerEvent.VoteOptimize, m): OnOptimizeVote(peer, m); break;
+            case ProbeDone m when Accept(peer, MasterPeerEvent.ReportProbe, m): OnProbeDone(peer, m); break;
             case PendingQuery m when Accept(peer, MasterPeerEvent.QueryPending, m): OnPendingQuery(peer, m); break;
             case Withdraw m when Accept(peer, MasterPeerEvent.Withdraw, m): OnWithdraw(peer, m); break;
             case SharedStateVote m when Accept(peer, MasterPeerEvent.VoteSync, m): OnSharedStateVote(peer, m); break;
@@ -87,7 +90,9 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case HolderFailed m when Accept(peer, MasterPeerEvent.AccuseHolder, m): OnHolderFailed(peer, m); break;
             case CollectiveStart m: OnCollectiveStart(peer, m); break;
             case CollectiveDone m: OnCollectiveDone(peer, m); break;
-            case Hello or EpochReady or LinkFailed or LinkProgress or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw or SharedStateVote or SharedStateDone or HolderFailed: break; // Evicted by Accept.
+            case Hello or EpochReady or LinkFailed or LinkProgress or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw or OptimizeVote or ProbeDone
+                or SharedStateVote or SharedStateDone or HolderFailed:
+                break; // Evicted by Accept.
             default: Evict(peer, $"sent {input.Message.Kind}, which is not for a master (or not before its hello)"); break;
         }
     }
@@ -188,7 +193,6 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
     {
         var gap = _lastTickMs is { } last ? _nowMs - last : 0;
         _lastTickMs = _nowMs;
-        Emit(new MasterOutput.WakeAt(_nowMs + Configuration.HeartbeatIntervalMs));
         if (gap > 3L * Configuration.HeartbeatIntervalMs)
         {
             // The master itself stood still: silence in that gap proves nothing about the peers.
@@ -205,6 +209,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             }
 
             _linkTroubles.Clear();
+            ForgiveLateProbes();
         }
         else if (gap > Configuration.HeartbeatIntervalMs)
         {
@@ -214,6 +219,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             }
         }
 
+        Emit(new MasterOutput.WakeAt(NextTickMs()));
         foreach (var peer in _peers.Values.ToArray())
         {
             var silentMs = _nowMs - peer.LastHeardMs;
@@ -243,6 +249,20 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         RetryLinks();
         EvictWhoDoesNotWire();
         EndWaitsWithoutEnd();
+        EndLateProbes();
+    }
+
+    /// <summary>With the heartbeats, or earlier where somebody's silence will have lasted for the timeout: it is noticed then, not up to an interval later.</summary>
+    private long NextTickMs()
+    {
+        var next = _nowMs + Configuration.HeartbeatIntervalMs;
+        foreach (var peer in _peers.Values)
+        {
+            var silentAtMs = peer.LastHeardMs + Configuration.HeartbeatTimeoutMs + 1;
+            next = silentAtMs > _nowMs ? Math.Min(next, silentAtMs) : next;
+        }
+
+        return next;
     }
 
     private void Emit(MasterOutput output) => _outputs.Add(output);
@@ -256,7 +276,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         Invariant.Holds(_unregistered >= 0);
         Invariant.Holds(_admitted >= 0);
         Invariant.Holds(_admitted + _pending.Count + _unregistered == _peers.Count);
-        Invariant.Holds(_votes.Count <= _admitted);
+        Invariant.Holds(_votes.Count + _optimizeVotes.Count <= _admitted);
         Invariant.Holds(_queries <= _admitted);
     }
 
@@ -265,6 +285,8 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
     {
         Invariant.Holds(_admitted > 0 || Admissible().Count == 0);
         Invariant.Holds(_groups.Values.Sum(g => g.Ring.Count) == _admitted);
+        Invariant.Holds(_peers.Values.Where(p => p.State == MasterPeerState.Optimizing).ToHashSet().SetEquals([.. _optimizeVotes, .. _optimization?.Voters ?? []]));
+        Invariant.Holds(_optimization is null || _optimization.Probes.Values.All(p => _peers.ContainsKey(p.From.Connection) && _peers.ContainsKey(p.To.Connection)));
         foreach (var group in _groups.Values)
         {
             Invariant.Holds(group.Ring.Count > 0);

@@ -16,6 +16,11 @@ internal abstract record PeerInput
 
     internal sealed record UpdateTopology(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
 
+    internal sealed record OptimizeTopology(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
+
+    /// <summary>The top of a loop: as <see cref="UpdateTopology"/>, but that the update which admitted this peer counts as its first.</summary>
+    internal sealed record Step(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
+
     internal sealed record QueryPending(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
 
     /// <summary>
@@ -49,6 +54,11 @@ internal abstract record PeerInput
 
     internal sealed record RingFailed(OperationId Operation, string Detail) : PeerInput;
 
+    /// <summary>A probe has ended: this peer measured it as its target, or could not take its part in it.</summary>
+    internal sealed record ProbeDone(ulong Number, bool Ok, ulong BytesPerSecond, string Detail) : PeerInput;
+
+    /// <summary>Time has passed; and what has moved on the data links of the epoch by now.</summary>
+    internal sealed record Tick(LinkBytes Moved = default) : PeerInput;
     // By the exchange of shared state.
 
     /// <summary>Everything the plan asks for is here and verified, but not visible to the application yet; or it will not be, for this reason. Ends what <see cref="PeerOutput.FetchState"/> began.</summary>
@@ -57,8 +67,6 @@ internal abstract record PeerInput
     /// <summary>A holder of the plan could not be reached, broke off, or gave bytes that do not match the elected hash. The driver goes on with others.</summary>
     internal sealed record HolderFailed(RequestNumber Request, PeerId Holder, bool WrongBytes, string Detail) : PeerInput;
 
-    /// <summary>Time has passed; and what has moved on the data links of the epoch by now.</summary>
-    internal sealed record Tick(LinkBytes Moved = default) : PeerInput;
 }
 
 /// <summary>How a call ended: <see cref="Code"/> 0 is success.</summary>
@@ -79,6 +87,9 @@ internal abstract record PeerOutput
 
     /// <summary>Make the links of this epoch: to the next member and from the previous one. Data of older epochs is dropped from now on.</summary>
     internal sealed record Wire(RunId Run, PeerId Self, Epoch Epoch, IReadOnlyList<Member> Members, int Rank) : PeerOutput;
+
+    /// <summary>Take part in a probe: send as much as possible to the one member, or measure what the other one sends.</summary>
+    internal sealed record Probe(RunId Run, PeerId Self, ulong Number, Member From, Member To) : PeerOutput;
 
     /// <summary>This peer is registered.</summary>
     internal sealed record Welcomed(PeerId Id, uint SegmentBytes) : PeerOutput;

@@ -23,7 +23,7 @@ internal sealed partial class PeerStateMachine
     {
         Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
             : _attempts.ContainsKey(input.Tag) ? new Outcome(ErrorCode.InvalidArgument, $"{input.Tag} is in use by a collective in flight: await it, or use another tag")
-            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer waits in update topology: await that before launching collectives")
+            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, $"this peer waits in {_vote.Call}: await that before launching collectives")
             : _sync is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer is in a sync of the shared state: await that before launching collectives")
             : _attempts.Count >= Limits.OperationsInFlightMax ? new Outcome(ErrorCode.LimitExceeded, $"{Limits.OperationsInFlightMax} collectives are in flight, which is the maximum: await some of them")
             : _ordinals.Count >= Limits.TagsMax && !_ordinals.ContainsKey(input.Tag) ? new Outcome(ErrorCode.LimitExceeded, $"{Limits.TagsMax} different tags were used since the last topology update, which is the maximum: use tags again, or update the topology")
@@ -34,6 +34,7 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
+        _justAdmitted = false;
         var attempt = new LocalAttempt(input.Operation, input.Tag, input.Descriptor, SetDeadline(input.TimeoutMs));
         _attempts.Add(input.Tag, attempt);
         if (State == PeerState.Ready)

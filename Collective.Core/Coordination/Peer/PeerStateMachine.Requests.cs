@@ -11,12 +11,18 @@ internal sealed partial class PeerStateMachine
     // Whether the application has asked for or admitted newcomers itself, or has reduced with others: newcomers then wait for its update (decision 0005).
     private bool _newcomersWait;
 
+    // Whether the application has called nothing yet since it was admitted: the others have come from the update that admitted it, and so has it.
+    private bool _justAdmitted = true;
+
     /// <summary>An outstanding vote or query. Its end is always the master's answer, so that all agree on what was decided.</summary>
-    private sealed class LocalRequest(RequestNumber number, Message message, Deadline deadline)
+    private sealed class LocalRequest(RequestNumber number, Message message, string call, Deadline deadline)
     {
         public RequestNumber Number { get; } = number;
 
         public Message Message { get; } = message;
+
+        /// <summary>What the application called, as errors name it.</summary>
+        public string Call { get; } = call;
 
         public Deadline Deadline { get; set; } = deadline;
 
@@ -26,24 +32,39 @@ internal sealed partial class PeerStateMachine
         public Outcome Wish { get; set; }
     }
 
-    private void OnUpdateTopology(PeerInput.UpdateTopology input)
+    private void OnUpdateTopology(PeerInput.UpdateTopology input) => Vote(new TopologyVote(input.Request), input.Request, input.TimeoutMs, "update topology");
+
+    /// <summary>Two kinds of votes, of which a peer waits in one at most.</summary>
+    private void Vote(Message vote, RequestNumber number, long timeoutMs, string call)
     {
         Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
-            : _attempts.Count > 0 ? new Outcome(ErrorCode.PendingOperations, $"{_attempts.Count} collectives are in flight: await them before updating the topology")
-            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer already waits in update topology")
-            : _query is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer waits in are peers pending: await that before updating the topology")
-            : _sync is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer is in a sync of the shared state: await that before updating the topology")
+            : _attempts.Count > 0 ? new Outcome(ErrorCode.PendingOperations, $"{_attempts.Count} collectives are in flight: await them, then {call}")
+            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, $"this peer already waits in {_vote.Call}")
+            : _query is not null ? new Outcome(ErrorCode.InvalidUsage, $"this peer waits in are peers pending: await that, then {call}")
+            : _sync is not null ? new Outcome(ErrorCode.InvalidUsage, $"this peer is in a sync of the shared state: await that, then {call}")
             : null;
-        if (Refuse(input.Request, refusal))
+        if (Refuse(number, refusal))
         {
             return;
         }
 
-        _vote = new LocalRequest(input.Request, new TopologyVote(input.Request), SetDeadline(input.TimeoutMs));
+        _vote = new LocalRequest(number, vote, call, SetDeadline(timeoutMs));
         if (_question is null)
         {
             Send(_vote); // Else after its answer: the master takes one question of a peer at a time.
         }
+    }
+
+    private void OnStep(PeerInput.Step input)
+    {
+        if (_justAdmitted && State is PeerState.Ready or PeerState.Wiring)
+        {
+            Refuse(input.Request, null);
+            Emit(new PeerOutput.FinishRequest(input.Request, Outcome.Success, false));
+            return;
+        }
+
+        OnUpdateTopology(new PeerInput.UpdateTopology(input.Request, input.TimeoutMs));
     }
 
     private void OnTopologyUpdated(TopologyUpdated updated)
@@ -56,7 +77,11 @@ internal sealed partial class PeerStateMachine
         {
             if (updated.Error == default)
             {
-                ForgetTags();
+                if (_vote.Message is TopologyVote)
+                {
+                    ForgetTags();
+                }
+
                 _membership = _membership! with { Sizes = updated.Sizes };
                 Emit(new PeerOutput.WorldStands(_membership));
             }
@@ -73,7 +98,7 @@ internal sealed partial class PeerStateMachine
     {
         Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
             : _query is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer already waits for the answer to are peers pending")
-            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer waits in update topology: await that before asking whether peers are pending")
+            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, $"this peer waits in {_vote.Call}: await that before asking whether peers are pending")
             : _sync is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer is in a sync of the shared state: await that before asking whether peers are pending")
             : null;
         if (Refuse(input.Request, refusal))
@@ -81,7 +106,7 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
-        _query = new LocalRequest(input.Request, new PendingQuery(input.Request), SetDeadline(input.TimeoutMs));
+        _query = new LocalRequest(input.Request, new PendingQuery(input.Request), "are peers pending", SetDeadline(input.TimeoutMs));
         Send(_query);
     }
 
@@ -95,6 +120,7 @@ internal sealed partial class PeerStateMachine
         }
 
         _newcomersWait = true;
+        _justAdmitted = false;
         return false;
     }
 
@@ -198,7 +224,7 @@ internal sealed partial class PeerStateMachine
 
         if (_vote?.Deadline is { } voting && voting.IsOver(_nowMs))
         {
-            Withdraw(ref _vote, new Outcome(ErrorCode.TimedOut, $"update topology was not decided within {voting}"));
+            Withdraw(ref _vote, new Outcome(ErrorCode.TimedOut, $"{_vote.Call} was not decided within {voting}"));
         }
 
         if (_query?.Deadline is { } asking && asking.IsOver(_nowMs))

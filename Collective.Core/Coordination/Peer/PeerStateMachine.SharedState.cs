@@ -12,10 +12,11 @@ internal sealed partial class PeerStateMachine
 
     private void OnSynchronise(PeerInput.Synchronise input)
     {
+        _justAdmitted = false;
         Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
             : _sync is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer is already in a sync of the shared state")
             : _attempts.Count > 0 ? new Outcome(ErrorCode.PendingOperations, $"{_attempts.Count} collectives are in flight: await them before synchronising the shared state")
-            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer waits in update topology: await that before synchronising the shared state")
+            : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, $"this peer waits in {_vote.Call}: await that before synchronising the shared state")
             : _query is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer waits in are peers pending: await that before synchronising the shared state")
             : input.Strategy is < SyncStrategy.EnforcePopular or > SyncStrategy.SendOnly ? new Outcome(ErrorCode.InvalidArgument, $"{(int)input.Strategy} is no sync strategy")
             : input.Revision == Revision.Limit ? new Outcome(ErrorCode.InvalidArgument, $"the revision is {input.Revision}: there must be a next one")

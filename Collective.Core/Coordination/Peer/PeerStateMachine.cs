@@ -51,6 +51,8 @@ internal sealed partial class PeerStateMachine
             case PeerInput.Lost m: Die(new Outcome(m.Code, m.Reason)); break;
             case PeerInput.Leave: OnLeave(); break;
             case PeerInput.UpdateTopology m: OnUpdateTopology(m); break;
+            case PeerInput.OptimizeTopology m: OnOptimizeTopology(m); break;
+            case PeerInput.Step m: OnStep(m); break;
             case PeerInput.QueryPending m: OnQueryPending(m); break;
             case PeerInput.Withdraw m: OnWithdraw(m); break;
             case PeerInput.Synchronise m: OnSynchronise(m); break;
@@ -63,6 +65,7 @@ internal sealed partial class PeerStateMachine
             case PeerInput.Wired m: OnWired(m); break;
             case PeerInput.LinkLost m: OnLinkLost(m); break;
             case PeerInput.Tick m: OnTick(m); break;
+            case PeerInput.ProbeDone m: OnProbeDone(m); break;
         }
 
         AssertInvariants();
@@ -120,11 +123,12 @@ internal sealed partial class PeerStateMachine
             case Welcome m when Move(PeerEvent.Welcomed): OnWelcome(m, input); break;
             case Refused m: Die(new Outcome(ErrorCode.MasterRefused, m.Reason)); break;
             case Evicted m: Die(new Outcome(ErrorCode.Evicted, $"the master removed this peer: {m.Reason}")); break;
-            case EpochOpened or EpochStands or TopologyUpdated or PendingReply or CollectiveGo or Verdict or SharedStatePlan or SharedStateFinished when State == PeerState.Leaving: break;
+            case EpochOpened or EpochStands or TopologyUpdated or PendingReply or CollectiveGo or Verdict or ProbeLink or SharedStatePlan or SharedStateFinished when State == PeerState.Leaving: break;
             case EpochOpened m when m.Epoch > Epoch && Move(PeerEvent.EpochOpened): OnEpochOpened(m); break;
             case EpochStands m when m.Epoch == Epoch && Move(PeerEvent.EpochStands): OnEpochStands(m); break;
             case TopologyUpdated m: OnTopologyUpdated(m); break;
             case PendingReply m when m.Request == _query?.Number: OnPendingReply(m); break;
+            case ProbeLink m when State is PeerState.Wiring or PeerState.Ready && (m.From.Id == _self) != (m.To.Id == _self): OnProbeLink(m); break;
             case CollectiveGo m when Find(m.Attempt) is { State: AttemptState.Running } attempt: Emit(new PeerOutput.ReleaseRing(attempt.Operation)); break;
             case CollectiveGo m when m.Attempt.Epoch <= Epoch: break; // This peer has given up the attempt meanwhile.
             case Verdict m when Find(m.Attempt) is { State: AttemptState.Promised } attempt: OnVerdict(attempt); break;

@@ -13,6 +13,9 @@ internal sealed class InMemoryHub
 
     public Lock Gate => _gate;
 
+    /// <summary>Bytes a second that every probe measures.</summary>
+    public ulong Rate { get; init; } = 1_000_000;
+
     /// <summary>A new peer's transport, reached at its port.</summary>
     public InMemoryTransport Open(ITransportEvents events)
     {

@@ -15,6 +15,8 @@ internal sealed class InMemoryTransport : ITransport
     private bool _outgoingReady;
     private bool _told;
     private bool _disposed;
+    private ulong _probeExpected;
+    private ulong _probeArrived;
     private Action<IByteConnection>? _serve;
 
     public InMemoryTransport(InMemoryHub hub, ushort port, ITransportEvents events)
@@ -64,6 +66,33 @@ internal sealed class InMemoryTransport : ITransport
     }
 
     public void Send(ISegmentHandler handler, in SegmentHeader header) => Volatile.Read(ref _outgoing)?.Send(handler, header);
+
+    /// <summary>The rate is the hub's; it is told when both ends have begun.</summary>
+    public void Probe(ProbePlan plan)
+    {
+        InMemoryTransport? target;
+        bool done;
+        lock (_hub.Gate)
+        {
+            target = plan.IsSender ? _hub.Find(plan.Self, plan.To) : this;
+            _probeExpected = plan.IsSender ? _probeExpected : plan.Number;
+            if (plan.IsSender && target is not null)
+            {
+                target._probeArrived = plan.Number;
+            }
+
+            done = target is not null && target._probeExpected == target._probeArrived;
+        }
+
+        if (target is null)
+        {
+            _events.ProbeDone(plan.Number, null, "connection refused");
+        }
+        else if (done)
+        {
+            target._events.ProbeDone(plan.Number, _hub.Rate, "");
+        }
+    }
 
     public IByteConnection DialState(Member holder)
     {

@@ -5,7 +5,11 @@ using Collective.Protocol;
 namespace Collective.Transport.Tcp;
 
 /// <summary>How a peer's data connections are made.</summary>
-internal sealed record TcpTransportOptions(IPAddress Listen, int? ListenPort, int FirstPort, int StripeCount, TimeSpan ConnectTimeout, TimeSpan StallTimeout);
+internal sealed record TcpTransportOptions(IPAddress Listen, int? ListenPort, int FirstPort, int StripeCount, TimeSpan ConnectTimeout, TimeSpan StallTimeout)
+{
+    /// <summary>Bytes a second that a probe to this peer sends at most: tests make slow pairs of it.</summary>
+    public Func<PeerId, double?>? ProbeLimit { get; init; }
+}
 
 /// <summary>Stripes over TCP: to the next peer and from the previous one.</summary>
 internal sealed class TcpTransport : ITransport
@@ -13,6 +17,7 @@ internal sealed class TcpTransport : ITransport
     private readonly TcpTransportOptions _options;
     private readonly ITransportEvents _events;
     private readonly TcpInbound _inbound;
+    private readonly TcpProbes _probes;
     private readonly TcpStates _states;
     private readonly TcpAcceptor _acceptor;
 
@@ -32,8 +37,9 @@ internal sealed class TcpTransport : ITransport
         var listener = Listen(options);
         Port = (ushort)((IPEndPoint)listener.LocalEndPoint!).Port;
         _inbound = new TcpInbound(Router, events, epoch => OnReady(epoch, outgoing: false));
+        _probes = new TcpProbes(options, events);
         _states = new TcpStates(options);
-        _acceptor = new TcpAcceptor(listener, events, _inbound, _states);
+        _acceptor = new TcpAcceptor(listener, events, _inbound, _probes, _states);
     }
 
     public ushort Port { get; }
@@ -78,6 +84,8 @@ internal sealed class TcpTransport : ITransport
         _inbound.Wire(plan);
     }
 
+    public void Probe(ProbePlan plan) => _probes.Start(plan);
+
     public void Send(ISegmentHandler handler, in SegmentHeader header) => _outgoing?.Send(handler, header);
 
     public IByteConnection DialState(Member holder) => _states.Dial(holder);
@@ -96,6 +104,7 @@ internal sealed class TcpTransport : ITransport
 
         outgoing?.Dispose();
         _inbound.Dispose();
+        _probes.Dispose();
         _acceptor.Dispose();
     }
 

@@ -50,12 +50,12 @@ internal sealed class AllReduceOperationTests
 
     private static AllReduceOperation Start(Memory buffer, Collective.Collectives.WorkBuffers buffers, Transport transport)
     {
-        var operation = new AllReduceOperation(new OperationId(1), Attempt.Tag, Bulk, buffers, new RingPool(), _ => { });
+        var operation = new AllReduceOperation(new OperationId(1), Attempt.Tag, Bulk, 1 << 20, buffers, new RingPool(), _ => { });
         operation.UseMemory(buffer.Address, buffer.Address);
         var members = new[] { new Member(new PeerId(new Guid(1, 0, 0, new byte[8])), default), new Member(new PeerId(new Guid(2, 0, 0, new byte[8])), default) };
         var membership = new Membership(Attempt.Epoch, members, 0, new WorldSizes(2, 1, 2));
         transport.Router.SetEpoch(Attempt.Epoch);
-        operation.StartRing(transport, Attempt, membership, new World(Attempt.Epoch, [.. members.Select(m => m.Id)], 0, 2, 1, 2), 1 << 20);
+        operation.StartRing(transport, Attempt, membership, new World(Attempt.Epoch, [.. members.Select(m => m.Id)], 0, 2, 1, 2));
         return operation;
     }
 
@@ -70,6 +70,11 @@ internal sealed class AllReduceOperationTests
         public void Wire(WirePlan plan)
         {
             // The test sets the router's epoch.
+        }
+
+        public void Probe(ProbePlan plan)
+        {
+            // Nothing is measured.
         }
 
         public void Send(ISegmentHandler handler, in SegmentHeader header)

@@ -24,9 +24,10 @@ internal sealed class FakeRing : IDisposable
         Destinations = [.. inputs.Select(input => inPlace ? null : new Memory(input.Length))];
         Works = [.. inputs.Select(input => inPlace ? new Memory(input.Length) : null)];
         Layouts = [.. Enumerable.Range(0, size).Select(rank => new RingLayout(descriptor, size, rank, segmentBytes))];
+        Pieces = [.. Layouts.Select(layout => layout.PiecesBytes > 0 ? new Memory((int)layout.PiecesBytes) : null)];
         for (var rank = 0; rank < size; rank++)
         {
-            var buffers = new RingBuffers(Sources[rank].Address, (Destinations[rank] ?? Sources[rank]).Address, Works[rank]?.Address ?? 0);
+            var buffers = new RingBuffers(Sources[rank].Address, (Destinations[rank] ?? Sources[rank]).Address, Works[rank]?.Address ?? 0, Pieces[rank]?.Address ?? 0);
             Ranks[rank].Ring.Prepare(Attempt, descriptor, Layouts[rank], buffers, Reducers.For(descriptor.DataType, descriptor.Operation), Ranks[rank]);
         }
     }
@@ -60,6 +61,11 @@ internal sealed class FakeRing : IDisposable
     public Memory?[] Destinations { get; }
 
     public Memory?[] Works { get; }
+
+    public Memory?[] Pieces { get; }
+
+    /// <summary>Done to every payload on its way.</summary>
+    public Action<byte[]>? Corrupt { get; init; }
 
     /// <summary>Posted and not delivered yet.</summary>
     public int Waiting => _waiting.Count;
@@ -109,36 +115,51 @@ internal sealed class FakeRing : IDisposable
 
     public bool SourceIsIntact(int rank) => Sources[rank].Bytes.SequenceEqual(_inputs[rank]);
 
-    public bool GuardsHold() => Sources.Concat(Destinations).Concat(Works).All(memory => memory?.GuardsHold != false);
+    public bool GuardsHold() => Sources.Concat(Destinations).Concat(Works).Concat(Pieces).All(memory => memory?.GuardsHold != false);
 
-    /// <summary>The fold that the ring defines: chunk c starts at rank c and takes each next rank's part as accumulator op operand.</summary>
+    /// <summary>
+    /// The fold that the ring defines: chunk c starts at rank c and takes each next rank's part as accumulator op operand. If it is quantised, each segment passes
+    /// through its codec on the way to the next rank, and once more at the end.
+    /// </summary>
     public byte[] Expected()
     {
         var result = new byte[_inputs[0].Length];
         var reducer = Reducers.For(Descriptor.DataType, Descriptor.Operation);
         var size = _inputs.Length;
-        var elementBytes = Descriptor.ElementBytes;
-        var start = 0;
         for (var chunk = 0; chunk < size; chunk++)
         {
-            var length = ((int)Descriptor.Count / size + (chunk < (int)Descriptor.Count % size ? 1 : 0)) * elementBytes;
-            var accumulator = result.AsSpan(start, length);
-            _inputs[chunk].AsSpan(start, length).CopyTo(accumulator);
-            for (var hop = 1; hop < size; hop++)
+            for (var segment = 0; segment < Layouts[0].SegmentsOf(chunk); segment++)
             {
-                reducer.Accumulate(accumulator, _inputs[(chunk + hop) % size].AsSpan(start, length));
-            }
+                var (offset, length) = Layouts[0].Segment(chunk, segment);
+                var accumulator = result.AsSpan((int)offset, length);
+                _inputs[chunk].AsSpan((int)offset, length).CopyTo(accumulator);
+                for (var hop = 1; hop < size; hop++)
+                {
+                    Travel(accumulator);
+                    reducer.Accumulate(accumulator, _inputs[(chunk + hop) % size].AsSpan((int)offset, length));
+                }
 
-            reducer.Finish(accumulator, size);
-            start += length;
+                reducer.Finish(accumulator, size);
+                Travel(accumulator);
+            }
         }
 
         return result;
     }
 
+    private void Travel(Span<byte> values)
+    {
+        if (Codecs.For(Descriptor) is { } codec)
+        {
+            var piece = new byte[codec.PieceBytes(values.Length / Descriptor.ElementBytes)];
+            codec.Encode(values, piece);
+            codec.Decode(piece, 0, values);
+        }
+    }
+
     public void Dispose()
     {
-        foreach (var memory in Sources.Concat(Destinations).Concat(Works))
+        foreach (var memory in Sources.Concat(Destinations).Concat(Works).Concat(Pieces))
         {
             memory?.Dispose();
         }
@@ -149,6 +170,7 @@ internal sealed class FakeRing : IDisposable
         Assert.That(sender.BeginSend(header, out var payload), Is.True);
         Assert.That(payload.Length, Is.EqualTo(header.PayloadBytes));
         var wire = payload.ToArray();
+        Corrupt?.Invoke(wire);
         sender.EndSend(header, sent: true);
 
         var receiver = Ranks[to].Ring;

@@ -162,10 +162,11 @@ internal sealed class RingAllReduceTests
     }
 
     [Test]
-    public void A_steady_all_reduce_allocates_nothing()
+    public void A_steady_all_reduce_allocates_nothing([Values] bool quantised)
     {
         const int Count = 5000;
-        var descriptor = new CollectiveDescriptor(Count, DataType.Float32, ReduceOperation.Average, 0);
+        var quantization = quantised ? new Quantization(QuantizationAlgorithm.ZeroPointScale, DataType.Int8) : Quantization.None;
+        var descriptor = new CollectiveDescriptor(Count, DataType.Float32, ReduceOperation.Average, quantization.ToByte());
         using var world = new SteadyWorld(descriptor, size: 4, segmentBytes: 256);
         world.RunOnce();
         world.RunOnce();

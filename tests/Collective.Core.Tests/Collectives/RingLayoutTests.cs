@@ -132,6 +132,64 @@ internal sealed class RingLayoutTests
         Assert.That(Layout((64L << 20, 2, 1 << 20, DataType.UInt8), 0).SegmentsPerChunkMax, Is.EqualTo(32));
     }
 
+    [Test]
+    public void Encoded_segments_lie_apart_and_fit_the_run_and_the_memory_of_any_world()
+    {
+        foreach (var shape in Shapes)
+        {
+            foreach (var (elements, code) in new[] { (DataType.Float32, DataType.UInt8), (DataType.Float32, DataType.UInt64), (DataType.Float64, DataType.UInt16), (DataType.Float64, DataType.UInt64) })
+            {
+                var quantization = new Quantization(QuantizationAlgorithm.MinMax, code);
+                var descriptor = new CollectiveDescriptor((ulong)shape.Count, elements, ReduceOperation.Sum, quantization.ToByte());
+                var layout = new RingLayout(descriptor, shape.World, 0, shape.SegmentBytes);
+                long end = 0, sent = 0;
+                for (var chunk = 0; chunk < shape.World; chunk++)
+                {
+                    for (var segment = 0; segment < layout.SegmentsOf(chunk); segment++)
+                    {
+                        var payload = layout.PayloadBytes(chunk, segment);
+                        var start = layout.PieceStart(chunk, segment);
+                        Assert.That((start >= end, payload <= Math.Max(shape.SegmentBytes, 32)), Is.EqualTo((true, true)), $"{shape} {quantization}, chunk {chunk}, segment {segment}");
+                        Assert.That(payload, Is.EqualTo(24 + (layout.Segment(chunk, segment).Bytes / descriptor.ElementBytes * CollectiveDescriptor.ElementBytesOf(code))));
+                        end = start + payload;
+                        sent += payload;
+                    }
+                }
+
+                Assert.That(layout.PiecesBytes, Is.InRange(end, RingLayout.PiecesBytesMax(descriptor, shape.SegmentBytes)), $"{shape} {quantization}");
+                Assert.That(Enumerable.Range(0, shape.World).Sum(rank => new RingLayout(descriptor, shape.World, rank, shape.SegmentBytes).TotalSent().Bytes), Is.EqualTo(2 * (shape.World - 1) * sent));
+            }
+        }
+    }
+
+    [Test]
+    public void What_is_sent_before_a_peer_enters_fits_its_limits()
+    {
+        foreach (var world in new[] { 2, 3, 100, 1000, 1024 })
+        {
+            foreach (var (elements, code) in new[] { (DataType.Float32, DataType.UInt8), (DataType.Float32, DataType.UInt32), (DataType.Float32, DataType.UInt64), (DataType.Float64, DataType.UInt8), (DataType.Float64, DataType.UInt64) })
+            {
+                var largest = (ulong)(Limits.EagerBytesMax / Math.Max(CollectiveDescriptor.ElementBytesOf(elements), CollectiveDescriptor.ElementBytesOf(code)));
+                var quantization = new Quantization(QuantizationAlgorithm.MinMax, code);
+                var descriptor = new CollectiveDescriptor(largest, elements, ReduceOperation.Sum, quantization.ToByte());
+                Assert.That((descriptor.NeedsGo, (descriptor with { Count = largest + 1 }).NeedsGo), Is.EqualTo((false, true)), $"{elements} {quantization}");
+
+                // Without the next peer nothing becomes final: at most the segments of reduce-scatter leave.
+                var layout = new RingLayout(descriptor, world, 0, Limits.SegmentBytesMin);
+                var (segments, bytes) = (0L, 0L);
+                for (var step = 0; step < layout.ScatterSteps; step++)
+                {
+                    var chunk = layout.ChunkSent(step);
+                    segments += layout.SegmentsOf(chunk);
+                    bytes += Enumerable.Range(0, layout.SegmentsOf(chunk)).Sum(segment => (long)layout.PayloadBytes(chunk, segment));
+                }
+
+                Assert.That(segments, Is.LessThanOrEqualTo(Limits.EarlySegmentsPerOperationMax), $"{world} {elements} {quantization}");
+                Assert.That(bytes, Is.LessThanOrEqualTo(Limits.EarlyBytesPerOperationMax), $"{world} {elements} {quantization}");
+            }
+        }
+    }
+
     private static RingLayout Layout((long Count, int World, int SegmentBytes, DataType Type) shape, int rank)
         => new(new CollectiveDescriptor((ulong)shape.Count, shape.Type, ReduceOperation.Sum, 0), shape.World, rank, shape.SegmentBytes);
 }

@@ -13,6 +13,7 @@ internal sealed class SteadyWorld : IRingEvents, IDisposable
     private readonly RingLayout[] _layouts;
     private readonly Memory[] _buffers;
     private readonly Memory[] _works;
+    private readonly Memory[] _pieces;
     private readonly SegmentQueue[] _queues;
     private uint _ordinal;
 
@@ -25,6 +26,7 @@ internal sealed class SteadyWorld : IRingEvents, IDisposable
         _layouts = [.. Enumerable.Range(0, size).Select(rank => new RingLayout(descriptor, size, rank, segmentBytes))];
         _buffers = [.. _rings.Select(_ => new Memory((int)descriptor.Bytes))];
         _works = [.. _rings.Select(_ => new Memory((int)descriptor.Bytes))];
+        _pieces = [.. _layouts.Select(layout => new Memory((int)layout.PiecesBytes))];
     }
 
     public int Completed { get; private set; }
@@ -34,7 +36,7 @@ internal sealed class SteadyWorld : IRingEvents, IDisposable
         _ordinal++;
         for (var rank = 0; rank < _rings.Length; rank++)
         {
-            var buffers = new RingBuffers(_buffers[rank].Address, _buffers[rank].Address, _works[rank].Address);
+            var buffers = new RingBuffers(_buffers[rank].Address, _buffers[rank].Address, _works[rank].Address, _pieces[rank].Address);
             _rings[rank].Prepare(new AttemptKey(Epoch.First(1), new Tag(1), _ordinal), _descriptor, _layouts[rank], buffers, _reducer, this);
         }
 
@@ -66,7 +68,7 @@ internal sealed class SteadyWorld : IRingEvents, IDisposable
 
     public void Dispose()
     {
-        foreach (var memory in _buffers.Concat(_works))
+        foreach (var memory in _buffers.Concat(_works).Concat(_pieces))
         {
             memory.Dispose();
         }

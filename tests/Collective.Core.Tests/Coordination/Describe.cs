@@ -28,6 +28,9 @@ internal static class Describe
         LinkFailed m => Of(m, $"{m.Epoch} {(m.Outgoing ? "to" : "from")} {Name(m.Neighbour)}: {m.Detail}"),
         LinkProgress m => Of(m, $"{m.Epoch}: {m.Bytes.Sent} bytes sent, {m.Bytes.Received} received (stalled after {m.StallTimeoutMs} ms)"),
         TopologyVote m => Of(m, $"request {Request(m.Request)}"),
+        OptimizeVote m => Of(m, $"request {Request(m.Request)}"),
+        ProbeDone m => Of(m, $"{Probe(m.Number)} {(m.Ok ? $"{m.BytesPerSecond} bytes/s" : $"failed: {m.Detail}")}"),
+        ProbeLink m => Of(m, $"{Probe(m.Number)} from {Name(m.From.Id)} to {Name(m.To.Id)}"),
         Withdraw m => Of(m, $"request {Request(m.Request)}"),
         AdmitWhenAlone m => Of(m, $"request {Request(m.Request)}"),
         PendingQuery m => Of(m, $"request {Request(m.Request)}"),
@@ -62,7 +65,9 @@ internal static class Describe
     public static string Text(PeerInput input) => input switch
     {
         PeerInput.Connect m => $"application: Connect {m.Group}{Within(m.TimeoutMs)}",
+        PeerInput.Step m => $"application: Step request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.UpdateTopology m => $"application: UpdateTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
+        PeerInput.OptimizeTopology m => $"application: OptimizeTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.Withdraw m => $"application: Withdraw request {m.Request.Value}",
         PeerInput.QueryPending m => $"application: QueryPending request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.Synchronise m => $"application: Synchronise request {m.Request.Value}, {Text(m.Revision, m.Strategy, m.Entries)}{Within(m.TimeoutMs)}",
@@ -78,6 +83,7 @@ internal static class Describe
         PeerInput.LinkLost m => $"links: LinkLost {m.Epoch} {(m.Outgoing ? "to" : "from")} {Name(m.Neighbour)}: {m.Detail}",
         PeerInput.RingCompleted m => $"ring: Completed operation {m.Operation.Value}",
         PeerInput.RingFailed m => $"ring: Failed operation {m.Operation.Value}: {m.Detail}",
+        PeerInput.ProbeDone m => $"links: ProbeDone {m.Number}: {(m.Ok ? $"{m.BytesPerSecond} bytes/s" : m.Detail)}",
         PeerInput.Tick => "Tick",
         _ => throw new NotSupportedException(input.ToString()),
     };
@@ -86,6 +92,7 @@ internal static class Describe
     {
         PeerOutput.Send m => $"send {Text(m.Message)}",
         PeerOutput.Wire m => $"wire {m.Epoch} as rank {m.Rank} of [{Names(m.Members)}]",
+        PeerOutput.Probe m => $"probe {m.Number} as {(m.From.Id == m.Self ? "sender" : "target")} from {Name(m.From.Id)} to {Name(m.To.Id)}",
         PeerOutput.Welcomed m => $"registered as {Name(m.Id)}, segments of {m.SegmentBytes} bytes",
         PeerOutput.WorldStands m => $"world stands: {m.Membership.Epoch}, rank {m.Membership.Rank} of [{Names(m.Membership.Members)}], {Text(m.Membership.Sizes)}",
         PeerOutput.StartRing m => $"start ring of operation {m.Operation.Value}: {m.Attempt} with [{Names(m.Membership.Members)}]",
@@ -145,7 +152,7 @@ internal static class Describe
 
     private static string Text(Outcome outcome) => outcome.Succeeded ? "ok" : $"{outcome.Code}: {outcome.Reason}";
 
-    private static string Text(CollectiveDescriptor descriptor) => string.Create(CultureInfo.InvariantCulture, $"{descriptor.Count} {descriptor.DataType} {descriptor.Operation}");
+    private static string Text(CollectiveDescriptor descriptor) => string.Create(CultureInfo.InvariantCulture, $"{descriptor.Count} {descriptor.DataType} {descriptor.Operation}{(descriptor.Quantisation == 0 ? "" : $", quantised {Quantization.FromByte(descriptor.Quantisation)}")}");
 
     private static string Text(WorldSizes sizes) => $"world {sizes.Global} in {sizes.Groups} groups, largest {sizes.LargestGroup}";
 
@@ -156,6 +163,9 @@ internal static class Describe
 
     private static string Text(IReadOnlyList<Decision> decisions)
         => decisions.Count == 0 ? "" : $"; decided {string.Join(", ", decisions.Select(d => $"{d.Tag} #{d.Ordinal} {(d.Committed ? "committed" : $"{d.Code}: {d.Reason}")}"))}";
+
+    /// <summary>Without the master's term.</summary>
+    private static ulong Probe(ulong number) => new Epoch(number).Number;
 
     /// <summary>A peer's own questions are numbered from 2^63 on.</summary>
     private static string Request(RequestNumber request) => request.Value >> 63 == 0 ? $"{request.Value}" : $"own {request.Value & (ulong.MaxValue >> 1)}";

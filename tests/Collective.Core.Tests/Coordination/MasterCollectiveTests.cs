@@ -107,13 +107,14 @@ internal sealed class MasterCollectiveTests
     [TestCase("count", 11UL, DataType.Float32, ReduceOperation.Sum)]
     [TestCase("type", 10UL, DataType.Int32, ReduceOperation.Sum)]
     [TestCase("operation", 10UL, DataType.Float32, ReduceOperation.Average)]
-    public void Mismatch(string field, ulong count, DataType type, ReduceOperation operation)
+    [TestCase("quantisation", 10UL, DataType.Float32, ReduceOperation.Sum, 0x10)]
+    public void Mismatch(string field, ulong count, DataType type, ReduceOperation operation, byte quantisation = 0)
     {
         var script = new MasterScript("Peers entered one all-reduce with different arguments: all hear which, when all are in; another attempt ends with the epoch.")
             .Note(field)
             .Given("ABC")
             .Start("A", 9)
-            .Start("A", 7).Start("B", 7, count, type, operation)
+            .Start("A", 7).Start("B", 7, count, type, operation, quantization: Quantization.FromByte(quantisation))
             .Promise("A", 7)
             .Start("C", 7)
             .Ready("ABC");

@@ -15,6 +15,7 @@ internal sealed class MasterScript
     private readonly HashSet<ConnectionId> _closed = [];
     private readonly Dictionary<char, RequestNumber> _syncs = [];
     private readonly StringBuilder _text = new();
+    private readonly Queue<ProbeLink> _probes = new();
     private long _nowMs;
     private ulong _request;
     private bool _silent;
@@ -87,6 +88,30 @@ internal sealed class MasterScript
 
     public MasterScript Vote(string peers) => Receive(peers, _ => new TopologyVote(new RequestNumber(++_request)));
 
+    public MasterScript VoteOptimize(string peers) => Receive(peers, _ => new OptimizeVote(new RequestNumber(++_request)));
+
+    /// <summary>All probes that are under way are measured, and those that follow, until there are none; <paramref name="mbit"/> of a pair, null where it fails.</summary>
+    public MasterScript Measure(Func<char, char, double?> mbit, int probes = int.MaxValue)
+    {
+        for (; probes > 0 && _probes.TryDequeue(out var probe); probes--)
+        {
+            var (from, to) = (Describe.Name(probe.From.Id), Describe.Name(probe.To.Id));
+            _ = mbit(from, to) is { } rate ? Measured(to, probe.Number, rate) : ProbeFails(from, probe.Number);
+        }
+
+        return this;
+    }
+
+    /// <summary>Probes under way, without the one that <see cref="Measure"/> asks about.</summary>
+    public int ProbesOpen => _probes.Count;
+
+    public MasterScript Measured(char target, ulong number, double mbit) => Receive(target, new ProbeDone((1UL << 48) | number, Ok: true, (ulong)(mbit * 125_000), ""));
+
+    public MasterScript ProbeFails(char peer, ulong number) => Receive(peer, new ProbeDone((1UL << 48) | number, Ok: false, 0, "connection refused"));
+
+    /// <summary>The ring order of the peer's group.</summary>
+    public string RingOf(char peer) => string.Concat(_master.Groups.First(g => g.Ring.Exists(p => p.Id == Describe.Peer(peer))).Ring.Select(p => Describe.Name(p.Id)));
+
     /// <summary>Takes its last request back.</summary>
     public MasterScript Withdraw(char peer) => Receive(peer, new Withdraw(new RequestNumber(_request)));
 
@@ -107,8 +132,8 @@ internal sealed class MasterScript
 
     public MasterScript AskWhenAlone(char peer) => Receive(peer, new AdmitWhenAlone(new RequestNumber((1UL << 63) + ++_request)));
 
-    public MasterScript Start(string peers, ulong tag, ulong count = 10, DataType type = DataType.Float32, ReduceOperation operation = ReduceOperation.Sum, uint ordinal = 0)
-        => Receive(peers, p => new CollectiveStart(new AttemptKey(EpochOf(p), new Tag(tag), ordinal), new CollectiveDescriptor(count, type, operation, 0)));
+    public MasterScript Start(string peers, ulong tag, ulong count = 10, DataType type = DataType.Float32, ReduceOperation operation = ReduceOperation.Sum, uint ordinal = 0, Quantization quantization = default)
+        => Receive(peers, p => new CollectiveStart(new AttemptKey(EpochOf(p), new Tag(tag), ordinal), new CollectiveDescriptor(count, type, operation, quantization.ToByte())));
 
     public MasterScript Promise(string peers, ulong tag, uint ordinal = 0)
         => Receive(peers, p => new CollectiveDone(new AttemptKey(EpochOf(p), new Tag(tag), ordinal), Ok: true, ""));
@@ -194,6 +219,11 @@ internal sealed class MasterScript
 
         var outputs = _master.Step(_nowMs, input).ToArray();
         _master.AssertDeepInvariants();
+        foreach (var probe in outputs.OfType<MasterOutput.Send>().Select(s => s.Message).OfType<ProbeLink>().Distinct())
+        {
+            _probes.Enqueue(probe);
+        }
+
         Write($"> {line}");
         for (var i = 0; i < outputs.Length; i++)
         {

@@ -79,7 +79,15 @@ internal sealed class PeerScript
 
     public PeerScript Completed(long operation) => Input(new PeerInput.RingCompleted(new OperationId(operation)));
 
+    public PeerScript Step(ulong request, long timeoutMs = PeerInput.NoTimeout) => Input(new PeerInput.Step(new RequestNumber(request), timeoutMs));
+
     public PeerScript Vote(ulong request, long timeoutMs = PeerInput.NoTimeout) => Input(new PeerInput.UpdateTopology(new RequestNumber(request), timeoutMs));
+
+    public PeerScript VoteOptimize(ulong request, long timeoutMs = PeerInput.NoTimeout) => Input(new PeerInput.OptimizeTopology(new RequestNumber(request), timeoutMs));
+
+    public PeerScript Probe(ulong number, char from, char to) => Hear(new ProbeLink(number, Describe.Member(from), Describe.Member(to)));
+
+    public PeerScript Probed(ulong number, ulong? bytesPerSecond = null) => Input(new PeerInput.ProbeDone(number, bytesPerSecond is not null, bytesPerSecond ?? 0, bytesPerSecond is null ? "connection refused" : ""));
 
     public PeerScript Query(ulong request, long timeoutMs = PeerInput.NoTimeout) => Input(new PeerInput.QueryPending(new RequestNumber(request), timeoutMs));
 

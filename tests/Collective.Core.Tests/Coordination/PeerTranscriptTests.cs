@@ -40,6 +40,31 @@ internal sealed class PeerTranscriptTests
         .Check();
 
     [Test]
+    public void Step_of_a_newcomer() => new PeerScript("The update that admitted it was its first step; the next is a vote.")
+        .Given("AB").Step(1).Launch(1).Completed(1).Hear(new Verdict(PeerScript.Attempt(1))).Step(2).Answer(2)
+        .Check();
+
+    [Test]
+    public void Step_after_another_call() => new PeerScript("Who reduces before it steps does not begin with a step: each step is a vote.")
+        .Given("AB").Launch(1).Completed(1).Hear(new Verdict(PeerScript.Attempt(1))).Step(1).Answer(1)
+        .Check();
+
+    [Test]
+    public void Step_after_a_question() => new PeerScript("Who has asked, or updated, does not begin with a step either.")
+        .Given("AB").Query(1).Replied(1).Step(2, timeoutMs: 300).Tick(300).Answer(2, ErrorCode.TimedOut, "peer B (is in no call) has not voted")
+        .Check();
+
+    [Test]
+    public void Step_while_something_is_in_flight() => new PeerScript("Refused, as an update is; the step after is a vote.")
+        .Given("AB").Launch(1).Step(1).Completed(1).Hear(new Verdict(PeerScript.Attempt(1))).Step(2)
+        .Check();
+
+    [Test]
+    public void Step_alone() => new PeerScript("A program that steps sees to newcomers itself: alone, its reductions admit nobody.")
+        .Given("A").Step(1).Launch(1)
+        .Check();
+
+    [Test]
     public void Verdict_eager() => new PeerScript("Enter, promise, verdict.")
         .Given("AB").Launch(1).Completed(1).Hear(new Verdict(PeerScript.Attempt(1)))
         .Launch(2).Completed(2).Hear(new Verdict(PeerScript.Attempt(1, ordinal: 1)))

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 using Collective.Kernels;
 using CsCheck;
 
@@ -27,6 +28,7 @@ internal sealed record Implementations<T>(string Name, Combination<T> Reference,
         ("128", ElementTypes.Divide<RegisterLoop<Register128>, T>),
         ("256", ElementTypes.Divide<RegisterLoop<Register256>, T>),
         ("512", ElementTypes.Divide<RegisterLoop<Register512>, T>),
+        .. Avx2.IsSupported ? [("AVX2", ElementTypes.Divide<RegisterLoop<RegisterAvx2>, T>)] : Array.Empty<(string, Division<T>)>(),
     ];
 
     private static (string, Combination<T>)[] Of<TOperation>(Combination<T> chosen)
@@ -36,6 +38,7 @@ internal sealed record Implementations<T>(string Name, Combination<T> Reference,
         ("128", ElementTypes.Combine<RegisterLoop<Register128>, T, TOperation>),
         ("256", ElementTypes.Combine<RegisterLoop<Register256>, T, TOperation>),
         ("512", ElementTypes.Combine<RegisterLoop<Register512>, T, TOperation>),
+        .. Avx2.IsSupported ? [("AVX2", ElementTypes.Combine<RegisterLoop<RegisterAvx2>, T, TOperation>)] : Array.Empty<(string, Combination<T>)>(),
     ];
 }
 

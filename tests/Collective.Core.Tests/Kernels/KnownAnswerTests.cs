@@ -161,7 +161,7 @@ internal sealed class KnownAnswerTests
             {
                 byte[] left = Elements.Random<byte>(count, seed: 7);
                 byte[] right = Elements.Random<byte>(count, seed: 8);
-                SwapLoop[] loops = [ReduceKernels.Swap, RegisterLoop<Register128>.Swap, RegisterLoop<Register256>.Swap, RegisterLoop<Register512>.Swap];
+                SwapLoop[] loops = [ReduceKernels.Swap, RegisterLoop<Register128>.Swap, RegisterLoop<Register256>.Swap, RegisterLoop<Register512>.Swap, System.Runtime.Intrinsics.X86.Avx2.IsSupported ? RegisterLoop<RegisterAvx2>.Swap : ReduceKernels.Swap];
                 foreach (SwapLoop swap in loops)
                 {
                     Span<byte> first = Elements.Misaligned<byte>(left, leftOffset, out byte[] firstBacking);

@@ -43,6 +43,10 @@ internal sealed class SixteenBitFormatTests
         AssertWidens<Register128>();
         AssertWidens<Register256>();
         AssertWidens<Register512>();
+        if (System.Runtime.Intrinsics.X86.Avx2.IsSupported)
+        {
+            AssertWidens<RegisterAvx2>();
+        }
 
         void AssertWidens<TRegister>()
             where TRegister : struct, IRegister<TRegister>
@@ -83,6 +87,10 @@ internal sealed class SixteenBitFormatTests
         AssertNarrows<Register128>();
         AssertNarrows<Register256>();
         AssertNarrows<Register512>();
+        if (System.Runtime.Intrinsics.X86.Avx2.IsSupported)
+        {
+            AssertNarrows<RegisterAvx2>();
+        }
 
         void AssertNarrows<TRegister>()
             where TRegister : struct, IRegister<TRegister>

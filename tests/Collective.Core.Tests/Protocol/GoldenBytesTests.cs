@@ -25,6 +25,9 @@ internal sealed class GoldenBytesTests
         buffer = new byte[LinkHello.Bytes];
         Samples.LinkHello.Write(buffer);
         Add(text, "LinkHello", buffer);
+        buffer = new byte[DataHello.Bytes];
+        Samples.DataHello.Write(buffer);
+        Add(text, "DataHello (of a probe)", buffer);
         buffer = new byte[LinkReplyCodec.Bytes];
         foreach (var reply in Enum.GetValues<LinkReply>())
         {

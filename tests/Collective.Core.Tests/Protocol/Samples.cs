@@ -15,7 +15,7 @@ internal static class Samples
     private static readonly PeerAddress AddressV4 = new(0xC0A8_0001, IsIPv6: false, 0x1234);
     private static readonly PeerAddress AddressV6 = new(new UInt128(0x2001_0DB8_0000_0000, 0x0000_0000_0000_0042), IsIPv6: true, 0x5678);
     private static readonly AttemptKey Attempt = new(Epoch, new Tag(0x1112_1314_1516_1718), 0x2122_2324);
-    private static readonly CollectiveDescriptor Descriptor = new(0x3132_3334_3536_3738, DataType.BFloat16, ReduceOperation.Max, 0x41);
+    private static readonly CollectiveDescriptor Descriptor = new(0x3132_3334_3536_3738, DataType.Float64, ReduceOperation.Max, 0x13);
     private static readonly WorldSizes Sizes = new(0x0102, 0x0304, 0x0506);
 
     private static readonly StateHash Hash = new(new UInt128(0xE0E1_E2E3_E4E5_E6E7, 0xE8E9_EAEB_ECED_EEEF));
@@ -39,6 +39,8 @@ internal static class Samples
         new HolderFailed(new RequestNumber(0x7A7B_7C7D_7E7F_8081), PeerB, WrongBytes: true, "block 7"),
         new CollectiveStart(Attempt, Descriptor),
         new CollectiveDone(Attempt, Ok: false, "cancelled"),
+        new OptimizeVote(new RequestNumber(0xC1C2_C3C4_C5C6_C7C8)),
+        new ProbeDone(0x0D1D_2D3D_4D5D_6D7D, Ok: true, 0x0E1E_2E3E_4E5E_6E7E, "refused"),
         new Leave(),
         new Heartbeat(),
         new Welcome(PeerA, 5000, 1 << 20),
@@ -55,6 +57,7 @@ internal static class Samples
         new CollectiveGo(Attempt),
         new Verdict(Attempt),
         new Evicted("frozen"),
+        new ProbeLink(0x0F1F_2F3F_4F5F_6F7F, new Member(PeerA, AddressV6), new Member(PeerB, AddressV4)),
         new SharedStatePlan(
             new RequestNumber(0x8A8B_8C8D_8E8F_9091),
             new Revision(0x9A9B_9C9D_9E9F_A0A1),
@@ -67,6 +70,8 @@ internal static class Samples
     public static SegmentHeader Segment { get; } = new(Attempt, 0xD1D2_D3D4, 0xE1E2_E3E4, 0xF1F2_F3F4, 0x0001_0203);
 
     public static LinkHello LinkHello { get; } = new(MessageCodec.Version, Run, Epoch, PeerA, PeerB, Stripe: 2, StripeCount: 8);
+
+    public static DataHello DataHello { get; } = new(0x4252_5043, MessageCodec.Version, Index: 2, Count: 8, Run, 0x2122_2324_2526_2728, PeerA, PeerB, 0x3132_3334_3536_3738);
 
     /// <summary>A frame's payload.</summary>
     public static byte[] Payload(Message message) => Frame(message)[FrameHeader.Bytes..];

@@ -95,7 +95,8 @@ internal sealed class VocabularyTests
         Assert.That(CollectiveDescriptor.Difference(left, left with { Count = 11 }), Is.EqualTo("count 10 against 11"));
         Assert.That(CollectiveDescriptor.Difference(left, left with { DataType = DataType.Float64 }), Is.EqualTo("data type Float32 against Float64"));
         Assert.That(CollectiveDescriptor.Difference(left, left with { Operation = ReduceOperation.Max }), Is.EqualTo("operation Sum against Max"));
-        Assert.That(CollectiveDescriptor.Difference(left, left with { Quantisation = 1 }), Is.EqualTo("quantisation 0 against 1"));
+        Assert.That(CollectiveDescriptor.Difference(left, left with { Quantisation = 0x10 }), Is.EqualTo("quantisation none against MinMax to UInt8"));
+        Assert.That(CollectiveDescriptor.Difference(left with { Quantisation = 0x21 }, left with { Quantisation = 0x20 }), Is.EqualTo("quantisation ZeroPointScale to Int8 against ZeroPointScale to UInt8"));
     }
 
     [Test]
@@ -104,6 +105,38 @@ internal sealed class VocabularyTests
         var eager = new CollectiveDescriptor(Limits.EagerBytesMax / 4, DataType.Float32, ReduceOperation.Sum, 0);
         Assert.That(eager.NeedsGo, Is.False);
         Assert.That((eager with { Count = eager.Count + 1 }).NeedsGo, Is.True);
+    }
+
+    /// <summary>The table of docs/quantisation.md; every other combination is refused, by the caller's side and by the reader of the wire.</summary>
+    [Test]
+    public void Only_combinations_that_make_sense_are_possible()
+    {
+        DataType[] unsigned = [DataType.UInt8, DataType.UInt16, DataType.UInt32, DataType.UInt64];
+        DataType[] signed = [DataType.Int8, DataType.Int16, DataType.Int32, DataType.Int64];
+        foreach (var elements in Enum.GetValues<DataType>())
+        {
+            foreach (var operation in Enum.GetValues<ReduceOperation>())
+            {
+                for (var value = 0; value <= byte.MaxValue; value++)
+                {
+                    var quantization = Quantization.FromByte((byte)value);
+                    var isFloat = elements is DataType.Float32 or DataType.Float64;
+                    var sensible = value == 0
+                        || (value >> 4 == 1 && isFloat && unsigned.Contains((DataType)(value & 15)))
+                        || (value >> 4 == 2 && isFloat && unsigned.Concat(signed).Contains((DataType)(value & 15)) && operation <= ReduceOperation.Average);
+                    Assert.That(new CollectiveDescriptor(1, elements, operation, (byte)value).IsPossible, Is.EqualTo(sensible), $"{elements} {operation} {value:X2}");
+                    if (value >> 4 > 0)
+                    {
+                        Assert.That(quantization.Objection(elements, operation), sensible ? Is.Null : Is.Not.Empty);
+                        Assert.That(quantization.ToByte(), Is.EqualTo(value));
+                    }
+                }
+            }
+        }
+
+        Assert.That(new Quantization((QuantizationAlgorithm)17, DataType.UInt8).Objection(DataType.Float32, ReduceOperation.Sum), Is.EqualTo("17 is no quantisation algorithm"));
+        Assert.That(new Quantization(QuantizationAlgorithm.MinMax, (DataType)99).Objection(DataType.Float32, ReduceOperation.Sum), Is.Not.Empty);
+        Assert.That(new Quantization(QuantizationAlgorithm.None, DataType.Float16).ToByte(), Is.Zero);
     }
 
     [Test]

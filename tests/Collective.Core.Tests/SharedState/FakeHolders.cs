@@ -65,7 +65,8 @@ internal sealed class FakeHolder
             {
                 Donor.Serve(faulty);
             }
-        }) { IsBackground = true }.Start();
+        })
+        { IsBackground = true }.Start();
         return dialer;
     }
 }

@@ -25,6 +25,8 @@ internal sealed class RetryTests : EndToEndTest
         }
 
         Assert.That(results.Select(r => r.Retries), Is.All.Zero);
+        Assert.That(results.Select(r => r.Results.Count), Is.All.EqualTo(Operations));
+        Assert.That(results.SelectMany(r => r.Results).Select(r => r.Contributors), Is.All.EquivalentTo(peers.Select(p => p.Id)));
         Assert.That(results.Select(r => r.World.WorldSize), Is.All.EqualTo(3));
         Assert.That(results.Sum(r => r.BytesSent), Is.EqualTo(results.Sum(r => r.BytesReceived)).And.EqualTo(4L * Operations * Elements * sizeof(long)));
     }
@@ -59,6 +61,8 @@ internal sealed class RetryTests : EndToEndTest
             var contributors = Contributors(buffers[0][operation], operation);
             Assert.That(contributors, Is.EqualTo("0,1").Or.EqualTo("0,1,2"), $"operation {operation}");
             Assert.That(buffers[1][operation].AsSpan().SequenceEqual(buffers[0][operation]), Is.True, $"operation {operation} differs");
+            Assert.That(calls[0].Result.Results[operation].WorldSize, Is.EqualTo(contributors == "0,1" ? 2 : 3), "what each operation reports is what is in it");
+            Assert.That(calls[1].Result.Results[operation].Contributors, Is.EqualTo(calls[0].Result.Results[operation].Contributors));
         }
 
         // The leaver's own call failed, unless everything had committed; what had not committed holds its input.

@@ -94,7 +94,10 @@ internal sealed class NewcomerTests : SharedStateTest
         var master = StartMaster();
         var options = Enumerable.Range(0, 2).Select(_ => new CommunicatorOptions(master.EndPoint.ToString())
         {
-            MinimumWorldSize = 3, ListenPort = 0, StateUploadBytesPerSecond = 2_000_000, LoggerFactory = Log,
+            MinimumWorldSize = 3,
+            ListenPort = 0,
+            StateUploadBytesPerSecond = 2_000_000,
+            LoggerFactory = Log,
         });
         Communicator[] peers = [.. options.Select(NewCommunicator), NewCommunicator(master, 3)];
         await All(peers, p => p.ConnectAsync());

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Builds the wheel into artifacts/python/, with no network. It contains the native library, which must have been built before
+# (Collective.Native/build.sh), or is the one that COLLECTIVE_LIBRARY names.
+#
+#   PYTHON=python3    the interpreter; it needs setuptools and wheel (Debian: python3-setuptools, python3-wheel, python3-pip)
+#   OUT=artifacts/python  where the wheel goes
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+artifacts="${OUT:-$here/../../artifacts/python}"
+mkdir -p "$artifacts"
+# From a copy, so that the source tree stays as it is.
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cp -r "$here/src" "$here/pyproject.toml" "$here/setup.py" "$here/README.md" "$work/"
+export COLLECTIVE_LIBRARY="${COLLECTIVE_LIBRARY:-$here/../../artifacts/native/libcollective.so}"
+rm -f "$artifacts"/collective-*.whl
+"${PYTHON:-python3}" -m pip wheel --quiet --disable-pip-version-check --no-index --no-build-isolation --no-deps --wheel-dir "$artifacts" "$work"
+ls "$artifacts"/collective-*.whl

@@ -1,0 +1,117 @@
+"""How Python calls what may block: the GIL is released (ctypes does that), and Ctrl+C ends the call."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from . import _ffi
+from ._library import library
+from .errors import CollectiveError, InvalidArgument, check
+
+_Result = TypeVar("_Result")
+
+# The main thread looks for Ctrl+C so often while a call blocks it.
+SLICE_SECONDS = 0.1
+
+
+def timeout_ms(seconds: float | None) -> int:
+    """A time in the native library's terms: 0 means the default."""
+    if seconds is None:
+        return 0
+    if seconds == math.inf:
+        return _ffi.PCCLX_NO_TIMEOUT
+    if not seconds > 0:
+        raise InvalidArgument(f"{seconds} is no timeout.", hint="Give seconds, math.inf for no limit, or None for the default.")
+    return max(1, round(seconds * 1000))
+
+
+def call_options(timeout: float | None) -> Any:
+    """Options of one call, or a null pointer where everything is default."""
+    if timeout is None:
+        return None
+    return ctypes.byref(_ffi.pcclxCallOptions_t(ctypes.sizeof(_ffi.pcclxCallOptions_t), timeout_ms(timeout)))
+
+
+def on_main_thread() -> bool:
+    """Whether this is the thread that Python tells of Ctrl+C."""
+    return threading.current_thread() is threading.main_thread()
+
+
+def interruptible(call: Callable[[], _Result], cancel: Callable[[], None]) -> _Result:
+    """Runs ``call``, which blocks in the native library and raises what it failed with, so that Ctrl+C ends it.
+
+    On the main thread the call is made by a thread of its own. An interrupt cancels it, and is raised once the call has ended: nothing of it goes on.
+    """
+    if not on_main_thread():
+        return call()
+    running = _Running(call)
+    try:
+        threading.Thread(target=running.run, name="collective-call", daemon=True).start()
+        running.ended.wait()
+    except BaseException:
+        running.abandon(cancel)
+        raise
+    return running.outcome()
+
+
+class _Running(Generic[_Result]):
+    """A call that a thread of its own makes."""
+
+    def __init__(self, call: Callable[[], _Result]) -> None:
+        self.ended = threading.Event()
+        self._call = call
+        self._result: list[_Result] = []
+        self._failure: BaseException | None = None
+        # Guards the two flags: an interrupt may come before the thread has begun.
+        self._gate = threading.Lock()
+        self._entered = False
+        self._abandoned = False
+
+    def run(self) -> None:
+        with self._gate:
+            if self._abandoned:
+                return
+            self._entered = True
+        try:
+            self._result.append(self._call())
+        except BaseException as error:  # handed to the caller's thread
+            self._failure = error
+        finally:
+            self.ended.set()
+
+    def abandon(self, cancel: Callable[[], None]) -> None:
+        """Afterwards the call has ended, or will never be made; whatever interrupts meanwhile."""
+        while True:
+            try:
+                with self._gate:
+                    self._abandoned = True
+                # Again and again: the thread may not have entered the library yet.
+                while self._entered and not self.ended.wait(SLICE_SECONDS if self._cancelled(cancel) else None):
+                    pass
+                return
+            except KeyboardInterrupt:
+                continue
+
+    def outcome(self) -> _Result:
+        """What it returned; raises what it raised."""
+        if self._failure is not None:
+            raise self._failure.with_traceback(None) from None
+        return self._result[0]
+
+    @staticmethod
+    def _cancelled(cancel: Callable[[], None]) -> bool:
+        """False if there is nothing to cancel any more: the communicator was closed, which ends its calls as well."""
+        try:
+            cancel()
+        except CollectiveError:
+            return False
+        return True
+
+
+def cancel_all(communicator: int) -> None:
+    """Ends every call that is blocked on a communicator."""
+    check(library().pcclxCancel(communicator))

@@ -1,0 +1,86 @@
+"""A master in this process."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+
+from . import _ffi
+from ._calls import timeout_ms
+from ._library import library
+from .errors import Closed, CollectiveError, check
+
+
+class Master:
+    """Coordinates a run; touches no tensor data, and is no peer.
+
+    ::
+
+        with collective.Master("127.0.0.1:0") as master:
+            print(master.address)
+
+    Runs from its creation until :meth:`close`. A master that is no part of a training process is started with ``python -m collective.master``, or is the
+    daemon ``collective-master``.
+
+    Args:
+        listen: ``"0.0.0.0:48148"``, ``"[::]:48148"``; port 0 lets the system choose.
+        heartbeat_timeout: seconds after which a silent peer is evicted; None for the default, 5.
+        crossed_calls_timeout: seconds after which peers that all wait for each other are told; None for the default, 60.
+    """
+
+    def __init__(self, listen: str = "0.0.0.0:48148", *, heartbeat_timeout: float | None = None, crossed_calls_timeout: float | None = None) -> None:
+        options = _ffi.pcclxMasterOptions_t(
+            struct_size=ctypes.sizeof(_ffi.pcclxMasterOptions_t),
+            listen=listen.encode(),
+            heartbeat_timeout_ms=timeout_ms(heartbeat_timeout),
+            crossed_calls_timeout_ms=timeout_ms(crossed_calls_timeout),
+        )
+        pointer = ctypes.c_void_p()
+        check(library().pcclxCreateMaster(ctypes.byref(options), ctypes.byref(pointer)))
+        assert pointer.value is not None
+        self._pointer: int = pointer.value
+        self._host = listen.rpartition(":")[0] if ":" in listen else listen
+        self._finalizer = weakref.finalize(self, _destroy, self._pointer)
+        try:
+            check(library().pcclRunMaster(self._pointer))
+            port = ctypes.c_uint16()
+            check(library().pcclxGetMasterPort(self._pointer, ctypes.byref(port)))
+        except CollectiveError:
+            self.close()
+            raise
+        self.port: int = port.value
+        """The port it listens on."""
+
+    def __enter__(self) -> Master:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<collective.Master {'closed' if self.closed else 'at ' + self.address}>"
+
+    @property
+    def address(self) -> str:
+        """Where peers of this host reach it."""
+        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(self._host, self._host)
+        return f"{host}:{self.port}"
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return not self._finalizer.alive
+
+    def wait(self) -> None:
+        """Waits until it has ended, which it does by itself only for a defect. Not ended by Ctrl+C: call it on a thread of its own."""
+        if self.closed:
+            raise Closed("The master was closed.")
+        check(library().pcclMasterAwaitTermination(self._pointer))
+
+    def close(self) -> None:
+        """Ends it: every peer of the run gets :class:`MasterLost`. May be called again."""
+        self._finalizer()
+
+
+def _destroy(pointer: int) -> None:
+    library().pcclDestroyMaster(pointer)

@@ -1,0 +1,356 @@
+"""The communicator: through it this process is a peer of a run."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import uuid
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from . import _ffi
+from ._calls import call_options, cancel_all, interruptible, timeout_ms
+from ._library import library
+from ._reduce import NewReduceInfo, Operation, QuantizationLike, ReduceHandle, launch
+from ._state import Entries, StateLike
+from ._types import ReduceOp, ReduceResult, Statistics, SyncResult, SyncStrategy, World, member
+from .errors import Aborted, Closed, CollectiveError, InvalidArgument, check
+
+_Result = TypeVar("_Result")
+
+
+class Communicator:
+    """A peer of a run.
+
+    ::
+
+        with collective.Communicator("localhost:48148", minimum_world_size=2) as communicator:
+            communicator.all_reduce(gradients, op="avg")
+
+    Any thread may call any method; calls that exclude each other fail with :class:`InvalidUsage`. Every call has a timeout, releases the GIL while it
+    waits, and is ended by Ctrl+C.
+
+    Args:
+        master: address of the master: ``"host"``, ``"host:port"`` or ``"[2001:db8::1]:48148"``.
+        group: peers of one group reduce together.
+        minimum_world_size: this peer is admitted only together with so many that its group has at least this many peers.
+        stripe_count: parallel connections to the next peer, 1 to 64; None for the default, 4.
+        listen_port: port for data; None for the first free one from 48150 on, 0 for one that the system chooses.
+        connect_timeout: seconds to reach the master's port; None for the default, 10.
+        call_timeout: seconds of a call that is given no timeout; None for the default, 1800; ``math.inf`` for no limit.
+        link_stall_timeout: seconds after which a connection that takes no bytes is made anew; None for the default, 10.
+    """
+
+    def __init__(
+        self,
+        master: str,
+        *,
+        group: int = 0,
+        minimum_world_size: int = 1,
+        stripe_count: int | None = None,
+        listen_port: int | None = None,
+        connect_timeout: float | None = None,
+        call_timeout: float | None = None,
+        link_stall_timeout: float | None = None,
+    ) -> None:
+        for name, value, least, most in (
+            ("group", group, 0, 2**32 - 1),
+            ("minimum_world_size", minimum_world_size, 1, 2**32 - 1),
+            ("stripe_count", stripe_count, 1, 2**32 - 1),
+            ("listen_port", listen_port, 0, 65535),
+        ):
+            if value is not None and not least <= value <= most:
+                raise InvalidArgument(f"{name} is {value}.", hint=f"Choose a whole number from {least} to {most}.")
+        options = _ffi.pcclxCommOptions_t(
+            struct_size=ctypes.sizeof(_ffi.pcclxCommOptions_t),
+            master=master.encode(),
+            peer_group=group,
+            stripe_count=stripe_count or 0,
+            min_world_size=minimum_world_size,
+            listen_port={None: 0, 0: -1}.get(listen_port, listen_port),
+            connect_timeout_ms=timeout_ms(connect_timeout),
+            call_timeout_ms=timeout_ms(call_timeout),
+            link_stall_timeout_ms=timeout_ms(link_stall_timeout),
+        )
+        pointer = ctypes.c_void_p()
+        check(library().pcclxCreateCommunicator(ctypes.byref(options), ctypes.byref(pointer)))
+        assert pointer.value is not None
+        self._pointer: int = pointer.value
+        self._master = master
+        self._group = group
+        self._next_revision = 0
+        self._in_flight: dict[int, Operation] = {}
+        # Also at the end of the interpreter, while the library may still call into Python. Keeps the buffers alive until then.
+        self._finalizer = weakref.finalize(self, _destroy, self._pointer, self._in_flight)
+
+    def __enter__(self) -> Communicator:
+        if not self.connected:
+            self.connect()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "connected" if self.connected else "not connected"
+        return f"<collective.Communicator to {self._master}, group {self._group}, {state}>"
+
+    # ------------------------------------------------------------------------------------------------------- membership
+
+    def connect(self, timeout: float | None = None) -> World:
+        """Registers with the master and waits until admitted; returns the world.
+
+        The first peers of a run are admitted at once, others when all admitted peers are in :meth:`step` or :meth:`update_topology`. May be called again
+        after it failed or the connection was lost, and makes this process a new peer with a new id.
+
+        Args:
+            timeout: longest time of the call in seconds; None for the communicator's ``call_timeout``, ``math.inf`` for no limit.
+
+        Raises:
+            MasterUnreachable, MasterRefused, TimedOut
+        """
+        self._blocking(lambda: library().pcclxConnect(self._pointer, call_options(timeout)))
+        return self.world
+
+    def step(self, timeout: float | None = None) -> World:
+        """What a training loop needs at its top: admits the peers that wait, and returns the world that now stands.
+
+        All admitted peers of the run call it together. One round trip to the master when nobody waits.
+
+        Raises:
+            CrossedCalls, TimedOut, PendingOperations, MasterLost, Evicted
+        """
+        native = _ffi.pcclxWorld_t(struct_size=ctypes.sizeof(_ffi.pcclxWorld_t))
+        self._blocking(lambda: library().pcclxStep(self._pointer, ctypes.byref(native), call_options(timeout)))
+        return _world(native)
+
+    def update_topology(self, timeout: float | None = None) -> World:
+        """Admits the peers that wait, when all admitted peers of the run have called it; returns the world that now stands."""
+        self._blocking(lambda: library().pcclxUpdateTopology(self._pointer, call_options(timeout)))
+        return self.world
+
+    def are_peers_pending(self, timeout: float | None = None) -> bool:
+        """Whether a peer waits to be admitted. Asked by all admitted peers together, who all get the same answer; allowed while operations are in flight."""
+        pending = ctypes.c_bool()
+        self._blocking(lambda: library().pcclxArePeersPending(self._pointer, ctypes.byref(pending), call_options(timeout)))
+        return pending.value
+
+    def optimize_topology(self, timeout: float | None = None) -> World:
+        """Measures what is not known of the network, and adopts the best ring. All admitted peers of the run call it together."""
+        self._blocking(lambda: library().pcclxOptimizeTopology(self._pointer, call_options(timeout)))
+        return self.world
+
+    @property
+    def world(self) -> World:
+        """The membership that stands; the last one known when the connection is lost. Does not block."""
+        native = _ffi.pcclxWorld_t(struct_size=ctypes.sizeof(_ffi.pcclxWorld_t))
+        self._now(library().pcclxGetWorld, ctypes.byref(native))
+        return _world(native)
+
+    @property
+    def peers(self) -> list[uuid.UUID]:
+        """Ids of the group's peers in ring order: peer r has rank r. Does not block."""
+        count = ctypes.c_size_t(0)
+        self._now(library().pcclxGetPeers, None, 0, ctypes.byref(count))
+        while True:
+            ids = (_ffi.pcclRankUuid_t * (capacity := max(1, count.value)))()
+            self._now(library().pcclxGetPeers, ids, capacity, ctypes.byref(count))
+            if count.value <= capacity:
+                return [uuid.UUID(bytes=bytes(peer.data)) for peer in ids[: count.value]]
+
+    @property
+    def connected(self) -> bool:
+        """Whether this is a peer of a run now."""
+        native = _ffi.pcclxWorld_t(struct_size=ctypes.sizeof(_ffi.pcclxWorld_t))
+        return not self.closed and library().pcclxGetWorld(self._pointer, ctypes.byref(native)) == 0 and bool(native.connected)
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return not self._finalizer.alive
+
+    @property
+    def statistics(self) -> Statistics:
+        """Counters of this communicator. Does not block."""
+        native = _ffi.pcclxStatistics_t(struct_size=ctypes.sizeof(_ffi.pcclxStatistics_t))
+        self._now(library().pcclxGetStatistics, ctypes.byref(native))
+        return Statistics(**{name: getattr(native, name) for name in Statistics.__dataclass_fields__})
+
+    # ------------------------------------------------------------------------------------------------------- all-reduce
+
+    def all_reduce(
+        self,
+        tensor: Any,
+        out: Any = None,
+        *,
+        op: ReduceOp | str = "sum",
+        tag: int = 0,
+        quantization: QuantizationLike = None,
+        retry: bool = False,
+        timeout: float | None = None,
+    ) -> ReduceResult:
+        """Reduces ``tensor`` over all peers of the group, in place or into ``out``. Afterwards all peers hold the same bits.
+
+        Args:
+            tensor: numpy array, torch CPU tensor, or an object with the buffer protocol. Of any strides; one that is not contiguous is copied and copied back.
+            out: where the result goes, as large and of the same type; None for in place.
+            op: ``"sum"``, ``"avg"``, ``"prod"``, ``"min"`` or ``"max"``.
+            tag: tells operations in flight apart; the same on all peers.
+            quantization: a :class:`Quantization`, or the name of its algorithm, to send fewer bytes; the same on all peers.
+            retry: makes the call again when it was aborted because a peer was lost, until it succeeds or this peer is alone.
+            timeout: longest time in seconds; None for the communicator's ``call_timeout``, ``math.inf`` for no limit.
+
+        Raises:
+            Aborted: a peer was lost; ``tensor`` is what it was. Make the same call again before any other (or say ``retry=True``).
+            TooFewPeers: alone in the group; ``tensor`` is what it was.
+            Mismatch, CrossedCalls, TimedOut, MasterLost, Evicted, InvalidArgument
+        """
+        retries = 0
+        while True:
+            try:
+                result = self.all_reduce_async(tensor, out, op=op, tag=tag, quantization=quantization, timeout=timeout).wait()
+                return result if retries == 0 else dataclasses.replace(result, retries=retries)
+            except Aborted:
+                if not retry:
+                    raise
+                retries += 1
+
+    def all_reduce_async(
+        self, tensor: Any, out: Any = None, *, op: ReduceOp | str = "sum", tag: int = 0, quantization: QuantizationLike = None, timeout: float | None = None
+    ) -> ReduceHandle:
+        """Launches :meth:`all_reduce` and returns a handle: ``handle.wait()``, ``handle.done()``, or ``await handle`` in a coroutine.
+
+        The tensors belong to the library until the handle was waited for. Operations that are in flight together need different tags.
+        """
+        operation = Operation(tensor, out, op, tag, quantization)
+        self._require_open()
+        # Before the launch: whatever interrupts this thread now, the buffers live as long as the library may use them.
+        self._in_flight[id(operation)] = operation
+        try:
+            return launch(self, self._pointer, operation, timeout)
+        except CollectiveError:
+            self._landed(operation)
+            raise
+
+    def all_reduce_many(
+        self,
+        tensors: Iterable[Any],
+        *,
+        op: ReduceOp | str = "sum",
+        first_tag: int = 0,
+        quantization: QuantizationLike = None,
+        max_in_flight: int = 8,
+        timeout: float | None = None,
+    ) -> ReduceResult:
+        """Reduces many tensors in place, at most ``max_in_flight`` at once, and repeats those that were aborted until every one has succeeded.
+
+        Tensor i has the tag ``first_tag + i``; all peers pass the same list. Operations of one call may have succeeded with different memberships. The result
+        is that of the last operation, with the bytes of all.
+
+        Raises:
+            TooFewPeers: this peer is, or has become, alone before all had succeeded. Some may have: their tensors are reduced.
+            Mismatch, CrossedCalls, TimedOut, MasterLost, Evicted, InvalidArgument
+        """
+        operations = [Operation(tensor, None, op, first_tag + at, quantization) for at, tensor in enumerate(tensors)]
+        if not operations:
+            raise InvalidArgument("There is no tensor to reduce.", hint="Pass at least one.")
+        descriptors = (_ffi.pcclReduceOpDescriptor_t * len(operations))(
+            *(_ffi.pcclReduceOpDescriptor_t(each.source.address, each.destination.address, each.descriptor) for each in operations)
+        )
+        info = NewReduceInfo(with_contributors=False)
+        try:
+            self._blocking(
+                lambda: library().pcclxAllReduceMultipleWithRetry(
+                    descriptors, len(operations), self._pointer, ctypes.byref(info.native), max_in_flight, call_options(timeout)
+                )
+            )
+        finally:
+            # Also after a failure: some may have succeeded, the others hold what they held.
+            for operation in operations:
+                operation.write_back()
+        return info.result()
+
+    # ----------------------------------------------------------------------------------------------------- shared state
+
+    def sync(
+        self,
+        state: StateLike,
+        *,
+        strategy: SyncStrategy | str = "popular",
+        revision: int | None = None,
+        may_differ: Iterable[str] = (),
+        timeout: float | None = None,
+    ) -> SyncResult:
+        """Makes the shared state equal on all peers of the group, who call it together: newcomers get it, whoever has strayed is corrected.
+
+        Nothing moves when all are equal already. The state is read and written only during the call; when it fails, it is what it was.
+
+        Args:
+            state: a dict of tensors, numbers, modules, optimizers and dicts of these; or a ``torch.nn.Module``, an optimizer, or a pair of both. Tensors are
+                written in place, numbers are replaced in their dict.
+            strategy: ``"popular"``: the content that most peers have wins. ``"send_only"``: mine must win. ``"receive_only"``: mine never does.
+            revision: version of the state, one higher from sync to sync. By default the communicator counts: a newcomer has 0 and gets that of the others.
+            may_differ: keys of tensors whose content may differ among peers; only newcomers receive those.
+            timeout: longest time in seconds.
+
+        Raises:
+            SyncFailed: one peer could not, so nobody did; the message says who and why.
+            RevisionMismatch, InvalidArgument, PendingOperations, TimedOut, MasterLost, Evicted
+        """
+        entries = Entries(state, frozenset(may_differ))
+        native = _ffi.pcclSharedState_t(self._next_revision if revision is None else revision, len(entries), entries.infos)
+        info = _ffi.pcclSharedStateSyncInfo_t()
+        chosen = member(SyncStrategy, strategy, "strategy")
+        self._blocking(
+            lambda: library().pcclxSynchronizeSharedState(self._pointer, ctypes.byref(native), chosen, ctypes.byref(info), call_options(timeout))
+        )
+        self._next_revision = native.revision + 1
+        if info.rx_bytes > 0:
+            entries.write_back()
+        return SyncResult(native.revision, info.tx_bytes, info.rx_bytes)
+
+    # ---------------------------------------------------------------------------------------------------------- the end
+
+    def cancel(self) -> None:
+        """Ends every call that other threads are blocked in, and every operation in flight: they fail with :class:`Cancelled`. Returns at once."""
+        self._require_open()
+        cancel_all(self._pointer)
+
+    def close(self) -> None:
+        """Leaves the run: the others go on without this peer. Calls of other threads end first. May be called again."""
+        self._finalizer()
+
+    def _blocking(self, call: Callable[[], int]) -> None:
+        self._require_open()
+        interruptible(lambda: check(call()), lambda: cancel_all(self._pointer))
+
+    def _now(self, function: Callable[..., int], *arguments: Any) -> None:
+        self._require_open()
+        check(function(self._pointer, *arguments))
+
+    def _require_open(self) -> None:
+        if self.closed:
+            raise Closed("The communicator was closed.")
+
+    def _landed(self, operation: Operation) -> None:
+        """An operation was awaited: its buffers are the caller's again."""
+        self._in_flight.pop(id(operation), None)
+
+
+def _destroy(pointer: int, in_flight: dict[int, Operation]) -> None:
+    library().pcclDestroyCommunicator(pointer)
+    in_flight.clear()
+
+
+def _world(native: Any) -> World:
+    return World(
+        epoch=native.epoch,
+        rank=native.rank,
+        world_size=native.world_size,
+        global_world_size=native.global_world_size,
+        group_count=native.group_count,
+        largest_group_world_size=native.largest_group_world_size,
+        connected=bool(native.connected),
+        id=uuid.UUID(bytes=bytes(native.self.data)),
+    )

@@ -1,0 +1,14 @@
+"""``pccl.cuda``."""
+
+from __future__ import annotations
+
+import ctypes
+
+from .. import _ffi
+from .._library import library
+
+
+def is_available() -> bool:
+    """Whether the native library was built with support for CUDA tensors."""
+    info = _ffi.pcclBuildInfo_t()
+    return library().pcclGetBuildInfo(ctypes.byref(info)) == 0 and bool(info.has_cuda_support)

@@ -1,0 +1,74 @@
+"""Ctrl+C ends every blocking call, and leaves a communicator that works."""
+
+from __future__ import annotations
+
+import pytest
+
+PROGRAM = """
+import array, sys, threading
+import collective
+
+master = collective.Master("127.0.0.1:0")
+other = collective.Communicator(master.address, minimum_world_size=2, call_timeout=240)
+connecting = threading.Thread(target=other.connect)
+connecting.start()
+communicator = collective.Communicator(master.address, minimum_world_size=2, call_timeout=240)
+communicator.connect()
+connecting.join()
+third = collective.Communicator(master.address, minimum_world_size=5)
+tensor = array.array("f", [1.0] * 1000)
+
+try:
+    print("blocking", flush=True)
+    {call}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+else:
+    print("returned", flush=True)
+
+assert set(tensor) == {{1.0}}
+again = threading.Thread(target=lambda: other.all_reduce(array.array("f", [2.0] * 1000), retry=True))
+again.start()
+communicator.all_reduce(tensor, retry=True)
+again.join()
+print(sorted(set(tensor)), communicator.statistics.reduces_in_flight, flush=True)
+third.close()
+communicator.close()
+other.close()
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "third.connect()",
+        "communicator.step()",
+        "communicator.update_topology()",
+        "communicator.are_peers_pending()",
+        "communicator.all_reduce(tensor)",
+        "communicator.all_reduce(tensor, retry=True)",
+        "communicator.all_reduce_async(tensor).wait()",
+        "communicator.all_reduce_async(tensor).wait(50)",
+        "communicator.all_reduce_many([tensor])",
+        "communicator.sync({'a': tensor})",
+        "__import__('asyncio').run(__import__('asyncio').wait_for(communicator.all_reduce_async(tensor), 50))",
+    ],
+)
+def test_a_blocking_call(script, call):
+    program = script(PROGRAM.format(call=call))
+    program.expect("blocking")
+    program.interrupt()
+    program.expect("interrupted")
+    program.expect("[3.0] 0")
+    code, _, errors = program.end()
+    assert (code, errors) == (0, "")
+
+
+def test_an_impatient_user(script):
+    program = script(PROGRAM.format(call="communicator.all_reduce_many([tensor])"))
+    program.expect("blocking")
+    for _ in range(5):
+        program.interrupt()
+    line = program.line()
+    assert line in ("interrupted", ""), line  # the later ones may hit the program after the call
+    program.kill()

@@ -1,0 +1,309 @@
+"""The communication hook and the process group."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+GROUP = """
+import os, sys, threading
+import torch, torch.distributed as dist
+import collective, collective.pytorch
+rank, size, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+collective.pytorch.register_backend()
+collective.pytorch.register_backend()
+torch.set_num_threads(1)
+dist.init_process_group("collective", init_method="file://" + store, rank=rank, world_size=size)
+"""
+
+HOOK = """
+import sys, torch, collective, collective.pytorch
+torch.set_num_threads(1)
+number = int(sys.argv[2])
+communicator = collective.Communicator(sys.argv[1], minimum_world_size=2, call_timeout=240)
+communicator.connect()
+torch.manual_seed(number)
+model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 2))
+"""
+
+
+def run_ranks(script, tmp_path, body, size=2):
+    """Runs body on so many ranks; each has to end well."""
+    ranks = [script(GROUP + body, str(rank), str(size), str(tmp_path / "store")) for rank in range(size)]
+    for rank, program in enumerate(ranks):
+        code, out, errors = program.end()
+        assert code == 0, f"rank {rank}: {errors}"
+        assert out.strip() == "done", f"rank {rank}: {out} {errors}"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_collectives(script, tmp_path, size):
+    run_ranks(
+        script,
+        tmp_path,
+        """
+every = list(range(size))
+assert (dist.get_rank(), dist.get_world_size(), dist.get_backend()) == (rank, size, "collective")
+
+for operation, expected in ((dist.ReduceOp.SUM, sum(range(1, size + 1))), (dist.ReduceOp.AVG, (size + 1) / 2), (dist.ReduceOp.MIN, 1), (dist.ReduceOp.MAX, size)):
+    tensor = torch.full((5,), rank + 1.0)
+    dist.all_reduce(tensor, op=operation)
+    assert tensor.eq(expected).all(), (operation, tensor)
+works = [dist.all_reduce(torch.ones(10), async_op=True) for _ in range(10)]
+for work in works:
+    work.wait()
+    assert work.result()[0].eq(size).all()
+flags = torch.tensor([rank == 0, True])
+dist.all_reduce(flags, op=dist.ReduceOp.MIN)
+assert flags.tolist() == [size == 1, True]
+
+dist.barrier()
+
+for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.bool):
+    for root in every:
+        tensor = torch.tensor([[1, 0, 3], [1, 1, 0]]).to(dtype) if rank == root else torch.zeros(2, 3, dtype=dtype)
+        dist.broadcast(tensor, root)
+        assert torch.equal(tensor, torch.tensor([[1, 0, 3], [1, 1, 0]]).to(dtype))
+special = torch.tensor([float("nan"), float("-inf"), -0.0, 1e-45]) if rank == 0 else torch.ones(4)
+dist.broadcast(special, 0)
+assert special.view(torch.int32).tolist() == torch.tensor([float("nan"), float("-inf"), -0.0, 1e-45]).view(torch.int32).tolist()
+
+tensor = torch.full((3,), rank + 1.0)
+dist.reduce(tensor, dst=size - 1)
+assert tensor.eq(sum(range(1, size + 1)) if rank == size - 1 else rank + 1.0).all()
+
+outputs = [torch.zeros(2, 2) for _ in every]
+dist.all_gather(outputs, torch.full((2, 2), float(rank)))
+assert [output.mean().item() for output in outputs] == every
+
+gathered = torch.zeros(size * 3, dtype=torch.int16)
+getattr(dist, "all_gather_into_tensor", dist._all_gather_base)(gathered, torch.full((3,), rank, dtype=torch.int16))
+assert gathered.tolist() == [each for each in every for _ in range(3)]
+
+outputs = [torch.zeros(2) for _ in every] if rank == 0 else None
+dist.gather(torch.full((2,), float(rank)), outputs, dst=0)
+assert rank != 0 or [output.mean().item() for output in outputs] == every
+
+output = torch.zeros(2)
+dist.scatter(output, [torch.full((2,), each * 10.0) for each in every] if rank == 0 else None, src=0)
+assert output.eq(rank * 10).all()
+
+output = torch.zeros(2)
+dist.reduce_scatter(output, [torch.full((2,), float(each)) for each in every])
+assert output.eq(rank * size).all()
+
+output = torch.zeros(2)
+getattr(dist, "reduce_scatter_tensor", dist._reduce_scatter_base)(output, torch.arange(size).repeat_interleave(2).float())
+assert output.eq(rank * size).all()
+
+objects = [None] * size
+dist.all_gather_object(objects, {"rank": rank})
+assert objects == [{"rank": each} for each in every]
+
+for call in (lambda: dist.send(torch.ones(1), 0 if rank else size - 1), lambda: dist.recv(torch.ones(1), 0), lambda: dist.all_reduce(torch.ones(1, dtype=torch.int32), op=dist.ReduceOp.BOR)):
+    try:
+        call()
+    except collective.NotSupported as error:
+        assert "gloo" in str(error)
+    else:
+        raise AssertionError("it worked")
+dist.barrier()
+dist.destroy_process_group()
+print("done")
+""",
+        size,
+    )
+
+
+def test_ddp_and_a_second_group(script, tmp_path):
+    """DDP calls the process group from C++."""
+    run_ranks(
+        script,
+        tmp_path,
+        """
+torch.manual_seed(rank)
+model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 1))
+parallel = torch.nn.parallel.DistributedDataParallel(model)
+optimizer = torch.optim.SGD(parallel.parameters(), lr=0.1)
+for step in range(5):
+    optimizer.zero_grad()
+    parallel(torch.randn(16, 4)).square().mean().backward()
+    optimizer.step()
+flat = torch.cat([parameter.detach().reshape(-1) for parameter in model.parameters()])
+others = [torch.zeros_like(flat) for _ in range(size)]
+group = dist.new_group(list(range(size)))
+dist.all_gather(others, flat, group=group)
+assert all(torch.equal(flat, other) for other in others)
+dist.barrier()
+dist.destroy_process_group()
+print("done")
+""",
+        3,
+    )
+
+
+def test_a_lost_rank_ends_the_group(script, tmp_path):
+    body = """
+dist.all_reduce(torch.ones(3))
+if rank == 2:
+    print("die", flush=True)
+    sys.stdin.read()
+try:
+    while True:
+        dist.all_reduce(torch.ones(100))
+except collective.Aborted:
+    print("lost", flush=True)
+try:
+    dist.all_reduce(torch.ones(100))
+except collective.Aborted as error:
+    print(error, flush=True)
+os._exit(0)
+"""
+    ranks = [script(GROUP + body, str(rank), "3", str(tmp_path / "store")) for rank in range(3)]
+    ranks[2].expect("die")
+    ranks[2].kill()
+    for program in ranks[:2]:
+        program.expect("lost")
+        assert "of 3" in program.line()
+
+
+def test_a_rank_that_hears_of_the_loss_later_does_not_wait_for_the_others(script, tmp_path):
+    body = """
+dist.all_reduce(torch.ones(3))
+print("first", flush=True)
+if rank > 0:
+    sys.stdin.readline()
+try:
+    dist.all_reduce(torch.ones(100))
+except collective.Aborted:
+    print("lost", flush=True)
+sys.stdin.readline()
+os._exit(0)
+"""
+    ranks = [script(GROUP + body, str(rank), "3", str(tmp_path / "store")) for rank in range(3)]
+    for program in ranks:
+        program.expect("first")
+    ranks[2].kill()
+    ranks[0].expect("lost")
+    ranks[1].say("go on")
+    ranks[1].expect("lost")
+
+
+def test_the_hook_averages_over_the_communicator(script, master, tmp_path):
+    body = (
+        HOOK
+        + """
+parallel = collective.pytorch.data_parallel(model, communicator, bucket_cap_mb=0.0005)
+with torch.no_grad():
+    for parameter in model.parameters():
+        parameter.fill_(0.1)
+inputs = torch.full((4, 8), number + 1.0)
+parallel(inputs).sum().backward()
+torch.save([parameter.grad for parameter in model.parameters()], sys.argv[3])
+print("done", flush=True)
+communicator.step()
+"""
+    )
+    def alone(value):
+        model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU(), torch.nn.Linear(16, 2))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.fill_(0.1)
+        model(torch.full((4, 8), value)).sum().backward()
+        return [parameter.grad for parameter in model.parameters()]
+
+    programs = [script(body, master.address, str(number), str(tmp_path / str(number))) for number in range(2)]
+    for program in programs:
+        program.expect("done")
+        assert program.end()[0] == 0
+    first, second = (torch.load(tmp_path / str(number)) for number in range(2))
+    assert all(torch.equal(one, two) for one, two in zip(first, second))
+    assert all(torch.allclose(ours, (one + two) / 2) for ours, one, two in zip(first, alone(1.0), alone(2.0)))
+
+
+def test_the_hook_survives_a_killed_peer(script, master):
+    body = (
+        HOOK.replace("minimum_world_size=2", "minimum_world_size=3")
+        + """
+parallel = torch.nn.parallel.DistributedDataParallel
+torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+parallel = parallel(model)
+parallel.register_comm_hook(communicator, collective.pytorch.all_reduce_hook)
+for step in range(30):
+    if number == 2 and step == 10:
+        print("die", flush=True)
+        sys.stdin.read()
+    parallel(torch.full((4, 8), float(step))).sum().backward()
+    parallel.zero_grad()
+print(communicator.world.world_size, flush=True)
+communicator.step()
+"""
+    )
+    programs = [script(body, master.address, str(number)) for number in range(3)]
+    programs[2].expect("die")
+    programs[2].kill()
+    for program in programs[:2]:
+        program.expect("2")
+        code, _, errors = program.end()
+        assert code == 0, errors
+
+
+def test_a_failure_in_the_hook_ends_the_backward_pass(script, master):
+    body = (
+        HOOK
+        + """
+parallel = collective.pytorch.data_parallel(model, communicator)
+parallel(torch.ones(4, 8)).sum().backward()
+print("trained", flush=True)
+sys.stdin.readline()
+try:
+    parallel(torch.ones(4, 8)).sum().backward()
+except RuntimeError as error:
+    print("MasterLost" in str(error), flush=True)
+"""
+    )
+    programs = [script(body, master.address, str(number)) for number in range(2)]
+    for program in programs:
+        program.expect("trained")
+    master.close()
+    for program in programs:
+        program.say("go")
+        program.expect("True")
+
+
+def test_the_interpreter_ends_while_a_bucket_is_on_its_way(script, master):
+    body = (
+        HOOK
+        + """
+import threading
+parallel = collective.pytorch.data_parallel(model, communicator)
+if number == 0:
+    threading.Thread(target=lambda: parallel(torch.ones(4, 8)).sum().backward(), daemon=True).start()
+    while communicator.statistics.reduces_in_flight == 0:
+        pass
+    print("on its way", flush=True)
+else:
+    sys.stdin.readline()
+"""
+    )
+    programs = [script(body, master.address, str(number)) for number in range(2)]
+    programs[0].expect("on its way")
+    assert programs[0].end()[0] == 0
+    programs[1].say("go")
+    assert programs[1].end()[0] == 0
+
+
+def test_the_hook_alone_keeps_its_gradients(script, master):
+    body = (
+        HOOK.replace("minimum_world_size=2", "minimum_world_size=1")
+        + """
+communicator.step()
+parallel = collective.pytorch.data_parallel(model, communicator)
+parallel(torch.ones(4, 8)).sum().backward()
+print(model[2].bias.grad.tolist(), flush=True)
+"""
+    )
+    program = script(body, master.address, "0")
+    program.expect("[4.0, 4.0]")
+    assert program.end()[0] == 0

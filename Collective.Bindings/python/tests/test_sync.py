@@ -1,0 +1,176 @@
+"""Shared state: newcomers get it, strays are corrected, failures change nothing."""
+
+from __future__ import annotations
+
+import array
+import threading
+
+import pytest
+from conftest import DEADLINE, together
+
+import collective
+
+
+def test_equal_states_move_nothing(kind, run_peers):
+    def body(communicator, number):
+        state = {"weights": kind.tensor([1.0, 2.0, 3.0]), "step": 3}
+        results = [communicator.sync(state) for _ in range(3)]
+        assert kind.values(state["weights"]) == [1.0, 2.0, 3.0] and state["step"] == 3
+        return [(result.revision, result.tx_bytes, result.rx_bytes) for result in results]
+
+    assert run_peers(2, body) == [[(0, 0, 0), (1, 0, 0), (2, 0, 0)]] * 2
+
+
+def test_the_content_of_most_wins(kind, run_peers):
+    def body(communicator, number):
+        state = {"weights": kind.tensor([float(number == 1)] * 1000), "equal": kind.tensor([5.0] * 1000)}
+        result = communicator.sync(state)
+        assert kind.values(state["weights"]) == [0.0] * 1000
+        return result.rx_bytes
+
+    assert run_peers(3, body) == [0, 4000, 0]
+
+
+def test_every_kind_of_value(run_peers):
+    torch, numpy = pytest.importorskip("torch"), pytest.importorskip("numpy")
+
+    def body(communicator, number):
+        torch.manual_seed(number)
+        state = {
+            "model": torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4)),
+            "half": torch.randn(5).half(),
+            "bfloat": torch.randn(5).bfloat16(),
+            "flags": torch.randn(5) > 0,
+            "complex": torch.randn(5, dtype=torch.complex64),
+            "transposed": torch.randn(3, 4).t(),
+            "scalar": torch.randn(()),
+            "empty": torch.zeros(0),
+            "array": numpy.random.default_rng(number).random((4, 6))[:, ::2],
+            "rate": 0.1 * number,
+            "step": number,
+            "last": bool(number),
+            "inner": {"list": [number, array.array("h", [number])]},
+        }
+        communicator.sync(state)
+        tensors = [*state["model"].state_dict().values(), *(state[name] for name in ("half", "bfloat", "flags", "complex", "transposed", "scalar"))]
+        return [tensor.tolist() for tensor in tensors], state["array"].tolist(), state["rate"], state["step"], state["last"], state["inner"]
+
+    one, two = run_peers(2, body)
+    assert one == two
+    assert {type(value) for value in one[2:5]} == {float, int, bool}
+
+
+def test_a_newcomer_gets_module_and_optimizer(master):
+    torch = pytest.importorskip("torch")
+
+    def make(seed):
+        torch.manual_seed(seed)
+        model = torch.nn.Linear(4, 3)
+        return model, torch.optim.Adam(model.parameters(), lr=0.1 * (seed + 1))
+
+    def train(communicator, model, optimizer, steps):
+        for _ in range(steps):
+            for parameter in model.parameters():
+                parameter.grad = torch.ones_like(parameter)
+                if communicator is not None:
+                    communicator.all_reduce(parameter.grad, op="avg")
+            optimizer.step()
+
+    trained = threading.Event()
+
+    def peer(number):
+        if number == 1:
+            assert trained.wait(DEADLINE)
+        model, optimizer = make(number)
+        with collective.Communicator(master.address, call_timeout=DEADLINE) as communicator:
+            if number == 0:
+                communicator.sync((model, optimizer))
+                train(None, model, optimizer, 5)
+                trained.set()
+                while communicator.step().world_size < 2:
+                    pass
+            result = communicator.sync((model, optimizer))
+            train(communicator, model, optimizer, 3)
+            return result.rx_bytes > 0, [parameter.tolist() for parameter in model.parameters()], optimizer.param_groups[0]["lr"], communicator.sync((model, optimizer)).rx_bytes
+
+    one, two = together(2, peer)
+    assert (one[0], two[0]) == (False, True)
+    assert one[1:] == two[1:] and one[2] == 0.1 and one[3] == 0
+
+
+def test_strategies(run_peers):
+    def body(communicator, number):
+        state = {"a": array.array("f", [float(number)] * 10)}
+        communicator.sync(state, strategy="send_only" if number == 2 else "receive_only")
+        return state["a"][0]
+
+    assert run_peers(3, body) == [2.0] * 3
+
+
+def test_content_that_may_differ_stays(run_peers):
+    def body(communicator, number):
+        state = {"seed": array.array("q", [number]), "a": array.array("q", [7])}
+        communicator.sync(state, may_differ=["seed"])
+        return state["seed"][0]
+
+    assert run_peers(2, body) == [0, 1]
+
+
+def test_a_revision_of_ones_own(run_peers):
+    def body(communicator, number):
+        state = {"a": array.array("q", [number])}
+        first = communicator.sync(state, revision=13 if number else 0)
+        second = communicator.sync(state)
+        return first.revision, second.revision, state["a"][0]
+
+    assert run_peers(2, body) == [(13, 14, 1)] * 2
+
+
+def test_a_revision_that_is_ahead(run_peers):
+    def body(communicator, number):
+        state = {"a": array.array("q", [3])}
+        communicator.sync(state)
+        with pytest.raises(collective.RevisionMismatch if number else collective.SyncFailed):
+            communicator.sync(state, revision=5 if number else None)
+        return communicator.sync(state).revision
+
+    assert run_peers(2, body) == [1, 1]
+
+
+def test_keys_that_differ(run_peers):
+    def body(communicator, number):
+        state = {"a": array.array("q", [number]), f"own{number}": array.array("q", [number])}
+        before = {name: value.tolist() for name, value in state.items()}
+        with pytest.raises(collective.CollectiveError, match="own"):
+            communicator.sync(state)
+        assert {name: value.tolist() for name, value in state.items()} == before
+
+    run_peers(2, body)
+
+
+def test_nobody_sends(run_peers):
+    def body(communicator, number):
+        with pytest.raises(collective.Mismatch):
+            communicator.sync({"a": bytearray(3)}, strategy="receive_only")
+
+    run_peers(2, body)
+
+
+def test_wrong_arguments(master):
+    with collective.Communicator(master.address) as communicator:
+        for options in ({"strategy": "mine"}, {"may_differ": ["b"]}, {"timeout": -1}):
+            with pytest.raises(collective.InvalidArgument):
+                communicator.sync({"a": bytearray(3)}, **options)
+        assert communicator.sync({"a": bytearray(3)}).revision == 0
+
+
+def test_a_large_state(run_peers):
+    numpy = pytest.importorskip("numpy")
+
+    def body(communicator, number):
+        state = {f"layer{at}": numpy.random.default_rng(at * 10 + number).random(500_000) for at in range(8)}
+        communicator.sync(state)
+        return b"".join(value.tobytes() for value in state.values())
+
+    one, two = run_peers(2, body)
+    assert one == two and len(one) == 8 * 4_000_000

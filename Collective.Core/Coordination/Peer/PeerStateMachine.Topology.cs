@@ -1,0 +1,19 @@
+using Collective.Protocol;
+
+namespace Collective.Coordination;
+
+/// <summary>This peer's part in an optimisation: its vote, and the probes that the master orders. The links of the epoch and everything else go on meanwhile.</summary>
+internal sealed partial class PeerStateMachine
+{
+    private void OnOptimizeTopology(PeerInput.OptimizeTopology input) => Vote(new OptimizeVote(input.Request), input.Request, input.TimeoutMs, "optimize topology");
+
+    private void OnProbeLink(ProbeLink probe) => Emit(new PeerOutput.Probe(_run, _self, probe.Number, probe.From, probe.To));
+
+    private void OnProbeDone(PeerInput.ProbeDone input)
+    {
+        if (State is PeerState.Wiring or PeerState.Ready)
+        {
+            Send(new ProbeDone(input.Number, input.Ok, input.BytesPerSecond, input.Detail));
+        }
+    }
+}

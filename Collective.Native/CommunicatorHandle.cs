@@ -1,0 +1,316 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+
+namespace Collective.Native;
+
+/// <summary>What stands behind a <c>pcclComm_t</c>: the communicator, the operations launched and not awaited, and the calls that are blocked.</summary>
+internal sealed class CommunicatorHandle
+{
+    private readonly Communicator _communicator;
+    private readonly ConcurrentDictionary<ulong, PendingReduce> _pending = new();
+    private readonly ConcurrentDictionary<CancellationTokenSource, byte> _calls = new();
+
+    // Guards the number of calls inside against destruction.
+    private readonly Lock _gate = new();
+    private TaskCompletionSource? _allOut;
+    private int _inside;
+    private TimeSpan _callTimeout;
+    private volatile Standing? _last;
+
+    public CommunicatorHandle(CommunicatorOptions options)
+    {
+        _communicator = new Communicator(options);
+        _callTimeout = options.CallTimeout;
+    }
+
+    public Counters Counters { get; } = new();
+
+    public int ReducesInFlight => _pending.Count;
+
+    public void SetCallTimeout(TimeSpan timeout)
+    {
+        lock (_gate)
+        {
+            _callTimeout = timeout;
+        }
+    }
+
+    /// <summary>The latest world: the standing one, or the last one known.</summary>
+    /// <exception cref="NativeException">This communicator was never connected.</exception>
+    public (World World, PeerId Self, bool Connected) World()
+    {
+        try
+        {
+            var world = _communicator.World;
+            if (_last is not { } last || last.World != world)
+            {
+                _last = last = new Standing(world, _communicator.Id);
+            }
+
+            return (world, last.Self, true);
+        }
+        catch (CollectiveException)
+        {
+            return _last is { } last ? (last.World, last.Self, false) : throw NeverConnected();
+        }
+    }
+
+    public void RequireJoined() => _ = World();
+
+    public void RequireNothingPending()
+    {
+        if (!_pending.IsEmpty)
+        {
+            throw new NativeException(PcclResult.PendingAsyncOperations, PcclxError.PendingOperations, $"{_pending.Count} all-reduces were launched and not awaited: await them before this call.");
+        }
+    }
+
+    public void Connect(TimeSpan? timeout)
+    {
+        Run(timeout, (time, token) => Blocked(_communicator.ConnectAsync(time, token)));
+        Counters.CountConnect();
+        RequireJoined();
+    }
+
+    public void UpdateTopology(TimeSpan? timeout)
+    {
+        Run(timeout, (time, token) => _communicator.UpdateTopologyAsync(time, token));
+        Counters.CountTopologyUpdate();
+        RequireJoined();
+    }
+
+    public void Step(TimeSpan? timeout)
+    {
+        Run(timeout, (time, token) => _communicator.StepAsync(time, token));
+        Counters.CountTopologyUpdate();
+        RequireJoined();
+    }
+
+    public bool ArePeersPending(TimeSpan? timeout) => Run(timeout, (time, token) => _communicator.ArePeersPendingAsync(time, token));
+
+    public void OptimizeTopology(TimeSpan? timeout)
+    {
+        Run(timeout, (time, token) => _communicator.OptimizeTopologyAsync(time, token));
+        RequireJoined();
+    }
+
+    public SharedStateSyncResult SynchronizeSharedState(Collective.SharedState state, SyncStrategy strategy, TimeSpan? timeout)
+        => Run(timeout, (time, token) => _communicator.SynchronizeSharedStateAsync(state, strategy, null, time, token));
+
+    public void Launch(AllReduceRequest request, TimeSpan? timeout)
+    {
+        using var inside = Enter();
+        if (_pending.ContainsKey(request.Tag))
+        {
+            throw TagInUse(request.Tag);
+        }
+
+        var time = TimeoutOf(timeout);
+        var reservation = PendingReduce.ForTag();
+        if (!_pending.TryAdd(request.Tag, reservation))
+        {
+            throw TagInUse(request.Tag);
+        }
+
+        try
+        {
+            _pending[request.Tag] = PendingReduce.Launch(token => _communicator.AllReduceAsync(request, time, token));
+        }
+        catch
+        {
+            _pending.TryRemove(request.Tag, out _);
+            throw;
+        }
+    }
+
+    /// <summary>Waits for an operation and frees its tag.</summary>
+    public AllReduceResult Await(ulong tag)
+    {
+        using var inside = Enter();
+        var pending = Pending(tag);
+        if (!pending.TryAwait())
+        {
+            throw NotInFlight(tag, "another call awaits it");
+        }
+
+        try
+        {
+            pending.Ended.Wait();
+            var result = pending.Reduction!.GetAwaiter().GetResult();
+            Counters.CountCommitted(1, result.BytesSent, result.BytesReceived);
+            return result;
+        }
+        catch (Exception e)
+        {
+            Counters.CountFailed(1, e);
+            throw;
+        }
+        finally
+        {
+            _pending.TryRemove(tag, out _);
+        }
+    }
+
+    /// <summary>Whether an operation has ended, after at most the given time.</summary>
+    public bool Wait(ulong tag, TimeSpan timeout)
+    {
+        using var inside = Enter();
+        return Pending(tag).Ended.Wait(timeout);
+    }
+
+    public void Notify(ulong tag, Action callback) => Pending(tag).Notify(callback);
+
+    public void CancelReduce(ulong tag) => Pending(tag).Cancel();
+
+    public AllReduceMultipleResult ReduceAll(IReadOnlyList<AllReduceRequest> requests, int maxInFlight, TimeSpan? timeout)
+    {
+        var reserved = new List<ulong>();
+        try
+        {
+            foreach (var request in requests)
+            {
+                if (!_pending.TryAdd(request.Tag, PendingReduce.ForTag()))
+                {
+                    throw TagInUse(request.Tag);
+                }
+
+                reserved.Add(request.Tag);
+            }
+
+            var result = Run(timeout, (time, token) => _communicator.AllReduceMultipleWithRetryAsync(requests, maxInFlight, time, token));
+            Counters.CountCommitted(requests.Count, result.BytesSent, result.BytesReceived);
+            Counters.CountFailed(result.Retries, null);
+            return result;
+        }
+        finally
+        {
+            foreach (var tag in reserved)
+            {
+                _pending.TryRemove(tag, out _);
+            }
+        }
+    }
+
+    /// <summary>Ends every blocked call and every operation in flight.</summary>
+    public void Cancel()
+    {
+        foreach (var call in _calls.Keys)
+        {
+            try
+            {
+                call.Cancel();
+            }
+            catch (ObjectDisposedException)
+            {
+                // It has just ended.
+            }
+        }
+
+        foreach (var pending in _pending.Values)
+        {
+            pending.Cancel();
+        }
+    }
+
+    /// <summary>Leaves the run; returns when no call is inside and no buffer is touched any more.</summary>
+    public void Destroy()
+    {
+        Task allOut;
+        lock (_gate)
+        {
+            _allOut = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            allOut = _inside == 0 ? Task.CompletedTask : _allOut.Task;
+        }
+
+        _communicator.DisposeAsync().AsTask().GetAwaiter().GetResult();
+        foreach (var pending in _pending.Values)
+        {
+            pending.Ended.Wait();
+        }
+
+        allOut.Wait();
+    }
+
+    /// <summary>Runs a call that may block, where <see cref="Cancel"/> finds it.</summary>
+    private T Run<T>(TimeSpan? timeout, Func<TimeSpan, CancellationToken, Task<T>> call)
+    {
+        using var inside = Enter();
+        using var cancellation = new CancellationTokenSource();
+        _calls[cancellation] = 0;
+        try
+        {
+            return call(TimeoutOf(timeout), cancellation.Token).GetAwaiter().GetResult();
+        }
+        catch (CollectiveException e)
+        {
+            Counters.CountCallFailed(e);
+            throw;
+        }
+        finally
+        {
+            _calls.TryRemove(cancellation, out _);
+        }
+    }
+
+    private Inside Enter()
+    {
+        lock (_gate)
+        {
+            if (_allOut is not null)
+            {
+                throw Destroyed();
+            }
+
+            _inside++;
+        }
+
+        return new Inside(this);
+    }
+
+    private void Leave()
+    {
+        lock (_gate)
+        {
+            if (--_inside == 0)
+            {
+                _allOut?.TrySetResult();
+            }
+        }
+    }
+
+    private TimeSpan TimeoutOf(TimeSpan? ofCall)
+    {
+        lock (_gate)
+        {
+            return ofCall ?? _callTimeout;
+        }
+    }
+
+    private PendingReduce Pending(ulong tag)
+        => _pending.TryGetValue(tag, out var pending) && !pending.Reserved ? pending : throw NotInFlight(tag, "it was never launched, or awaited already");
+
+    private static async Task<bool> Blocked(Task task)
+    {
+        await task.ConfigureAwait(false);
+        return true;
+    }
+
+    private static NativeException NeverConnected()
+        => new(PcclResult.InvalidUsage, PcclxError.NotConnected, "The communicator is not connected: call pcclConnect first.");
+
+    private static NativeException Destroyed()
+        => new(PcclResult.InvalidUsage, PcclxError.Destroyed, "The communicator is being destroyed by another thread.");
+
+    private static NativeException TagInUse(ulong tag)
+        => NativeException.InvalidArgument($"Tag {tag} is in use by an all-reduce that was launched and not awaited: await it, or use another tag.");
+
+    private static NativeException NotInFlight(ulong tag, string why)
+        => new(PcclResult.RankConnectionLost, PcclxError.InvalidUsage, $"There is no all-reduce with tag {tag} to wait for: {why}.");
+
+    private sealed record Standing(World World, PeerId Self);
+
+    private readonly struct Inside(CommunicatorHandle handle) : IDisposable
+    {
+        public void Dispose() => handle.Leave();
+    }
+}

@@ -1,0 +1,170 @@
+#!/usr/bin/env bash
+# Tests the native library in artifacts/native/ (build it first: bash Collective.Native/build.sh).
+# Prints a line "ok NAME", "not ok NAME" or "skipped NAME: REASON" for each test; the last line is "N passed, M failed".
+set -u -o pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+
+readonly library=artifacts/native sources=tests/Collective.Native.Tests/c work=artifacts/native-tests seconds=240
+readonly programs="layout codes reduce host churn killed threads log hello digest master"
+unset PCCL_LOG_LEVEL PCCL_MULTIPLEX_CHUNK_SIZE COLLECTIVE_LOG_FILE COLLECTIVE_CALL_TIMEOUT
+
+main() {
+    rm -rf "$work"
+    mkdir -p "$work"
+    exports
+    shape
+    compile || return
+    for program in layout codes reduce host churn killed threads; do
+        run "$program" "$work/$program"
+    done
+    run log env PCCL_LOG_LEVEL=INFO COLLECTIVE_LOG_FILE="$work/collective.log" "$work/log"
+    hello
+    by_name
+    packages
+    old_processors
+}
+
+ok() { echo "ok $1"; }
+not_ok() { echo "not ok $1${2:+: $2}"; }
+check() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "got '$2' instead of '$3'"; fi; }
+
+# run NAME COMMAND...: its own lines count; an end without any, or a bad end without "not ok", counts as failed.
+run() {
+    local name=$1 log=$work/$1.log code
+    shift
+    timeout -k 10 "$seconds" "$@" </dev/null >"$log" 2>&1
+    code=$?
+    cat "$log"
+    if [ $code != 0 ] && ! grep -q '^not ok ' "$log"; then not_ok "$name" "it ended with $code"; fi
+    if [ $code = 0 ] && ! grep -q '^ok ' "$log"; then not_ok "$name" "it ran no test"; fi
+}
+
+# What the header declares is what the library exports, under its version, and nothing else is visible.
+exports() {
+    grep -oE '\bpcclx?[A-Z][A-Za-z]*\(' "$library/collective.h" | grep -vE 'pcclx?(Get)?[A-Za-z]*Callback_t' | tr -d '(' | sort -u >"$work/in-comments-too"
+    sed -e 's|/\*.*\*/||' -e '/\/\*/,/\*\//d' "$library/collective.h" | grep -oE '\bpcclx?[A-Z][A-Za-z]*\(' | tr -d '(' | sort -u >"$work/declared"
+    nm -D --defined-only "$library/libcollective.so" | awk '$2 == "T" { print $3 }' | sort >"$work/exported"
+    sed 's/@@COLLECTIVE_1$//' "$work/exported" >"$work/exported-names"
+    check "the_header_declares_what_is_exported" "$(diff "$work/declared" "$work/exported-names" | tr '\n' ' ')" ""
+    check "every_export_has_the_version" "$(grep -vc '@@COLLECTIVE_1$' "$work/exported")" "0"
+    check "nothing_else_is_visible" "$(nm -D --defined-only "$library/libcollective.so" | awk '$2 != "T" { print $3 }')" "COLLECTIVE_1"
+    check "the_functions_of_pccl_are_19" "$(grep -vc '^pcclx' "$work/exported-names")" "19"
+    check "what_the_manual_names_exists" "$(comm -23 "$work/in-comments-too" "$work/declared" | tr '\n' ' ')" ""
+}
+
+shape() {
+    check "it_has_a_soname" "$(readelf -d "$library/libcollective.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')" "libcollective.so.1"
+    check "it_cannot_be_unloaded" "$(readelf -d "$library/libcollective.so" | grep -c NODELETE)" "1"
+    check "it_is_stripped" "$(readelf -S "$library/libcollective.so" | grep -cE '\.(symtab|debug_)')" "0"
+    check "it_needs_the_c_library_only" "$(readelf -d "$library/libcollective.so" | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | grep -vE '^(libc\.so\.6|libm\.so\.6|ld-linux.*)$')" ""
+    check "its_header_has_the_version_of_the_project" "$(sed -n 's/#define COLLECTIVE_VERSION "\(.*\)"/\1/p' "$library/collective.h")" "$(sed -n 's|.*<Version>\(.*\)</Version>.*|\1|p' Directory.Build.props)"
+}
+
+compile() {
+    local program failed=0
+    for program in $programs; do
+        gcc -std=c99 -D_DEFAULT_SOURCE -O1 -Wall -Wextra -Werror -I"$library" "$sources/$program.c" -o "$work/$program" \
+            -L"$library" -lcollective -pthread -Wl,-rpath,"$PWD/$library" >"$work/compile.log" 2>&1 \
+            || { head -n 30 "$work/compile.log"; not_ok "compile_$program"; failed=1; }
+    done
+    gcc -std=c99 -D_DEFAULT_SOURCE -Wall -Wextra -Werror -I"$library" "$sources/unload.c" -o "$work/unload" -ldl || { not_ok "compile_unload"; failed=1; }
+    if echo '#include "collective.h"' | gcc -std=c99 -Wall -Wextra -Wpedantic -Werror -I"$library" -x c -fsyntax-only -; then ok "the_header_is_strict_c99"; else not_ok "the_header_is_strict_c99"; fi
+    if command -v g++ >/dev/null; then
+        if echo '#include "pccl.h"' | g++ -Wall -Wextra -Wpedantic -Werror -I"$library" -x c++ -fsyntax-only -; then ok "the_header_is_cpp"; else not_ok "the_header_is_cpp"; fi
+    else
+        echo "skipped the_header_is_cpp: there is no g++"
+    fi
+    return $failed
+}
+
+# with_master COMMAND PORT-IS-ADDED...: a master in a process of its own, which ends when its input does.
+with_master() {
+    coproc MASTER { exec "$work/master" 2>&1; }
+    local master=$MASTER_PID port input=${MASTER[1]}
+    read -r port <&"${MASTER[0]}"
+    "$@" "$port"
+    local code=$?
+    eval "exec $input>&-"
+    wait "$master" || code=1
+    return $code
+}
+
+three_hellos() {
+    local pids=() code=0 i
+    for i in 1 2 3; do
+        timeout -k 10 60 "$@" 3 >"$work/hello.$i" 2>&1 &
+        pids+=($!)
+    done
+    for i in "${pids[@]}"; do wait "$i" || code=1; done
+    return $code
+}
+
+say_hello() { three_hellos "$work/hello" "$1"; }
+
+hello() {
+    with_master say_hello
+    check "three_processes_say_hello" "$? $(sort -u "$work"/hello.[123] | tr '\n' ';')" "0 3 peers, value 999: 2997;"
+}
+
+# Under the name that programs and the Python package of PCCL look for: as a link, and as a copy.
+by_name() {
+    run by_name "$work/unload" "$library/libcollective.so"
+    run by_name_of_pccl "$work/unload" "$library/libpccl.so"
+    mkdir -p "$work/copied" && cp -L "$library/libpccl.so" "$work/copied/libpccl.so"
+    run by_name_of_pccl_copied "$work/unload" "$work/copied/libpccl.so"
+    # A library that PCCL might have been, to link against: its name, and no versions.
+    mkdir -p "$work/pccl" && sed -E '/^pcclx/d; s/.*/void &(void) {}/' "$work/declared" >"$work/pccl/pccl.c"
+    gcc -shared -fPIC -Wl,-soname,libpccl.so "$work/pccl/pccl.c" -o "$work/pccl/libpccl.so" \
+        && gcc -std=c99 -D_DEFAULT_SOURCE -DPLAIN_PCCL -I"$library" "$sources/hello.c" -o "$work/hello-pccl" -L"$work/pccl" -lpccl -Wl,-rpath,"$PWD/$library" \
+        && with_master say_hello_as_pccl
+    check "a_program_linked_to_libpccl_runs" "$? $(sort -u "$work"/hello.[123] | tr '\n' ';')" "0 3 peers, value 999: 2997;"
+}
+
+say_hello_as_pccl() { three_hellos "$work/hello-pccl" "$1"; }
+
+# As installed: pkg-config and CMake find it, under a prefix.
+packages() {
+    local prefix=$PWD/$work/prefix flags
+    bash Collective.Native/install.sh --prefix "$prefix" --pccl >"$work/install.log" 2>&1 || { cat "$work/install.log"; not_ok "install"; return; }
+    if command -v pkg-config >/dev/null; then
+        flags=$(PKG_CONFIG_PATH=$prefix/lib/pkgconfig pkg-config --cflags --libs collective) \
+            && gcc -std=c99 -D_DEFAULT_SOURCE "$sources/hello.c" -o "$work/hello-pkg" $flags -Wl,-rpath,"$prefix/lib" && [ "$("$work/hello-pkg"; echo $?)" = 2 ]
+        check "pkg_config_finds_it" "$?" "0"
+    else
+        echo "skipped pkg_config_finds_it: there is no pkg-config"
+    fi
+    if command -v cmake >/dev/null; then
+        mkdir -p "$work/cmake"
+        printf '%s\n' 'cmake_minimum_required(VERSION 3.16)' 'project(hello C)' 'find_package(collective 0.1 REQUIRED)' \
+            "add_executable(hello $PWD/$sources/hello.c)" 'target_compile_definitions(hello PRIVATE _DEFAULT_SOURCE)' 'target_link_libraries(hello collective::collective)' >"$work/cmake/CMakeLists.txt"
+        cmake -S "$work/cmake" -B "$work/cmake/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log" 2>&1 && cmake --build "$work/cmake/build" >>"$work/cmake.log" 2>&1 \
+            && [ "$("$work/cmake/build/hello"; echo $?)" = 2 ] || tail -n 20 "$work/cmake.log"
+        check "cmake_finds_it" "$([ -x "$work/cmake/build/hello" ] && echo yes)" "yes"
+    else
+        echo "skipped cmake_finds_it: there is no cmake"
+    fi
+}
+
+# The same results, to the bit, on an emulated old processor and an emulated newer one; and no end of the host on one that is too old.
+old_processors() {
+    if ! command -v qemu-x86_64 >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends qemu-user; } >"$work/apt.log" 2>&1
+    fi
+    if [ "$(uname -m)" != x86_64 ] || ! command -v qemu-x86_64 >/dev/null; then
+        echo "skipped old_processors: qemu-x86_64 (Debian: qemu-user) is not there and could not be installed, or this is no x86-64"
+        return
+    fi
+    local here model
+    here=$("$work/digest") || { not_ok "digest" "$here"; return; }
+    for model in SandyBridge Haswell; do
+        check "the_same_bits_on_$model" "$(timeout -k 10 "$seconds" qemu-x86_64 -cpu "$model" "$work/digest" 2>/dev/null)" "$here"
+    done
+    check "refused_on_Nehalem" "$(timeout -k 10 "$seconds" qemu-x86_64 -cpu Nehalem "$work/digest" 2>/dev/null)" "pcclInit: pcclInternalError: $(strings "$library/libcollective.so" | grep 'This processor is older')"
+}
+
+mkdir -p artifacts
+main 2>&1 | tee artifacts/native-tests.log
+passed=$(grep -c '^ok ' artifacts/native-tests.log)
+failed=$(grep -c '^not ok ' artifacts/native-tests.log)
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
