@@ -42,7 +42,7 @@ internal sealed record ChurnPlan
     public const int StripeCount = 2;
 
     /// <summary>What a peer gives of its shared state: a newcomer takes long enough to be hit, or to lose who gives.</summary>
-    public const long StateUploadBytesPerSecond = 16L << 20;
+    public const long StateUploadBytesPerSecond = 8L << 20;
 
     /// <summary>Peers at the beginning; and with so few, newcomers come.</summary>
     public const int Founders = 2;
