@@ -6,8 +6,8 @@ internal static class Limits
     /// <summary>Peers of one run, pending ones included.</summary>
     public const int PeersMax = 1024;
 
-    /// <summary>Connections to the master that have not said hello yet.</summary>
-    public const int UnregisteredConnectionsMax = 256;
+    /// <summary>Connections to the master that have not said hello yet: all peers of a run may come at once.</summary>
+    public const int UnregisteredConnectionsMax = PeersMax;
 
     /// <summary>Collectives one peer may have in flight (launched and not finished).</summary>
     public const int OperationsInFlightMax = 256;

@@ -63,7 +63,7 @@ public sealed class NamedScenarioTests
     /// <summary>Both fetchers find out; the sync goes on with the other holder.</summary>
     [Test]
     public void A_holder_that_sends_wrong_bytes_goes_and_nobody_else()
-        => ForSeeds(seed => Scenario.Of(seed, 5, 2, 1, SyncPolicy.EveryStep, [], liar: seed % 5), s =>
+        => ForSeeds(seed => Scenario.Of(seed, 5, 3, 1, SyncPolicy.EveryStep, [], liar: seed % 5), s =>
         {
             Assert.That(s.Blame.Evicted.Keys.Select(id => s.PeerOf(id).Index), Is.SubsetOf(new[] { s.Scenario.Liar }));
             Assert.That(s.SyncJudge.Succeeded, Is.GreaterThan(0));

@@ -264,7 +264,7 @@ def test_arguments_that_differ_among_peers(run_peers):
 def test_crossed_calls(run_peers):
     def body(communicator, number):
         with pytest.raises(collective.CrossedCalls):
-            communicator.step() if number else communicator.all_reduce(array.array("f", [1.0]))
+            communicator.update_topology() if number else communicator.all_reduce(array.array("f", [1.0]))
 
     run_peers(2, body)
 

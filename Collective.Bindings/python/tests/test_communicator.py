@@ -147,7 +147,7 @@ def test_timeouts_name_who_was_waited_for(run_peers):
             return None
         try:
             with pytest.raises(collective.TimedOut) as caught:
-                communicator.step(timeout=0.2)
+                communicator.update_topology(timeout=0.2)
         finally:
             ended.set()
         return str(caught.value)

@@ -114,7 +114,8 @@ internal sealed class CompressionTests : FetchTest
             {
                 // The fetcher has had enough.
             }
-        }) { IsBackground = true };
+        })
+        { IsBackground = true };
         holder.Start();
         Holders.Add(elected).Fault = c => throw new NotSupportedException();
         var mine = new TestTensor("t", new byte[content.Length]);
