@@ -10,6 +10,9 @@ namespace Collective.Stress.Churn;
 [JsonDerivedType(typeof(Connected), "connected")]
 [JsonDerivedType(typeof(Committed), "committed")]
 [JsonDerivedType(typeof(Aborted), "aborted")]
+[JsonDerivedType(typeof(Receiving), "receiving")]
+[JsonDerivedType(typeof(Synced), "synced")]
+[JsonDerivedType(typeof(SyncFailed), "sync-failed")]
 [JsonDerivedType(typeof(Alone), "alone")]
 [JsonDerivedType(typeof(Waiting), "waiting")]
 [JsonDerivedType(typeof(Lost), "lost")]
@@ -27,6 +30,15 @@ internal abstract record ChurnEvent(long At)
 
     /// <summary>An attempt was aborted and its input is what it was; <paramref name="EpochAfter"/> stands now.</summary>
     public sealed record Aborted(long At, ulong Step, int Operation, ulong EpochAfter, string Message) : ChurnEvent(At);
+
+    /// <summary>Shared state begins to come.</summary>
+    public sealed record Receiving(long At, ulong Step) : ChurnEvent(At);
+
+    /// <summary>The shared state is that of all, and what it must be.</summary>
+    public sealed record Synced(long At, ulong Step, ulong Revision, long BytesReceived, int Donors) : ChurnEvent(At);
+
+    /// <summary>A sync failed, for all peers, and the state is what it was.</summary>
+    public sealed record SyncFailed(long At, ulong Step, string Message) : ChurnEvent(At);
 
     /// <summary>No other peer is there; said again every second.</summary>
     public sealed record Alone(long At, ulong Step) : ChurnEvent(At);

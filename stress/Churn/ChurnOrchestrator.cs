@@ -102,6 +102,7 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
             await ApplyAsync(output);
         }
 
+        _striker.StrikeHandovers();
         while (_masterWatch.TryTake(out var news))
         {
             _progress.Apply(news);
@@ -182,6 +183,7 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
     /// <summary>No more events: all come together, go on for some steps, and leave.</summary>
     private async Task EndAsync(CancellationToken cancellationToken)
     {
+        _striker.Calm();
         var since = Stopwatch.GetTimestamp();
         if (_progress.Present.Count() < 2)
         {

@@ -25,6 +25,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
     private readonly Random _thinking;
     private readonly IReadOnlyList<ChurnOperation> _single;
     private readonly IReadOnlyList<ChurnOperation> _batch;
+    private readonly ChurnState _state = new();
     private volatile bool _leaving;
     private ulong _step;
     private long _lastAlive;
@@ -41,6 +42,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
             ListenPort = 0,
             StripeCount = ChurnPlan.StripeCount,
             ConnectTimeout = _connectTimeout,
+            StateUploadBytesPerSecond = ChurnPlan.StateUploadBytesPerSecond,
         });
     }
 
@@ -79,6 +81,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
             {
                 Enter("connect");
                 await _communicator.ConnectAsync();
+                _state.Forget();
                 var world = _communicator.World;
                 _events.Write(new ChurnEvent.Connected(Now, Short(_communicator.Id), world.Epoch.Value, world.WorldSize));
                 await StayAsync();
@@ -129,6 +132,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
     private async Task StepAsync()
     {
         await AgreeAsync();
+        await SyncAsync();
         await Task.Delay(_thinking.Next(0, 15));
         foreach (var operation in _single)
         {
@@ -180,6 +184,26 @@ internal sealed class ChurnPeer : IAsyncDisposable
             catch (CollectiveException error) when (IsAbort(error))
             {
                 OnAbort(AgreementIndex, "agreement", error, agreed[0] == _step);
+            }
+        }
+    }
+
+    /// <summary>Hands the state to newcomers; nothing moves when there are none.</summary>
+    private async Task SyncAsync()
+    {
+        while (true)
+        {
+            Enter("sync");
+            try
+            {
+                var receiving = new FirstBytes(() => _events.Write(new ChurnEvent.Receiving(Now, _step)));
+                var result = await _state.SyncAsync(_communicator, _step, receiving, message => _events.Write(new ChurnEvent.Wrong(Now, $"step {_step}: {message}")));
+                _events.Write(new ChurnEvent.Synced(Now, _step, result.Revision, result.BytesReceived, result.Donors.Count));
+                return;
+            }
+            catch (CollectiveException error) when (error.Code == ErrorCode.SyncFailed)
+            {
+                _events.Write(new ChurnEvent.SyncFailed(Now, _step, error.Message));
             }
         }
     }
@@ -258,6 +282,21 @@ internal sealed class ChurnPeer : IAsyncDisposable
         if (world.WorldSize < 2)
         {
             throw new AloneException();
+        }
+    }
+
+    /// <summary>Says once that a sync moves bytes to this peer.</summary>
+    private sealed class FirstBytes(Action tell) : IProgress<SharedStateProgress>
+    {
+        private bool _told;
+
+        public void Report(SharedStateProgress value)
+        {
+            if (!_told && value.BytesTotal > 0)
+            {
+                _told = true;
+                tell();
+            }
         }
     }
 

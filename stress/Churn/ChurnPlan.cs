@@ -41,6 +41,9 @@ internal sealed record ChurnPlan
     /// <summary>Connections of each link.</summary>
     public const int StripeCount = 2;
 
+    /// <summary>What a peer gives of its shared state: a newcomer takes long enough to be hit, or to lose who gives.</summary>
+    public const long StateUploadBytesPerSecond = 8L << 20;
+
     /// <summary>Peers at the beginning; and with so few, newcomers come.</summary>
     public const int Founders = 2;
 

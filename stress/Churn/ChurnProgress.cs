@@ -57,6 +57,18 @@ internal sealed class ChurnProgress
 
     public int Reconnects { get; private set; }
 
+    /// <summary>Times that a peer's shared state was found or made equal to the others'.</summary>
+    public int Syncs { get; private set; }
+
+    /// <summary>Times that a newcomer was handed the state of the others.</summary>
+    public int Handovers { get; private set; }
+
+    /// <summary>Calls that failed because of another peer.</summary>
+    public int FailedSyncs { get; private set; }
+
+    /// <summary>Peers killed while state was coming to them or to others.</summary>
+    public int KillsInHandover { get; private set; }
+
     public int MasterFrozen { get; private set; }
 
     /// <summary>The longest time in which the orchestrator, and the master with it, did not get to run.</summary>
@@ -129,6 +141,17 @@ internal sealed class ChurnProgress
             case ChurnEvent.Connected connected: OnConnected(subject, connected); break;
             case ChurnEvent.Committed committed: OnCommitted(subject, committed); break;
             case ChurnEvent.Aborted aborted: OnAborted(subject, aborted); break;
+            case ChurnEvent.Receiving: subject.IsReceiving = true; break;
+            case ChurnEvent.Synced synced:
+                subject.IsReceiving = false;
+                Syncs++;
+                Handovers += synced.BytesReceived > 0 ? 1 : 0;
+                break;
+            case ChurnEvent.SyncFailed failed:
+                subject.IsReceiving = false;
+                FailedSyncs++;
+                Log($"{subject.Name} (peer {subject.Peer}): sync of step {failed.Step} failed: {failed.Message}", failed.At);
+                break;
             case ChurnEvent.Alone alone:
                 subject.WorldSize = 1;
                 Outcomes.OnAlone(subject.Peer, alone.Step);
@@ -160,6 +183,8 @@ internal sealed class ChurnProgress
                 break;
         }
     }
+
+    public void OnKill() => KillsInHandover += Present.Any(subject => subject.IsReceiving) ? 1 : 0;
 
     private void OnConnected(Subject subject, ChurnEvent.Connected news)
     {
@@ -207,6 +232,7 @@ internal sealed class ChurnProgress
 
     private void OnLost(Subject subject, ChurnEvent.Lost news)
     {
+        subject.IsReceiving = false;
         Tell($"{subject.Name} (peer {subject.Peer}) was told: {news.Code}: {news.Message}");
         if (subject.OwesEviction is { Kind: ChurnKind.Freeze } && !(news.Code == nameof(ErrorCode.Evicted) && news.Message.Contains("no heartbeat for", StringComparison.Ordinal)))
         {

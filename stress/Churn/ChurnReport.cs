@@ -49,6 +49,18 @@ internal sealed record ChurnReport
     /// <summary>Times that a peer connected anew in the same process.</summary>
     public required int Reconnects { get; init; }
 
+    /// <summary>Times that a peer's shared state was found or made equal to the others'.</summary>
+    public required int Syncs { get; init; }
+
+    /// <summary>Times that a newcomer was handed the state of the others.</summary>
+    public required int Handovers { get; init; }
+
+    /// <summary>Calls that failed because of another peer, and were made again.</summary>
+    public required int FailedSyncs { get; init; }
+
+    /// <summary>Peers killed while state was being handed over.</summary>
+    public required int KillsInHandover { get; init; }
+
     /// <summary>From the event until the master knew, by kind.</summary>
     public required IReadOnlyDictionary<string, TimeFigures> Detection { get; init; }
 
@@ -119,6 +131,10 @@ internal sealed record ChurnReport
             Aborted = progress.Aborted,
             Retried = progress.Retried,
             Reconnects = progress.Reconnects,
+            Syncs = progress.Syncs,
+            Handovers = progress.Handovers,
+            FailedSyncs = progress.FailedSyncs,
+            KillsInHandover = progress.KillsInHandover,
             Detection = DetectionTimes(progress.Strikes.All),
             Recovery = TimeFigures.Of(progress.Recoveries.All),
             RecoveryUndisturbed = TimeFigures.Of(progress.Recoveries.Undisturbed),
@@ -144,6 +160,7 @@ internal sealed record ChurnReport
     {
         yield return $"Events                 {string.Join(", ", Events.Select(entry => $"{entry.Value} {entry.Key}"))}";
         yield return $"Operations             {Committed} committed; {Aborted} calls aborted, {Retried} repeated with success, {Reconnects} reconnects";
+        yield return $"Shared state           {Syncs} syncs of a peer, {Handovers} newcomers handed it, {FailedSyncs} failed calls; {KillsInHandover} kills while it was handed over";
         foreach (var (kind, times) in Detection)
         {
             yield return $"{"Detection, " + kind,-23}{times}";

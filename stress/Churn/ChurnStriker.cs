@@ -10,6 +10,9 @@ internal sealed class ChurnStriker(ChurnProgress progress, HostNetwork? network,
     // Kills of several peers at once, kills of a peer that is frozen or cut off, and silences that last longer than the timeout: shares of their kind.
     private const double BurstShare = 0.15;
     private const double KillInSilenceShare = 0.25;
+
+    // Kills that wait until state is handed over to somebody.
+    private const double KillInHandoverShare = 0.3;
     private const double LongShare = 0.4;
 
     // Silences that begin together last no longer than one does; after that the run must go on before the next.
@@ -20,6 +23,7 @@ internal sealed class ChurnStriker(ChurnProgress progress, HostNetwork? network,
     private readonly List<(long At, Action Undo)> _pending = [];
     private long _silenceBegan;
     private int _commitsAtSilence;
+    private int _killsAtHandover;
 
     private static long Now => Stopwatch.GetTimestamp();
 
@@ -57,10 +61,28 @@ internal sealed class ChurnStriker(ChurnProgress progress, HostNetwork? network,
             case ChurnKind.Kill when planned.Detail < BurstShare:
                 targets.ForEach(other => KillIf(other == target || other.Child.Index % 2 == target.Child.Index % 2, other));
                 break;
+            case ChurnKind.Kill when planned.Detail > 1 - KillInHandoverShare: _killsAtHandover++; break;
             case ChurnKind.Kill: Kill(target); break;
             case ChurnKind.Leave: Leave(target); break;
             case ChurnKind.Reset: Reset(target, planned); break;
             default: Silence(kind, target, planned); break;
+        }
+    }
+
+    /// <summary>Kills that have waited for a handover in vain are not done any more.</summary>
+    public void Calm() => _killsAtHandover = 0;
+
+    /// <summary>When state is on its way to a newcomer: kills one of those who give it.</summary>
+    public void StrikeHandovers()
+    {
+        if (_killsAtHandover > 0 && progress.Present.Any(subject => subject.IsReceiving))
+        {
+            var donors = progress.Present.Where(subject => subject is { IsReceiving: false, Peer.Length: > 0, Child.Index: > 0 }).ToList();
+            if (donors.Count > 0)
+            {
+                _killsAtHandover--;
+                Kill(donors[_killsAtHandover % donors.Count]);
+            }
         }
     }
 
@@ -84,6 +106,7 @@ internal sealed class ChurnStriker(ChurnProgress progress, HostNetwork? network,
 
     private void Kill(Subject target)
     {
+        progress.OnKill();
         Note(ChurnKind.Kill, target, target.Silence is null ? "killed" : "killed while it is silent");
         target.IsKilled = true;
         Signals.Send(target.Child.ProcessId, Signals.Kill);

@@ -35,6 +35,9 @@ internal sealed class Subject(ChildProcess child, int host)
 
     public bool IsLeaving { get; set; }
 
+    /// <summary>Whether shared state is coming to it.</summary>
+    public bool IsReceiving { get; set; }
+
     public bool HasEnded { get; set; }
 
     /// <summary>Whether no other process may be given its host.</summary>
