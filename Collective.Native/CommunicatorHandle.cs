@@ -94,8 +94,12 @@ internal sealed class CommunicatorHandle
         RequireJoined();
     }
 
-    public SharedStateSyncResult SynchronizeSharedState(Collective.SharedState state, SyncStrategy strategy, TimeSpan? timeout)
-        => Run(timeout, (time, token) => _communicator.SynchronizeSharedStateAsync(state, strategy, null, time, token));
+    public SharedStateSyncResult SynchronizeSharedState(Collective.SharedState state, SyncStrategy strategy, IProgress<SharedStateProgress>? progress, TimeSpan? timeout)
+    {
+        var result = Run(timeout, (time, token) => _communicator.SynchronizeSharedStateAsync(state, strategy, progress, time, token));
+        Counters.CountStateSync(result.BytesSent, result.BytesReceived);
+        return result;
+    }
 
     public void Launch(AllReduceRequest request, TimeSpan? timeout)
     {

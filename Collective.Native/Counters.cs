@@ -9,6 +9,9 @@ internal sealed class Counters
     private long _received;
     private long _connects;
     private long _topologyUpdates;
+    private long _stateSyncs;
+    private long _stateSent;
+    private long _stateReceived;
     private long _timedOut;
 
     public void CountConnect() => Interlocked.Increment(ref _connects);
@@ -20,6 +23,13 @@ internal sealed class Counters
         Interlocked.Add(ref _committed, operations);
         Interlocked.Add(ref _sent, bytesSent);
         Interlocked.Add(ref _received, bytesReceived);
+    }
+
+    public void CountStateSync(long bytesSent, long bytesReceived)
+    {
+        Interlocked.Increment(ref _stateSyncs);
+        Interlocked.Add(ref _stateSent, bytesSent);
+        Interlocked.Add(ref _stateReceived, bytesReceived);
     }
 
     public void CountFailed(int attempts, Exception? why)
@@ -44,6 +54,9 @@ internal sealed class Counters
         statistics.RxBytes = Read(ref _received);
         statistics.Connects = Read(ref _connects);
         statistics.TopologyUpdates = Read(ref _topologyUpdates);
+        statistics.StateSyncs = Read(ref _stateSyncs);
+        statistics.StateTxBytes = Read(ref _stateSent);
+        statistics.StateRxBytes = Read(ref _stateReceived);
         statistics.CallsTimedOut = Read(ref _timedOut);
     }
 

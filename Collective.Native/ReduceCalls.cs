@@ -106,7 +106,8 @@ internal static unsafe class ReduceCalls
             shared.Add(Marshal.PtrToStringUTF8(infos[i].Name)!, infos[i].Data, (long)infos[i].Count, (DataType)infos[i].DataType, infos[i].AllowContentInequality != 0);
         }
 
-        var result = communicator.SynchronizeSharedState(shared, (SyncStrategy)strategy, Arguments.Timeout(options));
+        var given = options == 0 ? default : Arguments.ReadSized<SyncOptions>(options, "sync options");
+        var result = communicator.SynchronizeSharedState(shared, (SyncStrategy)strategy, ProgressCallback.From(given), Arguments.Timeout(given.TimeoutMs));
         state->Revision = result.Revision;
         if (info is not null)
         {

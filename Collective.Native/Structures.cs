@@ -102,6 +102,23 @@ internal struct CallOptions
     public long TimeoutMs;
 }
 
+internal struct SyncOptions
+{
+    public nuint StructSize;
+    public long TimeoutMs;
+    public nint Progress;
+    public nint Context;
+}
+
+internal struct SyncProgress
+{
+    public nuint StructSize;
+    public ulong BytesDone;
+    public ulong BytesTotal;
+    public nint Donors;
+    public nuint DonorCount;
+}
+
 internal struct WorldInfo
 {
     public nuint StructSize;

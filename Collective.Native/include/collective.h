@@ -700,14 +700,45 @@ PCCL_EXPORT pcclResult_t pcclxCancelAsyncReduce(const pcclAsyncReduceOp_t *reduc
  * Additions: shared state.
  */
 
+/* How far this peer is with fetching shared state. */
+typedef struct pcclxSyncProgress_t {
+    size_t struct_size;           /* 0: sizeof(pcclxSyncProgress_t) of the library: what a program knows beyond it is not there */
+    uint64_t bytes_done;          /* 8: bytes of tensors that have come and are verified */
+    uint64_t bytes_total;         /* 16: to fetch, as far as known: a tensor counts whole until it is known what differs in it */
+    const pcclRankUuid_t *donors; /* 24: the peers that have given some; null when there are none */
+    size_t donor_count;           /* 32 */
+} pcclxSyncProgress_t;            /* 40 bytes */
+
+/*
+ * Told how far a synchronisation is: about ten times a second while this peer fetches, and once more, with bytes_done equal to
+ * bytes_total, when it has succeeded and the tensors hold the new content. A peer that fetches nothing may hear nothing. What is
+ * known of bytes_total falls while it is found out; bytes_done falls only where a peer turns out to have given wrong bytes.
+ *
+ * Called on a thread of the library, one call after the other, and only until pcclxSynchronizeSharedState returns: context and
+ * whatever else it uses may end then. progress and donors are valid during the call only. Return soon, for the function returns
+ * no sooner, but bytes move meanwhile. It must not touch the tensors, must not leave by longjmp or a C++ exception, and may call
+ * only those functions of the library that never block; pcclxCancel ends the synchronisation.
+ */
+typedef void (*pcclxSyncProgressCallback_t)(const pcclxSyncProgress_t *progress, void *context);
+
+/* What a synchronisation is given besides its arguments. A null pointer means all defaults. */
+typedef struct pcclxSyncOptions_t {
+    size_t struct_size;                    /* 0: sizeof(pcclxSyncOptions_t) */
+    int64_t timeout_ms;                    /* 8: longest time of the call; default: the communicator's; PCCLX_NO_TIMEOUT */
+    pcclxSyncProgressCallback_t progress;  /* 16: null: nobody is told */
+    void *context;                         /* 24: passed to progress as it is */
+} pcclxSyncOptions_t;                      /* 32 bytes */
+
+#define PCCLX_SYNC_OPTIONS_INIT { sizeof(pcclxSyncOptions_t), 0, NULL, NULL }
+
 /*
  * pcclxSynchronizeSharedState - as pcclSynchronizeSharedState, with options, which may be null.
- * RETURNS as that; pcclInvalidArgument also for options out of range, when the arguments are checked.
+ * RETURNS as that; pcclInvalidArgument also for options of a wrong size or out of range, when the arguments are checked.
  */
 PCCL_EXPORT pcclResult_t pcclxSynchronizeSharedState(const pcclComm_t *comm, pcclSharedState_t *shared_state,
                                                      pcclSharedStateSyncStrategy_t strategy,
                                                      pcclSharedStateSyncInfo_t *sync_info_out,
-                                                     const pcclxCallOptions_t *options);
+                                                     const pcclxSyncOptions_t *options);
 
 /* ---------------------------------------------------------------------------------------------------------------------
  * Additions: masters.

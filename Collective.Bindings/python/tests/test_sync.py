@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import sys
 import threading
 
 import pytest
@@ -174,3 +175,42 @@ def test_a_large_state(run_peers):
 
     one, two = run_peers(2, body)
     assert one == two and len(one) == 8 * 4_000_000
+
+
+def test_progress(run_peers):
+    size = 3_000_000
+
+    def body(communicator, number):
+        reports = []
+        state = {"a": bytearray([number]) * size}
+        result = communicator.sync(state, strategy="receive_only" if number else "send_only", progress=lambda report: reports.append((report, threading.current_thread())))
+        assert state["a"] == bytearray(size)
+        statistics = communicator.statistics
+        assert (statistics.state_syncs, statistics.state_tx_bytes, statistics.state_rx_bytes) == (1, result.tx_bytes, result.rx_bytes)
+        return communicator.world.id, reports, result.rx_bytes
+
+    giver, taker = run_peers(2, body)
+    assert (giver[2], taker[2]) == (0, size)
+    assert all(report.bytes_total == 0 for report, _ in giver[1])
+    reports = [report for report, _ in taker[1]]
+    assert reports[-1] == collective.SyncProgress(size, size, (giver[0],))
+    assert [report.bytes_done for report in reports] == sorted(report.bytes_done for report in reports)
+    assert threading.current_thread() not in {thread for _, thread in taker[1]}
+
+
+def test_progress_that_raises(run_peers, monkeypatch):
+    unraisable = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda arguments: unraisable.append(repr(arguments.exc_value)))
+
+    def broken(report):
+        raise RuntimeError("of the progress bar")
+
+    def body(communicator, number):
+        state = {"a": array.array("q", [number] * 100_000)}
+        for _ in range(2):
+            communicator.sync(state, strategy="receive_only" if number else "send_only", progress=broken if number else None)
+            assert state["a"] == array.array("q", [0] * 100_000)
+            state["a"][0] = number
+
+    run_peers(2, body)
+    assert unraisable == ["RuntimeError('of the progress bar')"] * 2  # once for each sync

@@ -49,6 +49,7 @@ class Header:
         self.structs: dict[str, list[tuple[str, str]]] = {}
         self.opaque: set[str] = set()
         self.callbacks: dict[str, list[str]] = {}
+        self.types: list[str] = []  # names of structs and callbacks, which may use what stands before them
         self.functions: dict[str, tuple[str, list[str]]] = {}
         for declaration in self._declarations(code):
             self._read(declaration)
@@ -84,10 +85,12 @@ class Header:
         elif match := re.fullmatch(r"typedef struct \w+ \{(.*)\} (\w+)", declaration):
             fields = [field.strip() for field in match[1].split(";") if field.strip()]
             self.structs[match[2]] = [self._field(field) for field in fields]
+            self.types.append(match[2])
         elif match := re.fullmatch(r"typedef struct \w+ (\w+)", declaration):
             self.opaque.add(match[1])
         elif match := re.fullmatch(r"typedef void \(\*(\w+)\)\((.*)\)", declaration):
             self.callbacks[match[1]] = self._parameters(match[2])
+            self.types.append(match[1])
         elif match := re.fullmatch(r"PCCL_EXPORT (.*?)(\w+)\((.*)\)", declaration):
             self.functions[match[2]] = (self._type(match[1]), self._parameters(match[3]))
         else:
@@ -152,12 +155,12 @@ def render(header: Header) -> str:
     for name, values in header.enums.items():
         lines += ["", "", f"class {name}(enum.IntEnum):"]
         lines += [f"    {value} = {number}" for value, number in values]
-    lines += [""]
-    for name, parameters in header.callbacks.items():
-        lines += ["", f"{name} = CFUNCTYPE({', '.join(['None', *parameters])})"]
-    for name, fields in header.structs.items():
+    for name in header.types:
+        if name in header.callbacks:
+            lines += ["", "", f"{name} = CFUNCTYPE({', '.join(['None', *header.callbacks[name]])})"]
+            continue
         lines += ["", "", f"class {name}(Structure):", "    _fields_ = ["]
-        lines += [f'        ("{field}", {kind}),' for field, kind in fields]
+        lines += [f'        ("{field}", {kind}),' for field, kind in header.structs[name]]
         lines += ["    ]"]
     lines += ["", "", "# Name: what it returns, what it takes.", "FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {"]
     for name, (result, parameters) in header.functions.items():

@@ -356,6 +356,13 @@ static void arguments_of_shared_state(void) {
     RETURNS(pcclInvalidArgument, pcclSynchronizeSharedState(peer, &state, popular, NULL));
     info.device_type = pcclDeviceCuda;
     RETURNS(pcclInvalidArgument, pcclSynchronizeSharedState(peer, &state, popular, NULL));
+    pcclxSyncOptions_t options = PCCLX_SYNC_OPTIONS_INIT;
+    info.device_type = pcclDeviceCpu, options.timeout_ms = -2;
+    RETURNS(pcclInvalidArgument, pcclxSynchronizeSharedState(peer, &state, popular, NULL, &options));
+    options.timeout_ms = 0, options.struct_size = sizeof(pcclxCallOptions_t);
+    RETURNS(pcclInvalidArgument, pcclxSynchronizeSharedState(peer, &state, popular, NULL, &options));
+    options.struct_size = sizeof options;
+    OK(pcclxSynchronizeSharedState(peer, &state, popular, NULL, &options));
     OK(pcclDestroyCommunicator(peer));
 }
 

@@ -99,6 +99,15 @@ static void structures_of_our_own(void) {
     AT(pcclxReduceInfo_t, retries, 40, 8);
     AT(pcclxReduceInfo_t, contributors, 48, 8);
     AT(pcclxReduceInfo_t, contributor_capacity, 56, 8);
+    SIZE(pcclxSyncProgress_t, 40);
+    AT(pcclxSyncProgress_t, bytes_done, 8, 8);
+    AT(pcclxSyncProgress_t, bytes_total, 16, 8);
+    AT(pcclxSyncProgress_t, donors, 24, 8);
+    AT(pcclxSyncProgress_t, donor_count, 32, 8);
+    SIZE(pcclxSyncOptions_t, 32);
+    AT(pcclxSyncOptions_t, timeout_ms, 8, 8);
+    AT(pcclxSyncOptions_t, progress, 16, 8);
+    AT(pcclxSyncOptions_t, context, 24, 8);
     SIZE(pcclxMasterOptions_t, 40);
     AT(pcclxMasterOptions_t, listen, 8, 8);
     AT(pcclxMasterOptions_t, heartbeat_timeout_ms, 16, 8);

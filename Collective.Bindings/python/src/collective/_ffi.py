@@ -127,11 +127,6 @@ class pcclxLogLevel_t(enum.IntEnum):
     pcclxLogNone = 6
 
 
-pcclxLogCallback_t = CFUNCTYPE(None, c_int32, c_char_p, c_char_p, c_void_p)
-
-pcclxDoneCallback_t = CFUNCTYPE(None, c_void_p)
-
-
 class ccoip_ipv4_address_t(Structure):
     _fields_ = [
         ("data", c_uint8 * 4),
@@ -252,6 +247,9 @@ class pcclSharedStateSyncInfo_t(Structure):
     ]
 
 
+pcclxLogCallback_t = CFUNCTYPE(None, c_int32, c_char_p, c_char_p, c_void_p)
+
+
 class pcclxCommOptions_t(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -318,6 +316,31 @@ class pcclxReduceInfo_t(Structure):
     ]
 
 
+pcclxDoneCallback_t = CFUNCTYPE(None, c_void_p)
+
+
+class pcclxSyncProgress_t(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("bytes_done", c_uint64),
+        ("bytes_total", c_uint64),
+        ("donors", POINTER(pcclRankUuid_t)),
+        ("donor_count", c_size_t),
+    ]
+
+
+pcclxSyncProgressCallback_t = CFUNCTYPE(None, POINTER(pcclxSyncProgress_t), c_void_p)
+
+
+class pcclxSyncOptions_t(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("timeout_ms", c_int64),
+        ("progress", pcclxSyncProgressCallback_t),
+        ("context", c_void_p),
+    ]
+
+
 class pcclxMasterOptions_t(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
@@ -375,7 +398,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "pcclxWaitAsyncReduce": (c_int32, [POINTER(pcclAsyncReduceOp_t), c_int64, POINTER(c_bool)]),
     "pcclxNotifyAsyncReduce": (c_int32, [POINTER(pcclAsyncReduceOp_t), pcclxDoneCallback_t, c_void_p]),
     "pcclxCancelAsyncReduce": (c_int32, [POINTER(pcclAsyncReduceOp_t)]),
-    "pcclxSynchronizeSharedState": (c_int32, [c_void_p, POINTER(pcclSharedState_t), c_int32, POINTER(pcclSharedStateSyncInfo_t), POINTER(pcclxCallOptions_t)]),
+    "pcclxSynchronizeSharedState": (c_int32, [c_void_p, POINTER(pcclSharedState_t), c_int32, POINTER(pcclSharedStateSyncInfo_t), POINTER(pcclxSyncOptions_t)]),
     "pcclxCreateMaster": (c_int32, [POINTER(pcclxMasterOptions_t), POINTER(c_void_p)]),
     "pcclxGetMasterPort": (c_int32, [c_void_p, POINTER(c_uint16)]),
 }

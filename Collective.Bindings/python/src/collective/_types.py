@@ -146,6 +146,18 @@ class SyncResult:
 
 
 @dataclass(frozen=True)
+class SyncProgress:
+    """How far this peer is with fetching shared state."""
+
+    bytes_done: int
+    """Have come and are verified."""
+    bytes_total: int
+    """To fetch, as far as known: a tensor counts whole until it is known what differs in it."""
+    donors: tuple[uuid.UUID, ...]
+    """The peers that have given some."""
+
+
+@dataclass(frozen=True)
 class Statistics:
     """Counted since the communicator was made."""
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from . import _ffi
 from ._calls import call_options, cancel_all, interruptible, timeout_ms
 from ._library import library
+from ._progress import ProgressLike, progress_callback
 from ._reduce import NewReduceInfo, Operation, QuantizationLike, ReduceHandle, launch
 from ._state import Entries, StateLike
 from ._types import ReduceOp, ReduceResult, Statistics, SyncResult, SyncStrategy, World, member
@@ -280,6 +281,7 @@ class Communicator:
         strategy: SyncStrategy | str = "popular",
         revision: int | None = None,
         may_differ: Iterable[str] = (),
+        progress: ProgressLike | None = None,
         timeout: float | None = None,
     ) -> SyncResult:
         """Makes the shared state equal on all peers of the group, who call it together: newcomers get it, whoever has strayed is corrected.
@@ -292,6 +294,9 @@ class Communicator:
             strategy: ``"popular"``: the content that most peers have wins. ``"send_only"``: mine must win. ``"receive_only"``: mine never does.
             revision: version of the state, one higher from sync to sync. By default the communicator counts: a newcomer has 0 and gets that of the others.
             may_differ: keys of tensors whose content may differ among peers; only newcomers receive those.
+            progress: called with a :class:`SyncProgress` about ten times a second while this peer fetches, and once more, with all bytes done, on success; perhaps
+                not at all if it fetches nothing. On a thread of the library: return soon, leave the state alone, and do not block in the library. What it raises
+                goes to ``sys.unraisablehook``, the sync goes on, and it is called no more.
             timeout: longest time in seconds.
 
         Raises:
@@ -302,8 +307,9 @@ class Communicator:
         native = _ffi.pcclSharedState_t(self._next_revision if revision is None else revision, len(entries), entries.infos)
         info = _ffi.pcclSharedStateSyncInfo_t()
         chosen = member(SyncStrategy, strategy, "strategy")
+        options = _ffi.pcclxSyncOptions_t(ctypes.sizeof(_ffi.pcclxSyncOptions_t), timeout_ms(timeout), progress_callback(progress))
         self._blocking(
-            lambda: library().pcclxSynchronizeSharedState(self._pointer, ctypes.byref(native), chosen, ctypes.byref(info), call_options(timeout))
+            lambda: library().pcclxSynchronizeSharedState(self._pointer, ctypes.byref(native), chosen, ctypes.byref(info), ctypes.byref(options))
         )
         self._next_revision = native.revision + 1
         if info.rx_bytes > 0:
