@@ -160,6 +160,7 @@ internal static class AffineCodec
         {
             if (Register512.IsAccelerated) { Encode<RegisterAffineLoop<Register512>>(values, piece); }
             else if (Register256.IsAccelerated) { Encode<RegisterAffineLoop<Register256>>(values, piece); }
+            else if (RegisterAvx2.IsAccelerated) { Encode<RegisterAffineLoop<RegisterAvx2>>(values, piece); }
             else if (Register128.IsAccelerated) { Encode<RegisterAffineLoop<Register128>>(values, piece); }
             else { Encode<ScalarAffineLoop>(values, piece); }
         }
@@ -168,6 +169,7 @@ internal static class AffineCodec
         {
             if (Register512.IsAccelerated) { Decode<RegisterAffineLoop<Register512>>(piece, first, values); }
             else if (Register256.IsAccelerated) { Decode<RegisterAffineLoop<Register256>>(piece, first, values); }
+            else if (RegisterAvx2.IsAccelerated) { Decode<RegisterAffineLoop<RegisterAvx2>>(piece, first, values); }
             else if (Register128.IsAccelerated) { Decode<RegisterAffineLoop<Register128>>(piece, first, values); }
             else { Decode<ScalarAffineLoop>(piece, first, values); }
         }

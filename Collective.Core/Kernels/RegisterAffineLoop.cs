@@ -165,6 +165,7 @@ internal readonly struct RegisterAffineLoop<TRegister> : IAffineLoop
         private readonly TRegister _inverse = TRegister.Broadcast(encoding.Inverse);
         private readonly TRegister _zeroPoint = TRegister.Broadcast(encoding.ZeroPoint);
         private readonly TRegister _largest = TRegister.Broadcast((double)encoding.Largest);
+        private readonly TRegister _twoTo52 = TRegister.Broadcast(TwoTo52);
         private readonly TRegister _toWritten = TRegister.Broadcast(BitConverter.DoubleToUInt64Bits(TwoTo52) + encoding.Bias);
 
         /// <summary>The integers that are written, in lanes of 64 bits.</summary>
@@ -174,7 +175,7 @@ internal readonly struct RegisterAffineLoop<TRegister> : IAffineLoop
             var exact = TRegister.Add<double>(TRegister.Multiply<double>(TRegister.Subtract<double>(values, _offset), _inverse), _zeroPoint);
             var notNegative = TRegister.Select<double>(TRegister.GreaterThan<double>(exact, default), exact, default);
             var clamped = TRegister.Select<double>(TRegister.GreaterThan<double>(notNegative, _largest), _largest, notNegative);
-            return TRegister.Subtract<ulong>(TRegister.Add<double>(clamped, TRegister.Broadcast(TwoTo52)), _toWritten);
+            return TRegister.Subtract<ulong>(TRegister.Add<double>(clamped, _twoTo52), _toWritten);
         }
 
         [MethodImpl(Inline)]
@@ -200,6 +201,7 @@ internal readonly struct RegisterAffineLoop<TRegister> : IAffineLoop
         private readonly TRegister _zeroPoint = TRegister.Broadcast(map.ZeroPoint);
         private readonly TRegister _bias = TRegister.Broadcast(range.Bias);
         private readonly TRegister _mask = TRegister.Broadcast(range.Largest);
+        private readonly TRegister _twoTo52 = TRegister.Broadcast(TwoTo52);
 
         [MethodImpl(Inline)]
         public void From8<TValue>(TRegister written, ref byte place, nuint offset)
@@ -237,7 +239,7 @@ internal readonly struct RegisterAffineLoop<TRegister> : IAffineLoop
         private TRegister Value(TRegister written)
         {
             var code = TRegister.Add<ulong>(written, _bias) & _mask;
-            var exact = TRegister.Subtract<double>(code | TRegister.Broadcast(TwoTo52), TRegister.Broadcast(TwoTo52));
+            var exact = TRegister.Subtract<double>(code | _twoTo52, _twoTo52);
             return TRegister.Add<double>(TRegister.Multiply<double>(TRegister.Subtract<double>(exact, _zeroPoint), _step), _offset);
         }
     }

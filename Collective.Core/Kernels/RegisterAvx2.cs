@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
@@ -86,13 +87,16 @@ internal readonly struct RegisterAvx2(Vector256<byte> lanes) : IRegister<Registe
     public static RegisterAvx2 SpreadSign16(RegisterAvx2 value) => Of(Avx2.ShiftRightArithmetic(value.As<short>(), 15));
 
     [MethodImpl(Inline)]
-    public static RegisterAvx2 WidenLower<T>(RegisterAvx2 value) => Halves(Register128.WidenLower<T>(value.Lower), Register128.WidenUpper<T>(value.Lower));
+    public static RegisterAvx2 WidenLower<T>(RegisterAvx2 value) => Widen<T>(value.Lower);
 
     [MethodImpl(Inline)]
-    public static RegisterAvx2 WidenUpper<T>(RegisterAvx2 value) => Halves(Register128.WidenLower<T>(value.Upper), Register128.WidenUpper<T>(value.Upper));
+    public static RegisterAvx2 WidenUpper<T>(RegisterAvx2 value) => Widen<T>(value.Upper);
 
+    /// <summary>Instructions that narrow two registers at once do so within each half: the quarters are put in order afterwards.</summary>
     [MethodImpl(Inline)]
-    public static RegisterAvx2 Narrow<T>(RegisterAvx2 lower, RegisterAvx2 upper) => Halves(Register128.Narrow<T>(lower.Lower, lower.Upper), Register128.Narrow<T>(upper.Lower, upper.Upper));
+    public static RegisterAvx2 Narrow<T>(RegisterAvx2 lower, RegisterAvx2 upper)
+        => typeof(T) == typeof(float) ? Halves(Avx.ConvertToVector128Single(lower.As<double>()).AsByte(), Avx.ConvertToVector128Single(upper.As<double>()).AsByte())
+        : Of(Avx2.Permute4x64(NarrowHalves<T>(lower, upper).As<long>(), 0b11_01_10_00));
 
     // What follows is apart because the compiler's budget for inlining counts the size of a method, whatever its type argument leaves of it.
 
@@ -178,6 +182,22 @@ internal readonly struct RegisterAvx2(Vector256<byte> lanes) : IRegister<Registe
         : typeof(T) == typeof(long) ? Of(Avx2.CompareGreaterThan(left.As<long>(), right.As<long>()))
         : Halves(Register128.GreaterThan<T>(left.Lower, right.Lower), Register128.GreaterThan<T>(left.Upper, right.Upper));
 
+    [MethodImpl(Inline)]
+    private static RegisterAvx2 Widen<T>(Register128 value)
+        => typeof(T) == typeof(float) ? Of(Avx.ConvertToVector256Double(value.Lanes.AsSingle()))
+        : typeof(T) == typeof(byte) ? Of(Avx2.ConvertToVector256Int16(value.Lanes))
+        : typeof(T) == typeof(ushort) ? Of(Avx2.ConvertToVector256Int32(value.Lanes.AsUInt16()))
+        : typeof(T) == typeof(uint) ? Of(Avx2.ConvertToVector256Int64(value.Lanes.AsUInt32()))
+        : throw new UnreachableException();
+
+    /// <summary>Packing saturates, so that the upper half of each element is cleared first; 64 bits have no pack, but are every second of 32.</summary>
+    [MethodImpl(Inline)]
+    private static RegisterAvx2 NarrowHalves<T>(RegisterAvx2 lower, RegisterAvx2 upper)
+        => typeof(T) == typeof(uint) ? Of(Avx.Shuffle(lower.As<float>(), upper.As<float>(), 0b10_00_10_00))
+        : typeof(T) == typeof(ushort) ? Of(Avx2.PackUnsignedSaturate((lower & Broadcast(0xFFFF)).As<int>(), (upper & Broadcast(0xFFFF)).As<int>()))
+        : typeof(T) == typeof(byte) ? Of(Avx2.PackUnsignedSaturate((lower & Broadcast(0xFF_00FF)).As<short>(), (upper & Broadcast(0xFF_00FF)).As<short>()))
+        : throw new UnreachableException();
+
     private Register128 Lower
     {
         [MethodImpl(Inline)]
@@ -191,7 +211,10 @@ internal readonly struct RegisterAvx2(Vector256<byte> lanes) : IRegister<Registe
     }
 
     [MethodImpl(Inline)]
-    private static RegisterAvx2 Halves(Register128 lower, Register128 upper) => new(Avx.InsertVector128(Avx.InsertVector128(default, lower.Lanes, 0), upper.Lanes, 1));
+    private static RegisterAvx2 Halves(Register128 lower, Register128 upper) => Halves(lower.Lanes, upper.Lanes);
+
+    [MethodImpl(Inline)]
+    private static RegisterAvx2 Halves(Vector128<byte> lower, Vector128<byte> upper) => new(Avx.InsertVector128(Avx.InsertVector128(default, lower, 0), upper, 1));
 
     [MethodImpl(Inline)]
     private static RegisterAvx2 Of<T>(Vector256<T> lanes) => new(Unsafe.BitCast<Vector256<T>, Vector256<byte>>(lanes));

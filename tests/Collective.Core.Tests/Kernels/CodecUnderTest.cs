@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 using Collective.Kernels;
 using static Collective.Kernels.AffineCodec;
 
@@ -42,6 +43,7 @@ internal sealed record CodecUnderTest(string Name, CodeRange Range, int CodeByte
                 ("128", new Way<RegisterAffineLoop<Register128>, T, TCode, TAlgorithm>(range)),
                 ("256", new Way<RegisterAffineLoop<Register256>, T, TCode, TAlgorithm>(range)),
                 ("512", new Way<RegisterAffineLoop<Register512>, T, TCode, TAlgorithm>(range)),
+                .. Avx2.IsSupported ? [("AVX2", new Way<RegisterAffineLoop<RegisterAvx2>, T, TCode, TAlgorithm>(range))] : Array.Empty<(string, IPieceCodec)>(),
             ]);
     }
 
