@@ -14,7 +14,7 @@ import torch
 
 import collective
 
-OUTER_STEPS = 25
+OUTER_STEPS = 40
 INNER_STEPS = 20
 
 
@@ -22,11 +22,11 @@ class Trainer:
     def __init__(self, options):
         self.images, self.labels, self.test_images, self.test_labels = digits.load()
         self.model = digits.new_model(options.seed)
-        self.inner = torch.optim.AdamW(self.model.parameters(), lr=2e-3)
+        self.inner = torch.optim.AdamW(self.model.parameters(), lr=4e-3)
         self.loss_of = torch.nn.CrossEntropyLoss()
         self.outer = [torch.nn.Parameter(parameter.detach().clone()) for parameter in self.model.parameters()]
-        # What is applied one step late overshoots, so the outer steps are smaller than those of diloco.py.
-        self.outer_optimizer = torch.optim.SGD(self.outer, lr=0.4, momentum=0.6, nesterov=True)
+        # What is applied one step late overshoots, and momentum on top of that swings up and never settles: none here, and smaller steps than in diloco.py.
+        self.outer_optimizer = torch.optim.SGD(self.outer, lr=0.5)
         self.state = {
             "outer": {str(at): parameter for at, parameter in enumerate(self.outer)},
             "optimizer": self.outer_optimizer,

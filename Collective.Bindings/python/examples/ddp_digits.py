@@ -13,7 +13,7 @@ import torch
 
 import collective
 
-STEPS = 200
+STEPS = 300
 
 
 def train(options):
