@@ -72,3 +72,45 @@ def test_an_impatient_user(script):
     line = program.line()
     assert line in ("interrupted", ""), line  # the later ones may hit the program after the call
     program.kill()
+
+
+def test_waiting_for_a_master(script):
+    """Ends the wait, any number of times; the master goes on until it is closed."""
+    program = script(
+        """
+import threading
+import collective
+
+with collective.Master("127.0.0.1:0") as master:
+    for _ in range(2):
+        try:
+            print("blocking", flush=True)
+            master.wait()
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+    with collective.Communicator(master.address) as communicator:
+        print(communicator.world.world_size, flush=True)
+    threading.Timer(0, master.close).start()
+    try:
+        master.wait()
+    except collective.Closed:
+        pass  # it was already
+print("ended", flush=True)
+"""
+    )
+    for _ in range(2):
+        program.expect("blocking")
+        program.interrupt()
+        program.expect("interrupted")
+    program.expect("1")
+    program.expect("ended")
+    assert program.end() == (0, "", "")
+
+
+def test_a_master_that_nobody_closes(script):
+    """The program ends as every interrupted one does."""
+    program = script("import collective\nmaster = collective.Master('127.0.0.1:0')\nprint('blocking', flush=True)\nmaster.wait()")
+    program.expect("blocking")
+    program.interrupt()
+    code, _, errors = program.end()
+    assert code == -2 and errors.rstrip().endswith("KeyboardInterrupt")
