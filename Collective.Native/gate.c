@@ -150,6 +150,8 @@ const char *pcclxGetErrorName(pcclxError_t error) {
         NAME(pcclxErrorAddressInUse)
         NAME(pcclxErrorInternalError)
         NAME(pcclxErrorTimedOut)
+        NAME(pcclxErrorSyncFailed)
+        NAME(pcclxErrorRevisionMismatch)
         NAME(pcclxErrorNotInitialized)
         NAME(pcclxErrorCancelled)
         NAME(pcclxErrorDestroyed)

@@ -435,6 +435,8 @@ typedef enum pcclxError_t {
     pcclxErrorAddressInUse = 14,
     pcclxErrorInternalError = 15,
     pcclxErrorTimedOut = 16,
+    pcclxErrorSyncFailed = 17,        /* another peer could not, so nobody did: call again */
+    pcclxErrorRevisionMismatch = 18,
     pcclxErrorNotInitialized = 100,
     pcclxErrorCancelled = 101,
     pcclxErrorDestroyed = 102,        /* the handle is none, or was destroyed */
@@ -604,7 +606,8 @@ PCCL_EXPORT pcclResult_t pcclxOptimizeTopology(const pcclComm_t *comm, const pcc
  * stands. All admitted peers of the run call it once a turn; one round trip to the master when nobody waits. A peer that has
  * just been admitted comes from the others' step: its first call returns at once, so newcomers need no code of their own. A
  * loop that calls it needs neither pcclArePeersPending nor pcclUpdateTopology. world_out may be null; another epoch than in
- * the turn before means another membership.
+ * the turn before means another membership. Peers come only in a step, the same one for all, but are lost at any moment: to
+ * decide on pcclSynchronizeSharedState, look for ids in pcclxGetPeers that were not there in the turn before, not at the epoch.
  * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: no communicator, or world_out or options of a wrong size;
  * pcclInvalidUsage: never connected; pcclPendingAsyncOps: something was launched and not awaited; pcclInvalidUsage: another
  * thread is in it; pcclUpdateTopologyFailed: anything else; pcclSuccess.

@@ -142,6 +142,7 @@ static void names(void) {
     CHECK(strcmp(pcclxGetResultName(pcclPendingAsyncOps), "pcclPendingAsyncOps") == 0);
     CHECK(strcmp(pcclxGetResultName((pcclResult_t) 77), "unknown") == 0);
     CHECK(strcmp(pcclxGetErrorName(pcclxErrorTimedOut), "pcclxErrorTimedOut") == 0);
+    CHECK(strcmp(pcclxGetErrorName(pcclxErrorRevisionMismatch), "pcclxErrorRevisionMismatch") == 0);
     CHECK(strcmp(pcclxGetErrorName((pcclxError_t) 77), "unknown") == 0);
     CHECK(pcclxGetLastErrorCode() == pcclxErrorNone && pcclxGetLastError()[0] == 0);
 }

@@ -110,6 +110,8 @@ class pcclxError_t(enum.IntEnum):
     pcclxErrorAddressInUse = 14
     pcclxErrorInternalError = 15
     pcclxErrorTimedOut = 16
+    pcclxErrorSyncFailed = 17
+    pcclxErrorRevisionMismatch = 18
     pcclxErrorNotInitialized = 100
     pcclxErrorCancelled = 101
     pcclxErrorDestroyed = 102
