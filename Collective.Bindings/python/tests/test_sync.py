@@ -214,3 +214,36 @@ def test_progress_that_raises(run_peers, monkeypatch):
 
     run_peers(2, body)
     assert unraisable == ["RuntimeError('of the progress bar')"] * 2  # once for each sync
+
+
+def test_a_loop_that_syncs_when_somebody_came(master):
+    """The loop of docs/python.md: however peers come and leave, all decide alike, and nobody syncs because a peer was lost."""
+    joiners, ended = [], []
+
+    def train(number, minimum_world_size=1, leave_at=None):
+        state, known, syncs = {"a": array.array("f", [float(number)] * 10), "turn": 0}, set(), 0
+        with collective.Communicator(master.address, minimum_world_size=minimum_world_size, call_timeout=DEADLINE) as communicator:
+            while state["turn"] < 40:
+                communicator.step()
+                peers = set(communicator.peers)
+                if peers - known:
+                    communicator.sync(state)
+                    syncs += 1
+                known = peers
+                if state["turn"] == leave_at:
+                    return
+                if state["turn"] % 10 == 5:
+                    if number == 0:
+                        joiners.append(threading.Thread(target=train, args=(3 + len(joiners),), kwargs={"leave_at": None if joiners else 15}, daemon=True))
+                        joiners[-1].start()
+                    while not communicator.are_peers_pending():
+                        pass
+                communicator.all_reduce(state["a"], op="avg", retry=True)
+                state["turn"] += 1
+        ended.append((number, syncs, state["a"].tolist()))
+
+    together(3, lambda number: train(number, 3, leave_at=12 if number == 2 else None))
+    for joiner in joiners:
+        joiner.join(DEADLINE)
+    assert sorted((number, syncs) for number, syncs, _ in ended) == [(0, 5), (1, 5), (4, 3), (5, 2), (6, 1)]
+    assert len({str(values) for _, _, values in ended}) == 1
