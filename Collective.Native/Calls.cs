@@ -93,10 +93,10 @@ internal static unsafe class Calls
         var timeout = Arguments.Timeout(options);
         communicator.RequireJoined();
         communicator.RequireNothingPending();
-        communicator.Step(timeout);
+        var hasNewcomers = communicator.Step(timeout);
         if (worldInfo != 0)
         {
-            Reports.World(communicator, worldInfo);
+            Reports.World(communicator, worldInfo, hasNewcomers);
         }
     }
 

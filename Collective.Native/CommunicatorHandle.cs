@@ -79,11 +79,13 @@ internal sealed class CommunicatorHandle
         RequireJoined();
     }
 
-    public void Step(TimeSpan? timeout)
+    /// <summary>Whether the step has admitted peers.</summary>
+    public bool Step(TimeSpan? timeout)
     {
-        Run(timeout, (time, token) => _communicator.StepAsync(time, token));
+        var world = Run(timeout, (time, token) => _communicator.StepAsync(time, token));
         Counters.CountTopologyUpdate();
         RequireJoined();
+        return world.HasNewcomers;
     }
 
     public bool ArePeersPending(TimeSpan? timeout) => Run(timeout, (time, token) => _communicator.ArePeersPendingAsync(time, token));

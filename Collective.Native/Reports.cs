@@ -5,7 +5,7 @@ namespace Collective.Native;
 /// <summary>Writes what C is told. Structures that begin with their size keep it, and what lies beyond the fields this library knows.</summary>
 internal static unsafe class Reports
 {
-    public static void World(CommunicatorHandle communicator, nint target)
+    public static void World(CommunicatorHandle communicator, nint target, bool hasNewcomers = false)
     {
         Arguments.CheckSized<WorldInfo>(target, "world");
         var (world, self, connected) = communicator.World();
@@ -19,6 +19,7 @@ internal static unsafe class Reports
             GroupCount = (uint)world.GroupCount,
             LargestGroupWorldSize = (uint)world.LargestGroupWorldSize,
             Connected = connected ? 1u : 0,
+            HasNewcomers = hasNewcomers ? 1u : 0,
         };
         Id(self, (nint)(&info.Self));
         Unsafe.WriteUnaligned((void*)target, info);

@@ -130,6 +130,8 @@ internal struct WorldInfo
     public uint LargestGroupWorldSize;
     public uint Connected;
     public SixteenBytes Self;
+    public uint HasNewcomers;
+    public uint Reserved;
 }
 
 internal struct Statistics

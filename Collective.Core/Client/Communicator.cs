@@ -131,8 +131,8 @@ public sealed class Communicator : IAsyncDisposable
     public async Task<World> UpdateTopologyAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         var participation = Current();
-        await participation.UpdateTopology(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
-        return participation.World!;
+        var newcomers = await participation.UpdateTopology(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
+        return participation.World!.Given(newcomers);
     }
 
     /// <summary>
@@ -163,15 +163,14 @@ public sealed class Communicator : IAsyncDisposable
     /// What a loop needs at its top, the same on every peer: admits who waits, and gives the world of this turn. All admitted peers of the run call it once a turn; one round trip when
     /// nothing changed. A peer that has just been admitted comes from the others' step: its first call returns at once, so newcomers need no code of their own.
     /// </summary>
-    /// <remarks>A loop that calls it needs neither <see cref="UpdateTopologyAsync"/> nor <see cref="ArePeersPendingAsync"/>. Another <see cref="World.Epoch"/> than in the turn before means another membership.
-    /// Peers come only in a step, the same one for all, but are lost at any moment: to decide on a sync of the shared state, look for ids in <see cref="World.Peers"/> that were not there in the turn before, not at the epoch.</remarks>
+    /// <remarks>A loop that calls it needs neither <see cref="UpdateTopologyAsync"/> nor <see cref="ArePeersPendingAsync"/>. Synchronise the shared state when <see cref="World.HasNewcomers"/> says so: all peers are told the same.</remarks>
     /// <returns>The membership that now stands.</returns>
     /// <inheritdoc cref="UpdateTopologyAsync"/>
     public async Task<World> StepAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         var participation = Current();
-        await participation.Step(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
-        return participation.World!;
+        var newcomers = await participation.Step(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
+        return participation.World!.Given(newcomers);
     }
 
     /// <summary>

@@ -59,10 +59,13 @@ internal sealed class Participation : IPeerHandler
 
     public void Leave() => _host.Post(new PeerInput.Leave());
 
-    public Task UpdateTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.UpdateTopology(number, timeoutMs), cancellationToken);
+    /// <summary>Whether somebody was admitted.</summary>
+    public Task<bool> UpdateTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.UpdateTopology(number, timeoutMs), cancellationToken);
 
     public Task OptimizeTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.OptimizeTopology(number, timeoutMs), cancellationToken);
-    public Task Step(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.Step(number, timeoutMs), cancellationToken);
+
+    /// <summary>Whether somebody was admitted, this peer included.</summary>
+    public Task<bool> Step(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.Step(number, timeoutMs), cancellationToken);
 
     public Task<bool> QueryPending(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken);
 
@@ -150,7 +153,7 @@ internal sealed class Participation : IPeerHandler
         }
     }
 
-    public void FinishRequest(RequestNumber request, Outcome outcome, bool pending)
+    public void FinishRequest(RequestNumber request, Outcome outcome, bool yes)
     {
         if (!_requests.TryRemove(request, out var completion))
         {
@@ -159,7 +162,7 @@ internal sealed class Participation : IPeerHandler
 
         if (outcome.Succeeded)
         {
-            completion.TrySetResult(pending);
+            completion.TrySetResult(yes);
         }
         else
         {
@@ -191,7 +194,7 @@ internal sealed class Participation : IPeerHandler
 
         foreach (var request in _requests.Keys)
         {
-            FinishRequest(request, _cause, pending: false);
+            FinishRequest(request, _cause, yes: false);
         }
 
         _synchronisation?.Finish(_cause, default);
@@ -210,7 +213,7 @@ internal sealed class Participation : IPeerHandler
         _host.Post(input(number));
         if (_failure is not null)
         {
-            FinishRequest(number, _cause, pending: false);
+            FinishRequest(number, _cause, yes: false);
         }
 
         await using var registration = cancellationToken.Register(() => _host.Post(new PeerInput.Withdraw(number))).ConfigureAwait(false);

@@ -22,7 +22,7 @@ internal interface IPeerHandler
 
     void FinishOperation(OperationId operation, Outcome outcome);
 
-    void FinishRequest(RequestNumber request, Outcome outcome, bool pending);
+    void FinishRequest(RequestNumber request, Outcome outcome, bool yes);
 
     /// <summary>Begin to fetch what the plan says; on threads of its own.</summary>
     void FetchState(RequestNumber request, SharedStatePlan plan);
@@ -203,7 +203,7 @@ internal sealed class PeerHost : ITransportEvents
             case PeerOutput.ReleaseRing m: _handler.ReleaseRing(m.Operation); break;
             case PeerOutput.StopRing m: _handler.StopRing(m.Operation); break;
             case PeerOutput.FinishOperation m: _handler.FinishOperation(m.Operation, m.Outcome); break;
-            case PeerOutput.FinishRequest m: _handler.FinishRequest(m.Request, m.Outcome, m.Pending); break;
+            case PeerOutput.FinishRequest m: _handler.FinishRequest(m.Request, m.Outcome, m.Yes); break;
             case PeerOutput.FetchState m: _handler.FetchState(m.Request, m.Plan); break;
             case PeerOutput.HolderLost m: _handler.HolderLost(m.Request, m.Holder); break;
             case PeerOutput.FinishSync m: _handler.FinishSync(m.Request, m.Outcome, m.Revision); break;

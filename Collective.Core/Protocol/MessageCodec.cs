@@ -83,7 +83,7 @@ internal static class MessageCodec
             MessageKind.Refused => new Refused(ReadErrorCode(ref reader), reader.Text()),
             MessageKind.EpochOpened => ReadEpochOpened(ref reader),
             MessageKind.EpochStands => new EpochStands(reader.Epoch(), ReadSizes(ref reader), reader.Text()),
-            MessageKind.TopologyUpdated => new TopologyUpdated(new RequestNumber(reader.UInt64()), ReadErrorCode(ref reader), reader.Text(), ReadSizes(ref reader)),
+            MessageKind.TopologyUpdated => new TopologyUpdated(new RequestNumber(reader.UInt64()), ReadErrorCode(ref reader), reader.Text(), ReadSizes(ref reader), reader.Bool()),
             MessageKind.PendingReply => new PendingReply(new RequestNumber(reader.UInt64()), reader.Bool(), ReadErrorCode(ref reader), reader.Text()),
             MessageKind.CollectiveGo => new CollectiveGo(ReadAttempt(ref reader)),
             MessageKind.Verdict => new Verdict(ReadAttempt(ref reader)),
@@ -185,6 +185,7 @@ internal static class MessageCodec
                 writer.UInt16((ushort)m.Error);
                 writer.Text(m.Reason);
                 WriteSizes(ref writer, m.Sizes);
+                writer.Bool(m.Newcomers);
                 break;
             case PendingReply m:
                 writer.UInt64(m.Request.Value);

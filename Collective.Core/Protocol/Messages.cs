@@ -124,7 +124,7 @@ internal sealed record EpochOpened(
 internal sealed record EpochStands(Epoch Epoch, WorldSizes Sizes, string Reason) : Message(MessageKind.EpochStands);
 
 /// <summary>Answer to <see cref="TopologyVote"/>, <see cref="OptimizeVote"/> and <see cref="AdmitWhenAlone"/>. <see cref="Error"/> 0 is success.</summary>
-internal sealed record TopologyUpdated(RequestNumber Request, ErrorCode Error, string Reason, WorldSizes Sizes) : Message(MessageKind.TopologyUpdated);
+internal sealed record TopologyUpdated(RequestNumber Request, ErrorCode Error, string Reason, WorldSizes Sizes, bool Newcomers = false) : Message(MessageKind.TopologyUpdated);
 
 /// <summary>Answer to <see cref="PendingQuery"/>, the same for all who did not withdraw. <see cref="Error"/> 0 is success.</summary>
 internal sealed record PendingReply(RequestNumber Request, bool Pending, ErrorCode Error, string Reason) : Message(MessageKind.PendingReply);

@@ -540,9 +540,11 @@ typedef struct pcclxWorld_t {
     uint32_t largest_group_world_size;  /* 32 */
     uint32_t connected;                 /* 36: 1; 0 when the connection is lost, and this is the last world known */
     pcclRankUuid_t self;                /* 40: this peer's id */
-} pcclxWorld_t;                         /* 56 bytes */
+    uint32_t has_newcomers;             /* 56: from pcclxStep: 1 when it admitted peers, this one included; else 0 */
+    uint32_t reserved;                  /* 60 */
+} pcclxWorld_t;                         /* 64 bytes */
 
-#define PCCLX_WORLD_INIT { sizeof(pcclxWorld_t), 0, 0, 0, 0, 0, 0, 0, { { 0 } } }
+#define PCCLX_WORLD_INIT { sizeof(pcclxWorld_t), 0, 0, 0, 0, 0, 0, 0, { { 0 } }, 0, 0 }
 
 /* Counted since the communicator was created. */
 typedef struct pcclxStatistics_t {
@@ -605,9 +607,8 @@ PCCL_EXPORT pcclResult_t pcclxOptimizeTopology(const pcclComm_t *comm, const pcc
  * pcclxStep - what a training loop needs at its top, in one call: admits the peers that wait, and gives the world that now
  * stands. All admitted peers of the run call it once a turn; one round trip to the master when nobody waits. A peer that has
  * just been admitted comes from the others' step: its first call returns at once, so newcomers need no code of their own. A
- * loop that calls it needs neither pcclArePeersPending nor pcclUpdateTopology. world_out may be null; another epoch than in
- * the turn before means another membership. Peers come only in a step, the same one for all, but are lost at any moment: to
- * decide on pcclSynchronizeSharedState, look for ids in pcclxGetPeers that were not there in the turn before, not at the epoch.
+ * loop that calls it needs neither pcclArePeersPending nor pcclUpdateTopology. world_out may be null. Synchronise the shared
+ * state when its has_newcomers says so: all peers are told the same. (The epoch does not tell: it also ends when a peer is lost.)
  * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: no communicator, or world_out or options of a wrong size;
  * pcclInvalidUsage: never connected; pcclPendingAsyncOps: something was launched and not awaited; pcclInvalidUsage: another
  * thread is in it; pcclUpdateTopologyFailed: anything else; pcclSuccess.

@@ -12,9 +12,17 @@ internal static class BenchCommand
     {
         var options = new PlanOptions();
         var json = new Option<bool>("--json") { Description = "Print nothing but one JSON object, at the end." };
-        var command = new Command("bench", "Time all-reduces (sum of float32, quantised or not) between several processes of this machine.") { json };
+        var slowPairs = CommandLine.Number("--slow-pairs", "Give each peer a host of its own, with so many Mbit/s between most pairs (those of one ring are not limited); 0 for loopback. Needs root and iproute2.", 0, 10_000, 0);
+        var command = new Command("bench", "Time all-reduces (sum of float32, quantised or not) between several processes of this machine.") { json, slowPairs };
         options.AddTo(command);
-        command.SetAction((parsed, cancellationToken) => RunAsync(options.Read(parsed), parsed.GetValue(json), cancellationToken));
+        slowPairs.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() > 0 && HostNetwork.Unavailable is { } reason)
+            {
+                result.AddError($"--slow-pairs cannot be had here: {reason}.");
+            }
+        });
+        command.SetAction((parsed, cancellationToken) => RunAsync(options.Read(parsed) with { SlowPairs = parsed.GetValue(slowPairs) }, parsed.GetValue(json), cancellationToken));
         return command;
     }
 
@@ -51,6 +59,11 @@ internal static class BenchCommand
 
             return report.Passed ? ExitCodes.Passed : ExitCodes.Failed;
         }
+        catch (InvalidOperationException error) when (plan.SlowPairs > 0)
+        {
+            Console.Error.WriteLine($"The network with slow pairs could not be made: {error.Message}");
+            return ExitCodes.Failed;
+        }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
         {
             Console.Error.WriteLine("Cancelled; all peers are ended.");
@@ -77,7 +90,7 @@ internal static class BenchCommand
 
     private static void PrintHeader(BenchPlan plan)
     {
-        Console.Out.WriteLine($"{plan.Peers} processes on this machine, {plan.Stripes} stripes, sum of float32, {(plan.InPlace ? "in place" : "out of place")}, quantisation: {plan.Quantization}. Times are those of rank 0.");
+        Console.Out.WriteLine($"{plan.Peers} processes on this machine, {(plan.SlowPairs > 0 ? $"most pairs at {plan.SlowPairs} Mbit/s, {(plan.Optimize ? "topology optimised, " : "")}" : "")}{plan.Stripes} stripes, sum of float32, {(plan.InPlace ? "in place" : "out of place")}, quantisation: {plan.Quantization}. Times are those of rank 0.");
         Console.Out.WriteLine("      size  iterations    median us       p99 us  algbw GB/s  busbw GB/s   wrong");
     }
 
@@ -93,6 +106,7 @@ internal static class BenchCommand
         private readonly Option<int> _iterations = CommandLine.Number("--iterations", "Timed calls per size; 0 for a number that suits the size.", 0, BenchPlan.IterationsMax, 0);
         private readonly Option<int> _stripes = CommandLine.Number("--stripes", "Parallel connections per neighbour.", 1, BenchPlan.StripesMax, BenchPlan.StripesDefault);
         private readonly Option<bool> _inPlace = new("--in-place") { Description = "Let the result replace the input." };
+        private readonly Option<bool> _optimize = new("--optimize") { Description = "Optimise the topology before anything is timed." };
         private readonly Option<string> _sizes = new("--sizes")
         {
             Description = "Sizes in bytes, separated by commas; KiB, MiB and GiB may follow. Multiples of 4 up to 1GiB.",
@@ -120,6 +134,7 @@ internal static class BenchCommand
             command.Add(_iterations);
             command.Add(_stripes);
             command.Add(_inPlace);
+            command.Add(_optimize);
             command.Add(_quantize);
         }
 
@@ -130,6 +145,7 @@ internal static class BenchCommand
             Iterations = parsed.GetValue(_iterations),
             Stripes = parsed.GetValue(_stripes),
             InPlace = parsed.GetValue(_inPlace),
+            Optimize = parsed.GetValue(_optimize),
             Quantization = parsed.GetValue(_quantize) is { } quantization ? BenchPlan.ParseQuantization(quantization)!.Value : Quantization.None,
         };
 

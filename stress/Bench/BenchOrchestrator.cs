@@ -11,11 +11,14 @@ internal sealed class BenchOrchestrator(BenchPlan plan, Action<BenchResult> onRe
 
     public async Task<BenchReport> RunAsync(CancellationToken cancellationToken)
     {
-        await using var master = CollectiveMaster.Start(new MasterOptions { Listen = "127.0.0.1:0" });
+        using var network = plan.SlowPairs > 0 ? SlowNetwork() : null;
+        await using var master = network is null
+            ? CollectiveMaster.Start(new MasterOptions { Listen = "127.0.0.1:0" })
+            : network.NamespaceOf(plan.Peers).Run(() => CollectiveMaster.Start(new MasterOptions { Listen = $"{HostNetwork.AddressOf(plan.Peers)}:0" }));
         await using var children = new ChildGroup();
         for (var count = 0; count < plan.Peers; count++)
         {
-            children.Start(plan.ToArguments(master.EndPoint.ToString()));
+            children.Start(plan.ToArguments(master.EndPoint.ToString()), network?.NamespaceOf(count));
         }
 
         try
@@ -40,6 +43,30 @@ internal sealed class BenchOrchestrator(BenchPlan plan, Action<BenchResult> onRe
         }
 
         return new BenchReport(_failures.Count == 0, _failures, plan.Peers, plan.Stripes, plan.InPlace, plan.Quantization.ToString(), _results);
+    }
+
+    /// <summary>A host for each peer, and one more for the master. The fast ring is that of the even hosts and then the odd ones.</summary>
+    private HostNetwork SlowNetwork()
+    {
+        var network = HostNetwork.Create(plan.Peers + 1);
+        try
+        {
+            var hosts = Enumerable.Range(0, plan.Peers).OrderBy(host => host % 2).ToList();
+            for (var at = 0; at < hosts.Count; at++)
+            {
+                foreach (var to in hosts.Where(to => to != hosts[at] && to != hosts[(at + 1) % hosts.Count]))
+                {
+                    network.Limit(hosts[at], to, plan.SlowPairs);
+                }
+            }
+
+            return network;
+        }
+        catch
+        {
+            network.Dispose();
+            throw;
+        }
     }
 
     private void Apply(ChildOutput output)

@@ -30,7 +30,7 @@ internal sealed class BenchPeer : IAsyncDisposable
     public async Task RunAsync()
     {
         await _communicator.ConnectAsync();
-        var world = _communicator.World;
+        var world = _plan.Optimize ? await _communicator.OptimizeTopologyAsync() : _communicator.World;
         Write(new BenchEvent.Connected(world.Rank, world.WorldSize));
         foreach (var bytes in _plan.Sizes)
         {

@@ -42,6 +42,12 @@ internal sealed record BenchPlan
     /// <summary>What travels in place of the float32.</summary>
     public Quantization Quantization { get; init; }
 
+    /// <summary>Whether the ring is ordered by what its links carry, before anything is timed.</summary>
+    public bool Optimize { get; init; }
+
+    /// <summary>Each peer on a host of its own, and between all pairs but those of one ring no more than so many Mbit/s; 0 for loopback.</summary>
+    public int SlowPairs { get; init; }
+
     /// <summary>Timed calls for tensors of <paramref name="bytes"/>.</summary>
     public int IterationsFor(long bytes)
         => Iterations > 0 ? Iterations : (int)Math.Clamp(AdaptiveBytes / bytes, AdaptiveIterationsMin, AdaptiveIterationsMax);
@@ -66,6 +72,11 @@ internal sealed record BenchPlan
         if (InPlace)
         {
             yield return "--in-place";
+        }
+
+        if (Optimize)
+        {
+            yield return "--optimize";
         }
 
         if (Quantization != Quantization.None)

@@ -16,7 +16,7 @@ internal sealed class OneSync(Communicator communicator, Settings settings)
         {
             var result = await communicator.SynchronizeSharedStateAsync(state, settings.Takes ? SyncStrategy.ReceiveOnly : SyncStrategy.SendOnly);
             Require(tensor.AsSpan().SequenceEqual(Content(GivenSeed)) && state.Revision == GivenRevision, "the sync succeeded, but the tensor does not hold the elected content");
-            Report.Line($"synced received {result.BytesReceived} from {string.Join(",", result.Donors.Select(p => p.ToShortString()))}");
+            Report.Line($"synced received {result.BytesReceived} from {string.Join(",", result.Donors.Select(p => p.ToShortString()))} wire {result.WireBytesReceived}");
         }
         catch (CollectiveException)
         {
@@ -29,6 +29,11 @@ internal sealed class OneSync(Communicator communicator, Settings settings)
     {
         var content = new byte[settings.SyncBytes];
         new Random(seed).NextBytes(content);
+        for (var at = 0; settings.Compressible && at < content.Length; at += 64)
+        {
+            content.AsSpan(at + 16, Math.Min(48, content.Length - at - 16)).Clear();
+        }
+
         return content;
     }
 

@@ -51,6 +51,9 @@ internal sealed record Settings
     /// <summary>Bytes of a shared state that is synchronised once, instead of rounds; 0: rounds.</summary>
     public int SyncBytes { get; init; }
 
+    /// <summary>Whether what is synchronised can be packed to a third.</summary>
+    public bool Compressible { get; init; }
+
     /// <summary>Whether this peer takes the shared state or gives it.</summary>
     public bool Takes { get; init; }
 
@@ -88,6 +91,7 @@ internal sealed record Settings
                 "--stall-timeout-ms" => settings with { StallTimeoutMs = Number(value) },
                 "--hold-at" => settings with { HoldAt = value },
                 "--sync-bytes" => settings with { SyncBytes = Number(value) },
+                "--compressible" => settings with { Compressible = bool.Parse(value) },
                 "--takes" => settings with { Takes = bool.Parse(value) },
                 "--rejoin" => settings with { Rejoin = bool.Parse(value) },
                 "--report-heartbeats" => settings with { ReportHeartbeats = bool.Parse(value) },

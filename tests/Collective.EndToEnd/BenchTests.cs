@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Collective.Stress;
 using Collective.Stress.Bench;
+using Collective.Stress.Processes;
 using NUnit.Framework;
 
 namespace Collective.EndToEnd;
@@ -48,6 +49,23 @@ internal sealed class BenchTests
     {
         var outcome = await StressProgram.RunAsync(["bench", "--quantize", quantization]);
         Assert.That((outcome.ExitCode, outcome.Error.Contains("min-max:TYPE", StringComparison.Ordinal)), Is.EqualTo((2, true)), outcome.Error);
+    }
+
+    /// <summary>Without the optimisation some of the links would be slow, but for luck.</summary>
+    [Test]
+    public async Task Pairs_are_slow_and_the_topology_optimised_on_demand()
+    {
+        string[] arguments = ["bench", "--json", "--peers", "4", "--sizes", "10000", "--iterations", "2", "--slow-pairs", "50", "--optimize"];
+        var outcome = await StressProgram.RunAsync(arguments);
+        if (HostNetwork.Unavailable is { } reason)
+        {
+            Assert.That((outcome.ExitCode, outcome.Error.Contains(reason, StringComparison.Ordinal)), Is.EqualTo((ExitCodes.BadArguments, true)), outcome.Error);
+            return;
+        }
+
+        Assert.That(outcome.ExitCode, Is.Zero, outcome.Output + outcome.Error);
+        using var report = JsonDocument.Parse(outcome.Output);
+        Assert.That(report.RootElement.GetProperty("results").EnumerateArray().Single().GetProperty("wrongElements").GetInt64(), Is.Zero);
     }
 
     [Test]

@@ -28,6 +28,7 @@ internal sealed class ChurnProgramTests
         }
 
         Assert.That(Number("committed"), Is.GreaterThan(0));
+        Assert.That(Number("handovers"), Is.GreaterThan(0), "newcomers that were handed the shared state");
         Assert.That(Number("seed"), Is.EqualTo(1));
         Assert.That(report.RootElement.GetProperty("longestStallSeconds").GetDouble(), Is.LessThan(ChurnPlan.StallMax.TotalSeconds));
         var events = report.RootElement.GetProperty("events");

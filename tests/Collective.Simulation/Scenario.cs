@@ -85,6 +85,7 @@ internal sealed class Scenario
         Liar = random.Next(4) == 0 ? random.Next(InitialPeers + Joiners) : -1;
         FalseAccuser = random.Next(4) == 0 ? random.Next(InitialPeers + Joiners) : -1;
         Quantises = random.Next(4) == 0;
+        StepsAtTop = random.Next(3) == 0;
     }
 
     public int Seed { get; }
@@ -123,6 +124,9 @@ internal sealed class Scenario
 
     /// <summary>Whether all optimise the topology when somebody was admitted. Only where company comes by updates: else a newcomer cannot know where the others are.</summary>
     public bool Optimizes { get; private init; }
+
+    /// <summary>Whether loops begin with a step, instead of asking for newcomers and admitting them.</summary>
+    public bool StepsAtTop { get; private init; }
 
     /// <summary>Whether callers cancel collectives now and then.</summary>
     public bool Cancels { get; private init; }
@@ -211,7 +215,7 @@ internal sealed class Scenario
     };
 
     public override string ToString()
-        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk{(Quantises ? ", the odd ones quantised" : "")}), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(Optimizes ? ", which optimise" : "")}{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; syncs: {Syncs} of {StateKeys} tensors{(Mistakes ? ", mistakes" : "")}{(Corruptions ? ", corruptions" : "")}{(Liar >= 0 ? $", peer{Liar} sends wrong bytes" : "")}{(FalseAccuser >= 0 ? $", peer{FalseAccuser} accuses others" : "")}; faults: {string.Join(", ", Faults)}";
+        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk{(Quantises ? ", the odd ones quantised" : "")}), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(StepsAtTop ? ", step at the top" : "")}{(Optimizes ? ", which optimise" : "")}{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; syncs: {Syncs} of {StateKeys} tensors{(Mistakes ? ", mistakes" : "")}{(Corruptions ? ", corruptions" : "")}{(Liar >= 0 ? $", peer{Liar} sends wrong bytes" : "")}{(FalseAccuser >= 0 ? $", peer{FalseAccuser} accuses others" : "")}; faults: {string.Join(", ", Faults)}";
 
     /// <summary>Deaths are the most frequent; "at any point": a number of the victim's own steps, between two of the outputs of one.</summary>
     private static IEnumerable<Fault> Draw(Random random, int peers, int count)

@@ -411,7 +411,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         _requests.Remove(finish.Request, out var completion);
         if (finish.Outcome.Succeeded)
         {
-            completion!.SetResult(finish.Pending);
+            completion!.SetResult(finish.Yes);
         }
         else
         {

@@ -6,7 +6,7 @@ namespace Collective.Simulation;
 [TestFixture]
 public sealed class SimulationTests
 {
-    private const int SeedsTried = 200;
+    private const int SeedsTried = 1000;
 
     [Test]
     public void OneSeedAlwaysRunsTheSame([Values(1, 7, 42)] int seed)
@@ -64,6 +64,7 @@ public sealed class SimulationTests
             }
             catch (SimulationException e)
             {
+                TestContext.Out.WriteLine($"seed {seed}: {e.Message}");
                 Assert.That(e.Message, Does.StartWith(check), $"seed {seed}");
                 return;
             }

@@ -81,6 +81,11 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
             await peer.PauseAsync(GatheringUs).ConfigureAwait(false);
         }
 
+        if (Scenario.StepsAtTop)
+        {
+            return await StepAtTop(founds).ConfigureAwait(false);
+        }
+
         if ((step > 0 || founds) && await peer.QueryPendingAsync().ConfigureAwait(false))
         {
             await (_reducing ?? Task.CompletedTask).ConfigureAwait(false);
@@ -95,6 +100,24 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
         }
 
         return step == 0;
+    }
+
+    /// <summary>One call a turn, newcomers included: their first is the one that has admitted them. The founder's first has admitted nobody.</summary>
+    private async Task<bool> StepAtTop(bool founds)
+    {
+        await (_reducing ?? Task.CompletedTask).ConfigureAwait(false);
+        var changed = await peer.StepAsync().ConfigureAwait(false);
+        if (founds)
+        {
+            await peer.StepAsync().ConfigureAwait(false);
+        }
+
+        if (changed)
+        {
+            await Optimize().ConfigureAwait(false);
+        }
+
+        return changed;
     }
 
     private async Task Step(int step, bool changed)

@@ -26,13 +26,9 @@ def train(options):
     state = {"model": model, "optimizer": optimizer, "step": 0, "peers": 0}
 
     with collective.Communicator(options.master, minimum_world_size=options.peers_at_start) as communicator:
-        newcomer = True
         while state["step"] < STEPS or state["peers"] < options.peers_at_end:
             # All peers get the same answer, so that all take the same way.
-            if newcomer or communicator.are_peers_pending():
-                if not newcomer:
-                    communicator.update_topology()
-                newcomer = False
+            if communicator.step().has_newcomers:
                 communicator.sync(state)
 
             world = communicator.world

@@ -29,12 +29,9 @@ def train(options):
     state = {"outer": {str(at): parameter for at, parameter in enumerate(outer)}, "optimizer": outer_optimizer, "step": 0, "peers": 0}
 
     with collective.Communicator(options.master, minimum_world_size=options.peers_at_start) as communicator:
-        newcomer = True
         while state["step"] < OUTER_STEPS or state["peers"] < options.peers_at_end:
-            if newcomer or communicator.are_peers_pending():
-                if not newcomer:
-                    communicator.update_topology()
-                newcomer = False
+            # All peers get the same answer, so that all take the same way.
+            if communicator.step().has_newcomers:
                 communicator.sync(state)
 
             copy(outer, model.parameters())

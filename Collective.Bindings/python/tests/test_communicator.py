@@ -272,3 +272,16 @@ print("connected")
     )
     code, out, errors = program.end()
     assert (code, errors) == (0, "") and "connected" in out
+
+
+def test_a_step_tells_all_alike_of_newcomers(master):
+    with collective.Communicator(master.address, call_timeout=DEADLINE) as first:
+        assert first.step().has_newcomers  # The peer itself.
+        assert not first.step().has_newcomers
+        with Joiner(master.address) as joiner:
+            while not (world := first.step()).has_newcomers:
+                assert world.world_size == 1
+            assert world.world_size == 2
+            assert joiner.connected.wait(DEADLINE)
+            assert not joiner.communicator.world.has_newcomers
+            assert joiner.communicator.step().has_newcomers

@@ -221,15 +221,12 @@ def test_a_loop_that_syncs_when_somebody_came(master):
     joiners, ended = [], []
 
     def train(number, minimum_world_size=1, leave_at=None):
-        state, known, syncs = {"a": array.array("f", [float(number)] * 10), "turn": 0}, set(), 0
+        state, syncs = {"a": array.array("f", [float(number)] * 10), "turn": 0}, 0
         with collective.Communicator(master.address, minimum_world_size=minimum_world_size, call_timeout=DEADLINE) as communicator:
             while state["turn"] < 40:
-                communicator.step()
-                peers = set(communicator.peers)
-                if peers - known:
+                if communicator.step().has_newcomers:
                     communicator.sync(state)
                     syncs += 1
-                known = peers
                 if state["turn"] == leave_at:
                     return
                 if state["turn"] % 10 == 5:

@@ -12,7 +12,7 @@ internal sealed partial class MasterStateMachine
     private int _queries;
 
     /// <summary>A decided topology update whose epochs do not all stand yet.</summary>
-    private sealed record Update(List<PeerRecord> Voters, List<GroupRecord> Groups);
+    private sealed record Update(List<PeerRecord> Voters, List<GroupRecord> Groups, bool Newcomers);
 
     private void OnTopologyVote(PeerRecord peer, TopologyVote vote)
     {
@@ -41,7 +41,7 @@ internal sealed partial class MasterStateMachine
 
         var voters = _votes.ToList();
         _votes.Clear();
-        _update = new Update(voters, Admit(newcomers));
+        _update = new Update(voters, Admit(newcomers), newcomers.Count > 0);
         TryFinishUpdate();
     }
 
@@ -111,7 +111,7 @@ internal sealed partial class MasterStateMachine
         foreach (var voter in update.Voters)
         {
             Move(voter, MasterPeerEvent.VoteDecided);
-            Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, default, "", sizes)));
+            Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, default, "", sizes, update.Newcomers)));
         }
 
         TryUpdateTopology();

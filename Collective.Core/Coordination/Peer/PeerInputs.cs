@@ -114,7 +114,8 @@ internal abstract record PeerOutput
     /// <summary>Tell the application; unless it succeeded, restore its buffers first.</summary>
     internal sealed record FinishOperation(OperationId Operation, Outcome Outcome) : PeerOutput;
 
-    internal sealed record FinishRequest(RequestNumber Request, Outcome Outcome, bool Pending) : PeerOutput;
+    /// <summary>Yes: the answer to a question; of a vote: whether it has admitted peers.</summary>
+    internal sealed record FinishRequest(RequestNumber Request, Outcome Outcome, bool Yes) : PeerOutput;
 
     /// <summary>Fetch what the plan says into staging memory; answered by <see cref="PeerInput.StateFetched"/>, at once when there is nothing to fetch.</summary>
     internal sealed record FetchState(RequestNumber Request, SharedStatePlan Plan) : PeerOutput;

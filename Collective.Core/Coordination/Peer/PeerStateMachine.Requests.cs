@@ -60,7 +60,7 @@ internal sealed partial class PeerStateMachine
         if (_justAdmitted && State is PeerState.Ready or PeerState.Wiring)
         {
             Refuse(input.Request, null);
-            Emit(new PeerOutput.FinishRequest(input.Request, Outcome.Success, false));
+            Emit(new PeerOutput.FinishRequest(input.Request, Outcome.Success, true)); // A newcomer itself.
             return;
         }
 
@@ -86,7 +86,7 @@ internal sealed partial class PeerStateMachine
                 Emit(new PeerOutput.WorldStands(_membership));
             }
 
-            Finish(ref _vote, new Outcome(updated.Error, updated.Reason));
+            Finish(ref _vote, new Outcome(updated.Error, updated.Reason), updated.Newcomers);
         }
         else
         {
@@ -164,12 +164,12 @@ internal sealed partial class PeerStateMachine
         Send(request.Message);
     }
 
-    private void Finish(ref LocalRequest? request, Outcome outcome, bool pending = false)
+    private void Finish(ref LocalRequest? request, Outcome outcome, bool yes = false)
     {
         var (number, wish) = (request!.Number, request.Wish);
         request = null;
         var told = outcome.Code == ErrorCode.TimedOut && !wish.Succeeded ? new Outcome(wish.Code, $"{wish.Reason}: {outcome.Reason}") : outcome;
-        Emit(new PeerOutput.FinishRequest(number, told, pending));
+        Emit(new PeerOutput.FinishRequest(number, told, yes));
     }
 
     private void FinishRequests(Outcome outcome)

@@ -54,7 +54,7 @@ internal static class Samples
             [new Exclusion(new PeerId(new Guid("c0c1c2c3-c4c5-c6c7-c8c9-cacbcccdcecf")), "silent")],
             [new Decision(new Tag(5), 6, Committed: true, default, ""), new Decision(new Tag(7), 8, Committed: false, ErrorCode.Mismatch, "count")]),
         new EpochStands(Epoch, Sizes, "peer lost"),
-        new TopologyUpdated(new RequestNumber(0xA1A2_A3A4_A5A6_A7A8), ErrorCode.CrossedCalls, "ünïcode", Sizes),
+        new TopologyUpdated(new RequestNumber(0xA1A2_A3A4_A5A6_A7A8), ErrorCode.CrossedCalls, "ünïcode", Sizes, true),
         new PendingReply(new RequestNumber(0xB1B2_B3B4_B5B6_B7B8), Pending: true, ErrorCode.TimedOut, "silent"),
         new CollectiveGo(Attempt),
         new Verdict(Attempt),

@@ -248,4 +248,38 @@ internal sealed class MembershipTests : EndToEndTest
             }
         }
     }
+
+    /// <summary>Also when the epoch that the newcomer sees is not any more the one in which it was admitted.</summary>
+    [Test]
+    public async Task AStepTellsAllAlikeWhetherItAdmittedSomebody()
+    {
+        var master = StartMaster();
+        var peers = await ConnectGroup(master, 2);
+        Assert.That(await All(peers, Admits), Is.All.True, "the step that admitted both is the first of both");
+        Assert.That(await All(peers, Admits), Is.All.False);
+
+        var newcomer = NewCommunicator(master);
+        var connecting = newcomer.ConnectAsync();
+        bool[] admitted;
+        do
+        {
+            admitted = await All(peers, Admits);
+            Assert.That(admitted.Distinct().Count(), Is.EqualTo(1));
+        }
+        while (!admitted[0]);
+
+        await connecting.WaitAsync(Deadline);
+        await peers[1].DisposeAsync();
+        while (newcomer.World.WorldSize > 2)
+        {
+            await Task.Yield();
+        }
+
+        Assert.That(newcomer.World.HasNewcomers, Is.False, "it does not come from a call");
+        Assert.That(await Admits(newcomer).WaitAsync(Deadline), Is.True);
+        Assert.That(await All([peers[0], newcomer], Admits), Is.All.False);
+        Assert.That((await All([peers[0], newcomer], p => p.UpdateTopologyAsync())).Select(w => w.HasNewcomers), Is.All.False);
+
+        static async Task<bool> Admits(Communicator peer) => (await peer.StepAsync()).HasNewcomers;
+    }
 }

@@ -1,4 +1,5 @@
 using Collective.EndToEnd.Support;
+using Collective.Stress.Processes;
 using NUnit.Framework;
 
 namespace Collective.EndToEnd.Processes;
@@ -78,4 +79,17 @@ internal abstract class ProcessTest : EndToEndTest
         => Assert.That(Log.Lines.Where(l => l.Contains("Collective.Master", StringComparison.Ordinal) && (l.Contains(" evicted: ", StringComparison.Ordinal) || l.Contains(" lost: ", StringComparison.Ordinal))), Is.Empty);
 
     protected static bool IsRoundOf(string line, int worldSize) => line.StartsWith("committed small", StringComparison.Ordinal) && line.Contains($"world {worldSize} ", StringComparison.Ordinal);
+
+    /// <summary>Limits the rate from one host to another; where that cannot be, skips the test.</summary>
+    protected static void Limit(HostNetwork network, int from, int to, int megabits)
+    {
+        try
+        {
+            network.Limit(from, to, megabits);
+        }
+        catch (InvalidOperationException e)
+        {
+            Assert.Ignore($"needs a kernel with token buckets (htb): {e.Message}");
+        }
+    }
 }

@@ -43,19 +43,12 @@ internal sealed class SlowPairTests : ProcessTest
 
     private static void LimitOtherPairs(HostNetwork network)
     {
-        try
+        for (var i = 0; i < s_fastRing.Length; i++)
         {
-            for (var i = 0; i < s_fastRing.Length; i++)
+            foreach (var to in s_fastRing.Where(to => to != s_fastRing[i] && to != s_fastRing[(i + 1) % s_fastRing.Length]))
             {
-                foreach (var to in s_fastRing.Where(to => to != s_fastRing[i] && to != s_fastRing[(i + 1) % s_fastRing.Length]))
-                {
-                    network.Limit(s_fastRing[i], to, SlowMegabits);
-                }
+                Limit(network, s_fastRing[i], to, SlowMegabits);
             }
-        }
-        catch (InvalidOperationException e)
-        {
-            Assert.Ignore($"needs a kernel with token buckets (htb): {e.Message}");
         }
     }
 

@@ -221,7 +221,7 @@ static void alone(void) {
     RETURNS(pcclTooFewPeers, pcclxAllReduceMultipleWithRetry(&many, 1, peer, NULL, 1, NULL));
 
     OK(pcclxStep(peer, &world, NULL));
-    CHECK(world.connected == 1 && world.world_size == 1 && world.rank == 0 && world.global_world_size == 1 && world.epoch != 0);
+    CHECK(world.connected == 1 && world.world_size == 1 && world.rank == 0 && world.global_world_size == 1 && world.epoch != 0 && world.has_newcomers == 0);
     world.struct_size = 0;
     RETURNS(pcclInvalidArgument, pcclxStep(peer, &world, NULL));
     RETURNS(pcclInvalidArgument, pcclxGetWorld(peer, &world));

@@ -81,7 +81,7 @@ static void structures_of_our_own(void) {
     AT(pcclxCommOptions_t, link_stall_timeout_ms, 48, 8);
     SIZE(pcclxCallOptions_t, 16);
     AT(pcclxCallOptions_t, timeout_ms, 8, 8);
-    SIZE(pcclxWorld_t, 56);
+    SIZE(pcclxWorld_t, 64);
     AT(pcclxWorld_t, epoch, 8, 8);
     AT(pcclxWorld_t, rank, 16, 4);
     AT(pcclxWorld_t, world_size, 20, 4);
@@ -90,6 +90,7 @@ static void structures_of_our_own(void) {
     AT(pcclxWorld_t, largest_group_world_size, 32, 4);
     AT(pcclxWorld_t, connected, 36, 4);
     AT(pcclxWorld_t, self, 40, 16);
+    AT(pcclxWorld_t, has_newcomers, 56, 4);
     SIZE(pcclxStatistics_t, 96);
     AT(pcclxStatistics_t, reduces_committed, 8, 8);
     AT(pcclxStatistics_t, calls_timed_out, 88, 8);

@@ -328,15 +328,17 @@ static void *stepping(void *address) {
     pcclComm_t *peer = new_peer(address, 3);
     pcclResult_t result;
     int turns_together = 0;
+    bool first = true;
     OK(pcclConnect(peer));
     while (turns_together < 20) {
         pcclxWorld_t world = PCCLX_WORLD_INIT;
         float value = 1;
         pcclReduceDescriptor_t descriptor = describe(1, pcclFloat, pcclSum, 0);
         pcclxReduceInfo_t info = PCCLX_REDUCE_INFO_INIT;
-        if (!OK(pcclxStep(peer, &world, NULL))) {
+        if (!OK(pcclxStep(peer, &world, NULL)) || (first && !CHECK(world.has_newcomers == 1))) {
             break;
         }
+        first = false;
         if (world.world_size < 2) {
             continue;
         }

@@ -284,6 +284,8 @@ class pcclxWorld_t(Structure):
         ("largest_group_world_size", c_uint32),
         ("connected", c_uint32),
         ("self", pcclRankUuid_t),
+        ("has_newcomers", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 

@@ -106,6 +106,8 @@ class World:
     """False when the connection is lost and this is the last world known."""
     id: uuid.UUID
     """This peer's id, never used again."""
+    has_newcomers: bool = False
+    """From ``Communicator.step()``: whether it admitted peers, this one included. Then they need the shared state."""
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,8 @@ class Communicator:
     def step(self, timeout: float | None = None) -> World:
         """What a training loop needs at its top: admits the peers that wait, and returns the world that now stands.
 
-        All admitted peers of the run call it together. One round trip to the master when nobody waits.
+        All admitted peers of the run call it together. One round trip to the master when nobody waits. The world's ``has_newcomers`` says to all alike whether
+        peers were admitted, and to a newcomer in its first step: then call :meth:`sync`. (The epoch does not tell: it also ends when a peer is lost.)
 
         Raises:
             CrossedCalls, TimedOut, PendingOperations, MasterLost, Evicted
@@ -359,4 +360,5 @@ def _world(native: Any) -> World:
         largest_group_world_size=native.largest_group_world_size,
         connected=bool(native.connected),
         id=uuid.UUID(bytes=bytes(native.self.data)),
+        has_newcomers=bool(native.has_newcomers),
     )
