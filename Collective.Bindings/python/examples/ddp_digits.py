@@ -28,10 +28,10 @@ def train(options):
     with collective.Communicator(options.master, minimum_world_size=options.peers_at_start) as communicator:
         while state["step"] < STEPS or state["peers"] < options.peers_at_end:
             # All peers get the same answer, so that all take the same way.
-            if communicator.step().has_newcomers:
+            world = communicator.step()
+            if world.has_newcomers:
                 communicator.sync(state)
 
-            world = communicator.world
             inputs, targets = digits.batch(images, labels, state["step"], world.rank, world.world_size)
             optimizer.zero_grad(set_to_none=False)
             loss = loss_of(model(inputs), targets)
