@@ -117,7 +117,7 @@ internal static class Limits
     /// <summary>Payloads up to this size may leave on the thread that posts them. A socket that reports room has more than this, whatever its buffer.</summary>
     public const int InlineBytesMax = 4 * 1024;
 
-    /// <summary>Work buffers of in-place operations that a communicator keeps for the next ones.</summary>
+    /// <summary>Work buffers of in-place operations and syncs that a communicator keeps for the next ones.</summary>
     public const long KeptWorkBytesMax = 1L << 30;
 
     /// <summary>Up to this size a buffer is restored where the abort is noticed; a larger one on a thread of its own, so that no loop stands still.</summary>

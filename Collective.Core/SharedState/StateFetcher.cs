@@ -43,15 +43,16 @@ internal sealed partial class StateFetcher : IDisposable
     private readonly object _gate = new();
     private readonly Holder[] _holders;
     private readonly FetchBoard _board;
-    private readonly StagingMemory _staging = new();
+    private readonly StagingMemory _staging;
     private int _receiving;
     private int _reporting;
     private long _wireBytes;
     private bool _told;
     private bool _stopped;
 
-    public StateFetcher(SharedStatePlan plan, IReadOnlyList<StateTensor> tensors, int connectionsPerHolder, IStateConnections network, IFetchEvents events)
+    public StateFetcher(SharedStatePlan plan, IReadOnlyList<StateTensor> tensors, int connectionsPerHolder, IStateConnections network, StagingMemory staging, IFetchEvents events)
     {
+        _staging = staging;
         _network = network;
         _events = events;
         _holders = [.. plan.Holders.Select(h => new Holder(h))];
