@@ -1,3 +1,4 @@
+using Collective.Kernels;
 using Collective.Protocol;
 using Collective.Transport;
 
@@ -142,7 +143,7 @@ internal sealed partial class StateFetcher : IDisposable
         void CopyPart(int index)
         {
             var part = parts[index];
-            new ReadOnlySpan<byte>((void*)part.Staged, part.Bytes).CopyTo(part.Target.Tensor.Blocks(part.FirstBlock, part.Blocks));
+            StreamingCopy.Copy(new ReadOnlySpan<byte>((void*)part.Staged, part.Bytes), part.Target.Tensor.Blocks(part.FirstBlock, part.Blocks));
         }
     }
 
