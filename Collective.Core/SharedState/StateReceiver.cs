@@ -35,14 +35,16 @@ internal sealed class StateReceiver(IByteConnection connection)
         var header = ReceiveHeader();
         var left = header.PayloadBytes;
         Require(header.Reply == StateReply.Packed || left == target.Length);
+        var arrived = target[..0];
         for (var i = 0; i < task.Blocks; i++)
         {
             var block = target[..Math.Min(TreeHash.BlockBytes, target.Length)];
-            if (header.Reply == StateReply.Plain)
+            if (header.Reply == StateReply.Plain && arrived.IsEmpty)
             {
-                Receive(block);
+                arrived = target[..Math.Min(4 * TreeHash.BlockBytes, target.Length)];
+                Receive(arrived);
             }
-            else
+            else if (header.Reply == StateReply.Packed)
             {
                 ReceivePacked(task, block, ref left);
             }
@@ -53,6 +55,7 @@ internal sealed class StateReceiver(IByteConnection connection)
             }
 
             target = target[block.Length..];
+            arrived = arrived.IsEmpty ? arrived : arrived[block.Length..];
         }
 
         Require(header.Reply == StateReply.Plain || left == 0);
