@@ -61,7 +61,7 @@ internal sealed partial class StateFetcher : IDisposable
         _connectionsPerHolder = Math.Clamp(connectionsPerHolder / atOnce, 1, Limits.StateConnectionsPerHolderMax);
         var targets = plan.Fetches.Select(f => new FetchTarget(tensors[f.Index], f.Hash, f.HolderSet)).ToList();
         var requests = targets.Sum(t => t.Tensor.BlockCount) / (atOnce * _connectionsPerHolder * Limits.StateRequestsInFlightMax);
-        _board = new FetchBoard(targets, plan.HolderSets, _holders.Length, (int)Math.Clamp(requests, 1, Limits.StateBlocksPerRequestMax));
+        _board = new FetchBoard(targets, plan.HolderSets, _holders.Length, (int)Math.Clamp(requests, 1, Limits.StateBlocksAsked));
     }
 
     /// <summary>Bytes received, with headers, digests and packed blocks.</summary>

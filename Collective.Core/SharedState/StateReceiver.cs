@@ -41,7 +41,7 @@ internal sealed class StateReceiver(IByteConnection connection)
             var block = target[..Math.Min(TreeHash.BlockBytes, target.Length)];
             if (header.Reply == StateReply.Plain && arrived.IsEmpty)
             {
-                arrived = target[..Math.Min(4 * TreeHash.BlockBytes, target.Length)];
+                arrived = target[..Math.Min(Limits.StateBlocksReceived * TreeHash.BlockBytes, target.Length)];
                 Receive(arrived);
             }
             else if (header.Reply == StateReply.Packed)
