@@ -78,10 +78,10 @@ internal static class Limits
     /// <summary>Requests waiting for their answer on one connection: with 4 connections 16 MiB are under way, a gigabit over 130 ms.</summary>
     public const int StateRequestsInFlightMax = 8;
 
-    /// <summary>The same to a holder that is near: what is under way then stays in the processors' caches, and fills 16 Gbit/s over 2 ms.</summary>
+    /// <summary>The same to a holder that is near and fast: what is under way then stays in the processors' caches, and fills 16 Gbit/s over 2 ms.</summary>
     public const int StateRequestsInFlightNear = 2;
 
-    /// <summary>A connection that stands after this time, in milliseconds, leads to a holder that is near: it takes two round trips.</summary>
+    /// <summary>A connection that stands after this time, in milliseconds, leads to a holder that is near (it takes two round trips); one that answers in this time is fast.</summary>
     public const int StateNearMs = 4;
 
     /// <summary>Blocks received in one go, each verified while it is in the processor's cache: 256 KiB.</summary>

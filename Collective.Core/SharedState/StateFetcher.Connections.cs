@@ -44,7 +44,7 @@ internal sealed partial class StateFetcher
         {
             var started = Stopwatch.GetTimestamp();
             using var connection = _network.DialState(_holders[holder].Member);
-            var near = Stopwatch.GetElapsedTime(started).TotalMilliseconds <= Limits.StateNearMs;
+            var connectMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
             if (!Begin(holder, connection))
             {
                 return (false, null);
@@ -52,7 +52,7 @@ internal sealed partial class StateFetcher
 
             try
             {
-                Exchange(holder, connection, near ? Limits.StateRequestsInFlightNear : Limits.StateRequestsInFlightMax, ref answered);
+                Exchange(holder, connection, connectMs, ref answered);
                 return (answered, null);
             }
             finally
@@ -144,14 +144,14 @@ internal sealed partial class StateFetcher
         Monitor.PulseAll(_gate);
     }
 
-    private void Exchange(int holder, IByteConnection connection, int inFlightMax, ref bool answered)
+    private void Exchange(int holder, IByteConnection connection, double connectMs, ref bool answered)
     {
         var receiver = new StateReceiver(connection);
         var asked = new Queue<FetchTask>();
         long paceMs = 0;
         try
         {
-            while (TakeTasks(holder, asked, inFlightMax, paceMs, out var fresh))
+            while (TakeTasks(holder, asked, RequestWindow.Of(connectMs, paceMs), paceMs, out var fresh))
             {
                 fresh.ForEach(receiver.Ask);
                 var started = Stopwatch.GetTimestamp();

@@ -35,16 +35,17 @@ internal sealed class StateReceiver(IByteConnection connection)
         var header = ReceiveHeader();
         var left = header.PayloadBytes;
         Require(header.Reply == StateReply.Packed || left == target.Length);
-        var arrived = target[..0];
         for (var i = 0; i < task.Blocks; i++)
         {
             var block = target[..Math.Min(TreeHash.BlockBytes, target.Length)];
-            if (header.Reply == StateReply.Plain && arrived.IsEmpty)
+            if (header.Reply == StateReply.Plain)
             {
-                arrived = target[..Math.Min(Limits.StateBlocksReceived * TreeHash.BlockBytes, target.Length)];
-                Receive(arrived);
+                if (i % Limits.StateBlocksReceived == 0)
+                {
+                    Receive(target[..Math.Min(Limits.StateBlocksReceived * TreeHash.BlockBytes, target.Length)]);
+                }
             }
-            else if (header.Reply == StateReply.Packed)
+            else
             {
                 ReceivePacked(task, block, ref left);
             }
@@ -55,7 +56,6 @@ internal sealed class StateReceiver(IByteConnection connection)
             }
 
             target = target[block.Length..];
-            arrived = arrived.IsEmpty ? arrived : arrived[block.Length..];
         }
 
         Require(header.Reply == StateReply.Plain || left == 0);
