@@ -88,7 +88,7 @@ internal sealed class Participation : IPeerHandler
     public Task<SharedStateSyncResult> Synchronise(PinnedState state, SyncStrategy strategy, IProgress<SharedStateProgress>? progress, long timeoutMs, CancellationToken cancellationToken)
     {
         var number = new RequestNumber((ulong)Interlocked.Increment(ref _lastRequest));
-        var synchronisation = new StateSynchronisation(number, state, strategy, progress, _host, _donor, _stripeCount, _logger, () => _synchronisation = null);
+        var synchronisation = new StateSynchronisation(number, state, strategy, progress, _host, _donor, _stripeCount, _workBuffers, _logger, () => _synchronisation = null);
         if (Interlocked.CompareExchange(ref _synchronisation, synchronisation, null) is not null)
         {
             throw new CollectiveException(ErrorCode.InvalidUsage, "this peer is already in a sync of the shared state: await that first");

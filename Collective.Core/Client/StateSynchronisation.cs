@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Collective.Collectives;
 using Collective.Coordination;
 using Collective.Hosting;
 using Collective.Protocol;
@@ -21,6 +22,7 @@ internal sealed class StateSynchronisation : IFetchEvents
     private readonly PeerHost _host;
     private readonly StateDonor _donor;
     private readonly int _stripeCount;
+    private readonly WorkBuffers _workBuffers;
     private readonly ILogger _logger;
     private readonly Action _over;
     private IProgress<SharedStateProgress>? _progress;
@@ -38,6 +40,7 @@ internal sealed class StateSynchronisation : IFetchEvents
         PeerHost host,
         StateDonor donor,
         int stripeCount,
+        WorkBuffers workBuffers,
         ILogger logger,
         Action over)
     {
@@ -48,6 +51,7 @@ internal sealed class StateSynchronisation : IFetchEvents
         _host = host;
         _donor = donor;
         _stripeCount = stripeCount;
+        _workBuffers = workBuffers;
         _logger = logger;
         _over = over;
     }
@@ -72,7 +76,7 @@ internal sealed class StateSynchronisation : IFetchEvents
     /// <summary>Called by the peer's loop, as the following two.</summary>
     public void Fetch(SharedStatePlan plan)
     {
-        var fetcher = new StateFetcher(plan, _state.Tensors, _stripeCount, _host.Transport!, this);
+        var fetcher = new StateFetcher(plan, _state.Tensors, _stripeCount, _host.Transport!, new StagingMemory(_workBuffers.Rent, _workBuffers.Return), this);
         lock (_gate)
         {
             _fetcher = fetcher;
@@ -121,7 +125,7 @@ internal sealed class StateSynchronisation : IFetchEvents
             _completion.TrySetException(new CollectiveException(ErrorCode.InternalError, e.Message, e));
         }
 
-        _fetcher?.Dispose(); // The caller need not wait until the system has its memory back.
+        _fetcher?.Dispose(); // The caller need not wait until the memory is given back.
     }
 
     /// <summary>From the hashes to the verdict.</summary>

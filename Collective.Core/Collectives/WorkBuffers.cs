@@ -4,12 +4,14 @@ using Collective.Protocol;
 namespace Collective.Collectives;
 
 /// <summary>
-/// Native memory for in-place operations, kept for the next one: in steady state nothing is allocated and no page is touched for the first time. There are never more
-/// buffers than were in use at once: one that is too small makes way for a larger one.
+/// Native memory for in-place operations and for syncs, kept for the next one: in steady state nothing is allocated and no page is touched for the first time. There are never
+/// more buffers than were in use at once: one that is too small makes way for a larger one. Large ones ask the system for huge pages.
 /// </summary>
-internal sealed unsafe class WorkBuffers : IDisposable
+internal sealed unsafe partial class WorkBuffers : IDisposable
 {
     private const int Alignment = 4096;
+    private const int HugePageBytes = 2 * 1024 * 1024;
+    private const int AdviceHugePage = 14;
 
     // Guards the list: operations are launched and finished on different threads.
     private readonly Lock _gate = new();
@@ -55,7 +57,7 @@ internal sealed unsafe class WorkBuffers : IDisposable
         }
 
         var size = (bytes + Alignment - 1) / Alignment * Alignment;
-        return ((nint)NativeMemory.AlignedAlloc((nuint)size, Alignment), size);
+        return (Allocate(size), size);
     }
 
     public void Return((nint Address, long Bytes) buffer)
@@ -72,6 +74,21 @@ internal sealed unsafe class WorkBuffers : IDisposable
 
         NativeMemory.AlignedFree((void*)buffer.Address);
     }
+
+    private static nint Allocate(long bytes)
+    {
+        var huge = bytes >= HugePageBytes;
+        var address = (nint)NativeMemory.AlignedAlloc((nuint)bytes, (nuint)(huge ? HugePageBytes : Alignment));
+        if (huge && OperatingSystem.IsLinux())
+        {
+            _ = Advise(address, (nuint)bytes / HugePageBytes * HugePageBytes, AdviceHugePage); // Only a matter of speed.
+        }
+
+        return address;
+    }
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int Advise(nint address, nuint length, int advice);
 
     private void DiscardLargest()
     {

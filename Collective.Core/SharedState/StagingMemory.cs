@@ -1,20 +1,16 @@
-using System.Runtime.InteropServices;
-
 namespace Collective.Sharing;
 
-/// <summary>
-/// Native memory for blocks that have arrived and are not the caller's yet. Grows with what is fetched, in pieces that the system may back with huge pages, and is freed as a whole.
-/// </summary>
-internal sealed unsafe partial class StagingMemory : IDisposable
+/// <summary>Memory for blocks that have arrived and are not the caller's yet. Grows with what is fetched, in slabs that are lent, and given back as a whole.</summary>
+/// <param name="rent">Lends a slab of at least so many bytes. Throws <see cref="OutOfMemoryException"/>.</param>
+/// <param name="giveBack">Takes it back.</param>
+internal sealed class StagingMemory(Func<long, (nint Address, long Bytes)> rent, Action<(nint Address, long Bytes)> giveBack) : IDisposable
 {
-    private const int HugePageBytes = 2 * 1024 * 1024;
-    private const int SlabBytes = 16 * HugePageBytes;
+    private const int SlabBytes = 32 * 1024 * 1024;
     private const int Alignment = 64;
-    private const int AdviceHugePage = 14;
 
     // Guards the slabs between the threads that receive.
     private readonly Lock _gate = new();
-    private readonly List<nint> _slabs = [];
+    private readonly List<(nint Address, long Bytes)> _slabs = [];
     private long _expectedBytes;
     private nint _next;
     private long _left;
@@ -36,7 +32,9 @@ internal sealed unsafe partial class StagingMemory : IDisposable
         {
             if (size > _left)
             {
-                AddSlab(size);
+                var slab = rent(Math.Clamp(_expectedBytes, size, Math.Max(size, SlabBytes)));
+                _slabs.Add(slab);
+                (_next, _left) = slab;
             }
 
             var address = _next;
@@ -51,25 +49,9 @@ internal sealed unsafe partial class StagingMemory : IDisposable
     {
         lock (_gate)
         {
-            _slabs.ForEach(s => NativeMemory.AlignedFree((void*)s));
+            _slabs.ForEach(giveBack);
             _slabs.Clear();
             _left = 0;
         }
     }
-
-    private void AddSlab(int bytesLeast)
-    {
-        var bytes = Math.Clamp(_expectedBytes, bytesLeast, Math.Max(bytesLeast, SlabBytes));
-        var huge = bytes >= HugePageBytes;
-        _next = (nint)NativeMemory.AlignedAlloc((nuint)bytes, (nuint)(huge ? HugePageBytes : Alignment));
-        _left = bytes;
-        _slabs.Add(_next);
-        if (huge && OperatingSystem.IsLinux())
-        {
-            _ = Advise(_next, (nuint)bytes / HugePageBytes * HugePageBytes, AdviceHugePage); // Only a matter of speed.
-        }
-    }
-
-    [LibraryImport("libc", EntryPoint = "madvise")]
-    private static partial int Advise(nint address, nuint length, int advice);
 }

@@ -42,7 +42,9 @@ internal sealed partial class StateFetcher
         var answered = false;
         try
         {
+            var started = Stopwatch.GetTimestamp();
             using var connection = _network.DialState(_holders[holder].Member);
+            var connectMs = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
             if (!Begin(holder, connection))
             {
                 return (false, null);
@@ -50,7 +52,7 @@ internal sealed partial class StateFetcher
 
             try
             {
-                Exchange(holder, connection, ref answered);
+                Exchange(holder, connection, connectMs, ref answered);
                 return (answered, null);
             }
             finally
@@ -142,14 +144,14 @@ internal sealed partial class StateFetcher
         Monitor.PulseAll(_gate);
     }
 
-    private void Exchange(int holder, IByteConnection connection, ref bool answered)
+    private void Exchange(int holder, IByteConnection connection, double connectMs, ref bool answered)
     {
         var receiver = new StateReceiver(connection);
         var asked = new Queue<FetchTask>();
         long paceMs = 0;
         try
         {
-            while (TakeTasks(holder, asked, paceMs, out var fresh))
+            while (TakeTasks(holder, asked, RequestWindow.Of(connectMs, paceMs), paceMs, out var fresh))
             {
                 fresh.ForEach(receiver.Ask);
                 var started = Stopwatch.GetTimestamp();
@@ -174,15 +176,15 @@ internal sealed partial class StateFetcher
     }
 
     /// <summary>Fills up what is under way, waiting for something to ask for when nothing is. False when the fetch is over or the holder gone.</summary>
-    private bool TakeTasks(int holder, Queue<FetchTask> asked, long paceMs, out List<FetchTask> fresh)
+    private bool TakeTasks(int holder, Queue<FetchTask> asked, int inFlightMax, long paceMs, out List<FetchTask> fresh)
     {
         fresh = [];
         lock (_gate)
         {
             while (!IsOver && !_board.IsGone(holder))
             {
-                var overdueMs = Math.Max(Limits.StateOverdueMs, 2 * paceMs);
-                while (asked.Count < Limits.StateRequestsInFlightMax && _board.Take(holder, Environment.TickCount64, overdueMs) is { } task)
+                var overdueMs = Math.Max(Limits.StateOverdueMs, 4 * paceMs);
+                while (asked.Count < inFlightMax && _board.Take(holder, Environment.TickCount64, overdueMs) is { } task)
                 {
                     asked.Enqueue(task);
                     fresh.Add(task);

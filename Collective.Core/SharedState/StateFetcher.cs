@@ -1,3 +1,4 @@
+using Collective.Kernels;
 using Collective.Protocol;
 using Collective.Transport;
 
@@ -43,15 +44,16 @@ internal sealed partial class StateFetcher : IDisposable
     private readonly object _gate = new();
     private readonly Holder[] _holders;
     private readonly FetchBoard _board;
-    private readonly StagingMemory _staging = new();
+    private readonly StagingMemory _staging;
     private int _receiving;
     private int _reporting;
     private long _wireBytes;
     private bool _told;
     private bool _stopped;
 
-    public StateFetcher(SharedStatePlan plan, IReadOnlyList<StateTensor> tensors, int connectionsPerHolder, IStateConnections network, IFetchEvents events)
+    public StateFetcher(SharedStatePlan plan, IReadOnlyList<StateTensor> tensors, int connectionsPerHolder, IStateConnections network, StagingMemory staging, IFetchEvents events)
     {
+        _staging = staging;
         _network = network;
         _events = events;
         _holders = [.. plan.Holders.Select(h => new Holder(h))];
@@ -59,7 +61,7 @@ internal sealed partial class StateFetcher : IDisposable
         _connectionsPerHolder = Math.Clamp(connectionsPerHolder / atOnce, 1, Limits.StateConnectionsPerHolderMax);
         var targets = plan.Fetches.Select(f => new FetchTarget(tensors[f.Index], f.Hash, f.HolderSet)).ToList();
         var requests = targets.Sum(t => t.Tensor.BlockCount) / (atOnce * _connectionsPerHolder * Limits.StateRequestsInFlightMax);
-        _board = new FetchBoard(targets, plan.HolderSets, _holders.Length, (int)Math.Clamp(requests, 1, Limits.StateBlocksPerRequestMax));
+        _board = new FetchBoard(targets, plan.HolderSets, _holders.Length, (int)Math.Clamp(requests, 1, Limits.StateBlocksAsked));
     }
 
     /// <summary>Bytes received, with headers, digests and packed blocks.</summary>
@@ -141,7 +143,7 @@ internal sealed partial class StateFetcher : IDisposable
         void CopyPart(int index)
         {
             var part = parts[index];
-            new ReadOnlySpan<byte>((void*)part.Staged, part.Bytes).CopyTo(part.Target.Tensor.Blocks(part.FirstBlock, part.Blocks));
+            StreamingCopy.Copy(new ReadOnlySpan<byte>((void*)part.Staged, part.Bytes), part.Target.Tensor.Blocks(part.FirstBlock, part.Blocks));
         }
     }
 

@@ -40,7 +40,10 @@ internal sealed class StateReceiver(IByteConnection connection)
             var block = target[..Math.Min(TreeHash.BlockBytes, target.Length)];
             if (header.Reply == StateReply.Plain)
             {
-                Receive(block);
+                if (i % Limits.StateBlocksReceived == 0)
+                {
+                    Receive(target[..Math.Min(Limits.StateBlocksReceived * TreeHash.BlockBytes, target.Length)]);
+                }
             }
             else
             {

@@ -5,36 +5,43 @@ using System.Net.Sockets;
 namespace Collective.Stress.BenchSync;
 
 /// <summary>The yardstick: the same bytes through one blocking loopback connection, from memory to memory that exists, and nothing else.</summary>
-internal static class RawCopy
+internal sealed class RawCopy : IDisposable
 {
     private const int CallBytes = 1 << 20;
 
-    /// <summary>Milliseconds of each of several copies, sorted.</summary>
-    public static double[] Measure(long bytes, int times)
+    private readonly Socket _sender = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+    private readonly Socket _receiver;
+    private readonly byte[] _source;
+    private readonly byte[] _target;
+
+    public RawCopy(long bytes)
     {
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen(1);
-        using var sender = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        sender.Connect(listener.LocalEndPoint!);
-        using var receiver = listener.Accept();
-        receiver.NoDelay = true;
-        var (source, target) = (new byte[bytes], new byte[bytes]);
-        new Random(1).NextBytes(source);
-        target.AsSpan().Fill(1);
-        var results = new double[times];
-        for (var i = -1; i < times; i++) // The first one warms up.
-        {
-            var started = Stopwatch.GetTimestamp();
-            var sending = new Thread(() => Send(sender, source));
-            sending.Start();
-            Receive(receiver, target);
-            sending.Join();
-            results[Math.Max(i, 0)] = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
-        }
+        _sender.Connect(listener.LocalEndPoint!);
+        _receiver = listener.Accept();
+        _receiver.NoDelay = true;
+        (_source, _target) = (new byte[bytes], new byte[bytes]);
+        new Random(1).NextBytes(_source);
+        _target.AsSpan().Fill(1);
+    }
 
-        Array.Sort(results);
-        return results;
+    /// <summary>Milliseconds of one copy.</summary>
+    public double Measure()
+    {
+        var started = Stopwatch.GetTimestamp();
+        var sending = new Thread(() => Send(_sender, _source));
+        sending.Start();
+        Receive(_receiver, _target);
+        sending.Join();
+        return Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+    }
+
+    public void Dispose()
+    {
+        _sender.Dispose();
+        _receiver.Dispose();
     }
 
     private static void Send(Socket socket, byte[] source)

@@ -2,7 +2,7 @@ using Collective.Stress.Processes;
 
 namespace Collective.Stress.BenchSync;
 
-/// <summary>For each world size: times a raw copy, starts a master and the peer processes, gathers what the newcomer measured, and times a raw copy again.</summary>
+/// <summary>For each world size: starts a master and the peer processes, and gathers what they measured.</summary>
 internal sealed class SyncBenchOrchestrator(SyncBenchPlan plan, Action<SyncBenchResult> onResult)
 {
     private readonly List<SyncBenchResult> _results = [];
@@ -23,8 +23,8 @@ internal sealed class SyncBenchOrchestrator(SyncBenchPlan plan, Action<SyncBench
 
     private async Task RunAsync(int worldSize, CancellationToken cancellationToken)
     {
-        var raw = RawCopy.Measure(plan.Bytes, plan.Iterations);
         var measured = new List<SyncBenchEvent.Measured>();
+        var worked = new List<SyncBenchEvent.Worked>();
         await using (var master = CollectiveMaster.Start(new MasterOptions { Listen = "127.0.0.1:0" }))
         {
             await using var children = new ChildGroup();
@@ -33,7 +33,7 @@ internal sealed class SyncBenchOrchestrator(SyncBenchPlan plan, Action<SyncBench
                 children.Start(plan.ToArguments(master.EndPoint.ToString(), worldSize));
             }
 
-            await GatherAsync(children, measured, cancellationToken);
+            await GatherAsync(children, measured, worked, cancellationToken);
         }
 
         if (_failures.Count == 0 && measured.Count != 2)
@@ -41,24 +41,23 @@ internal sealed class SyncBenchOrchestrator(SyncBenchPlan plan, Action<SyncBench
             _failures.Add($"Only {measured.Count} of 2 kinds of sync were measured with {worldSize} peers.");
         }
 
-        raw = [.. raw, .. RawCopy.Measure(plan.Bytes, plan.Iterations)];
-        var rawMs = Median([.. raw.Order()]);
         foreach (var kind in measured)
         {
-            var median = Median(kind.Milliseconds);
-            var result = new SyncBenchResult(kind.Kind, worldSize, kind.BytesReceived, kind.Donors, median, kind.Milliseconds[0], rawMs, kind.BytesReceived == 0 ? 0 : rawMs / median);
+            var (median, raw) = (Median(kind.Milliseconds), Median(kind.RawCopyMilliseconds));
+            var processorMs = worked.Where(w => w.Kind == kind.Kind).Sum(w => w.ProcessorMs);
+            var result = new SyncBenchResult(kind.Kind, worldSize, kind.BytesReceived, kind.Donors, median, kind.Milliseconds[0], processorMs, raw, raw / median);
             _results.Add(result);
             onResult(result);
         }
     }
 
-    private async Task GatherAsync(ChildGroup children, List<SyncBenchEvent.Measured> measured, CancellationToken cancellationToken)
+    private async Task GatherAsync(ChildGroup children, List<SyncBenchEvent.Measured> measured, List<SyncBenchEvent.Worked> worked, CancellationToken cancellationToken)
     {
         try
         {
             await foreach (var output in children.ReadAllAsync(cancellationToken))
             {
-                Apply(output, measured);
+                Apply(output, measured, worked);
                 if (_failures.Count > 0)
                 {
                     return;
@@ -71,7 +70,7 @@ internal sealed class SyncBenchOrchestrator(SyncBenchPlan plan, Action<SyncBench
         }
     }
 
-    private void Apply(ChildOutput output, List<SyncBenchEvent.Measured> measured)
+    private void Apply(ChildOutput output, List<SyncBenchEvent.Measured> measured, List<SyncBenchEvent.Worked> worked)
     {
         var child = output.Child;
         if (output.Line is null)
@@ -89,6 +88,9 @@ internal sealed class SyncBenchOrchestrator(SyncBenchPlan plan, Action<SyncBench
             case SyncBenchEvent.Measured news:
                 measured.Add(news);
                 break;
+            case SyncBenchEvent.Worked news:
+                worked.Add(news);
+                break;
             case SyncBenchEvent.Failed failed:
                 _failures.Add($"Peer process {child.Index} failed: {failed.Message}");
                 break;
@@ -98,5 +100,5 @@ internal sealed class SyncBenchOrchestrator(SyncBenchPlan plan, Action<SyncBench
         }
     }
 
-    private static double Median(double[] sorted) => sorted[sorted.Length / 2];
+    private static double Median(double[] sorted) => sorted.Length == 0 ? 0 : sorted[sorted.Length / 2];
 }

@@ -27,33 +27,38 @@ internal sealed class SyncBenchPeer(SyncBenchPlan plan, string master, int peers
     private async Task Measure(Communicator communicator, string kind, bool isNewcomer, bool refill)
     {
         Fill(_tensor, Equal);
-        var times = new List<double>();
+        using var raw = refill && isNewcomer ? new RawCopy(plan.Bytes) : null;
+        var (times, rawTimes) = (new List<double>(), new List<double>());
+        var processor = TimeSpan.Zero;
         var last = default(SharedStateSyncResult);
         for (var i = -SyncBenchPlan.WarmUps; i < plan.Iterations; i++)
         {
             if (refill && isNewcomer)
             {
                 Fill(_tensor, Other);
+                rawTimes.Add(raw!.Measure()); // The others are idle meanwhile.
             }
 
             var state = new SharedState { Revision = _revision++ };
             state.Add<float>("tensor", _tensor);
             await communicator.AllReduceAsync<int>(new int[1]); // All are ready.
-            var started = Stopwatch.GetTimestamp();
+            var (started, worked) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
             last = await communicator.SynchronizeSharedStateAsync(state, refill && isNewcomer ? SyncStrategy.ReceiveOnly : refill ? SyncStrategy.SendOnly : SyncStrategy.EnforcePopular);
             if (i >= 0)
             {
                 times.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+                processor += Environment.CpuUsage.TotalTime - worked;
             }
 
             events.Write(new SyncBenchEvent.Alive());
         }
 
         Require(IsFilled(_tensor, Equal), "the tensor does not hold what it must");
+        events.Write(new SyncBenchEvent.Worked(kind, processor.TotalMilliseconds / plan.Iterations));
         if (isNewcomer)
         {
             Require(last.BytesReceived == (refill ? plan.Bytes : 0), $"{last.BytesReceived} bytes were received");
-            events.Write(new SyncBenchEvent.Measured(kind, [.. times.Order()], last.BytesReceived, last.Donors.Count));
+            events.Write(new SyncBenchEvent.Measured(kind, [.. times.Order()], [.. rawTimes.Skip(SyncBenchPlan.WarmUps).Order()], last.BytesReceived, last.Donors.Count));
         }
     }
 

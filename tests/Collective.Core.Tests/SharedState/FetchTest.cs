@@ -1,3 +1,4 @@
+using Collective.Collectives;
 using Collective.Protocol;
 using Collective.Sharing;
 using Collective.Transport;
@@ -53,11 +54,12 @@ internal abstract class FetchTest
     internal sealed class Recorder : IFetchEvents
     {
         private readonly TaskCompletionSource<(bool Ok, string Detail)> _outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        private readonly WorkBuffers _buffers = new();
         private bool _ended;
 
         public Recorder(SharedStatePlan plan, IReadOnlyList<StateTensor> tensors, int connections, IStateConnections network)
         {
-            Fetcher = new StateFetcher(plan, tensors, connections, network, this);
+            Fetcher = new StateFetcher(plan, tensors, connections, network, new StagingMemory(_buffers.Rent, _buffers.Return), this);
         }
 
         public StateFetcher Fetcher { get; }
@@ -84,6 +86,7 @@ internal abstract class FetchTest
                 _ended = true;
                 Fetcher.Stop();
                 Fetcher.Dispose();
+                _buffers.Dispose();
             }
         }
 
