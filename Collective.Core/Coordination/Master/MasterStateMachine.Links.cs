@@ -191,11 +191,17 @@ internal sealed partial class MasterStateMachine
 
     private static bool IsOfThisRecovery(LinkTrouble trouble, GroupRecord group) => trouble.LastMs >= group.StoodMs;
 
-    /// <summary>Members that neither make their links nor report why within the time.</summary>
+    /// <summary>Members that within the time neither make their links nor report why, or do not say whom they reach.</summary>
     private void EvictWhoDoesNotWire()
     {
         foreach (var group in _groups.Values.Where(g => !g.Standing && _nowMs - g.OpenedMs > Configuration.WiringTimeoutMs).ToArray())
         {
+            if (group.Survey is { } survey)
+            {
+                Evict(survey.Asked.First(), $"did not answer within {Configuration.WiringTimeoutMs / 1000} s whom it reaches, though links of its group fail");
+                continue;
+            }
+
             // Who waits for a previous peer that is late itself is not to blame; who has been reached and still is not ready, is.
             var late = group.Ring.Where(p => p.Acknowledged != group.Epoch).ToList();
             var guilty = late.Find(p => !late.Contains(PreviousOf(p, group))) ?? late[0];

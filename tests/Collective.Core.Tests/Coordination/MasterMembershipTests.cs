@@ -347,6 +347,17 @@ internal sealed class MasterMembershipTests
         .Check();
 
     [Test]
+    public void Links_of_a_peer_that_only_beats_fail() => new MasterScript("B says nothing of epochs or links, though it beats. A and C, which cannot be ready without it, say what they see: B has to go.")
+        .Given("ABC").Tick(0)
+        .LinkFails('A', 'B', outgoing: true).Beat("ABC")
+        .LinkFails('A', 'B', outgoing: true).Tick(1000).Beat("ABC")
+        .LinkFails('A', 'B', outgoing: true).Tick(1000).Beat("ABC")
+        .Surveyed("AC", "B")
+        .WhileBeating("ABC", 30).Tick(1)
+        .Ready("AC")
+        .Check();
+
+    [Test]
     public void Link_to_a_dead_peer_fails_again_and_again() => new MasterScript("B has died, but its connection has not ended here yet: A keeps its place.")
         .Given("AB")
         .Tick(0)
