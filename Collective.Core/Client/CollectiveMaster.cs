@@ -9,9 +9,6 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Collective;
 
 /// <summary>A master inside this process: coordinates the peers of one run. It is no peer and touches no tensor data.</summary>
-/// <remarks>
-/// It reads its connections on the thread pool: in a process that keeps the pool busy (a trainer), prefer the daemon, or a process of its own.
-/// </remarks>
 public sealed class CollectiveMaster : IAsyncDisposable
 {
     private readonly MasterHost _host;

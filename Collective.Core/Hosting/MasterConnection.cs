@@ -1,14 +1,14 @@
-using System.Buffers;
-using System.IO.Pipelines;
 using System.Net.Sockets;
 using Collective.Coordination;
 using Collective.Protocol;
 
 namespace Collective.Hosting;
 
-/// <summary>One control connection at the master: reads frames from a pipe, writes without ever blocking the master's loop.</summary>
+/// <summary>One control connection at the master: a thread reads frames; writing never blocks the master's loop. Nothing needs the thread pool, which the host of an in-process master may keep busy.</summary>
 internal sealed class MasterConnection
 {
+    private const int BufferBytes = 8 * 1024;
+
     private readonly ConnectionId _id;
     private readonly Socket _socket;
     private readonly MasterHost _host;
@@ -31,7 +31,7 @@ internal sealed class MasterConnection
         _socket.NoDelay = true;
     }
 
-    public void Start() => _ = Task.Run(ReadAsync);
+    public void Start() => new Thread(Read, maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-master-read" }.Start();
 
     /// <summary>Sends now what the socket takes now; the rest follows when it can. A peer that does not read for long is given up.</summary>
     public void Send(ReadOnlySpan<byte> frame)
@@ -39,6 +39,11 @@ internal sealed class MasterConnection
         lock (_gate)
         {
             if (_closing)
+            {
+                return;
+            }
+
+            if (!_writing && TrySendNow(frame))
             {
                 return;
             }
@@ -61,6 +66,19 @@ internal sealed class MasterConnection
 
         var writing = WriteAsync();
         Invariant.Holds(!writing.IsFaulted);
+    }
+
+    /// <summary>What is small, and the socket has room for, leaves at once; the socket stays a blocking one, which costs less.</summary>
+    private bool TrySendNow(ReadOnlySpan<byte> frame)
+    {
+        try
+        {
+            return frame.Length <= Limits.InlineBytesMax && _socket.Poll(TimeSpan.Zero, SelectMode.SelectWrite) && _socket.Send(frame) == frame.Length;
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return false; // The other way finds out, too.
+        }
     }
 
     /// <summary>
@@ -99,7 +117,7 @@ internal sealed class MasterConnection
         _socket.Dispose();
     }
 
-    /// <summary>Runs on the caller as long as the socket takes everything at once, which is nearly always.</summary>
+    /// <summary>What is large, or finds no room. Runs on the caller as long as the socket takes everything at once.</summary>
     private async Task WriteAsync()
     {
         try
@@ -146,70 +164,68 @@ internal sealed class MasterConnection
         return null;
     }
 
-    private async Task ReadAsync()
+    private void Read()
     {
         var reason = "its connection closed (process ended or host gone)";
-        var violated = false;
-        var reader = PipeReader.Create(new NetworkStream(_socket, ownsSocket: false));
         try
         {
-            while (true)
-            {
-                var result = await reader.ReadAsync().ConfigureAwait(false);
-                var buffer = result.Buffer;
-                while (!violated && TryReadFrame(ref buffer, out var input))
-                {
-                    _host.Post(input);
-                    violated = input is MasterInput.Violated;
-                }
-
-                reader.AdvanceTo(violated ? buffer.End : buffer.Start, buffer.End);
-                if (result.IsCompleted)
-                {
-                    break;
-                }
-            }
+            ReadFrames();
         }
-        catch (Exception e) when (e is IOException or SocketException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            reason = $"its connection broke: {(e.InnerException ?? e).Message}";
+            reason = $"its connection broke: {e.Message}";
         }
         finally
         {
-            await reader.CompleteAsync().ConfigureAwait(false);
             _host.Post(new MasterInput.Disconnected(_id, reason));
         }
     }
 
-    /// <summary>Takes one frame off the buffer. Bytes that are no message become a violation.</summary>
-    private bool TryReadFrame(ref ReadOnlySequence<byte> buffer, out MasterInput input)
+    /// <summary>Until the other side closes. After a violation what comes is thrown away.</summary>
+    private void ReadFrames()
     {
-        input = null!;
-        if (buffer.Length < FrameHeader.Bytes)
+        var (buffer, held, violated) = (new byte[BufferBytes], 0, false);
+        while (_socket.Receive(buffer.AsSpan(held)) is > 0 and var received)
         {
-            return false;
+            var left = violated ? [] : buffer.AsSpan(0, held + received);
+            while (!violated && TakeFrame(ref left) is { } input)
+            {
+                _host.Post(input);
+                violated = input is MasterInput.Violated;
+            }
+
+            held = violated ? 0 : left.Length;
+            var frameBytes = held < FrameHeader.Bytes ? 0 : FrameHeader.Bytes + FrameHeader.Parse(left)!.Value.PayloadBytes;
+            var room = frameBytes > BufferBytes ? new byte[frameBytes] : buffer.Length > BufferBytes ? new byte[BufferBytes] : buffer;
+            left[..held].CopyTo(room);
+            buffer = room;
+        }
+    }
+
+    /// <summary>Takes one frame off what has arrived; null when it is not complete. Bytes that are no message become a violation.</summary>
+    private MasterInput? TakeFrame(ref Span<byte> arrived)
+    {
+        if (arrived.Length < FrameHeader.Bytes)
+        {
+            return null;
         }
 
-        Span<byte> headerBytes = stackalloc byte[FrameHeader.Bytes];
-        buffer.Slice(0, FrameHeader.Bytes).CopyTo(headerBytes);
-        if (FrameHeader.Parse(headerBytes) is not { } header || (!_introduced && header.PayloadBytes > Limits.ControlBytesMax))
+        if (FrameHeader.Parse(arrived) is not { } header || (!_introduced && header.PayloadBytes > Limits.ControlBytesMax))
         {
-            input = new MasterInput.Violated(_id, "sent bytes that are no frame of the protocol");
-            return true;
+            return new MasterInput.Violated(_id, "sent bytes that are no frame of the protocol");
         }
 
-        if (buffer.Length < FrameHeader.Bytes + header.PayloadBytes)
+        var bytes = FrameHeader.Bytes + header.PayloadBytes;
+        if (arrived.Length < bytes)
         {
-            return false;
+            return null;
         }
 
-        var payload = buffer.Slice(FrameHeader.Bytes, header.PayloadBytes);
-        var message = MessageCodec.Decode(header.Kind, payload.IsSingleSegment ? payload.FirstSpan : payload.ToArray());
-        buffer = buffer.Slice(payload.End);
+        var message = MessageCodec.Decode(header.Kind, arrived[FrameHeader.Bytes..bytes]);
+        arrived = arrived[bytes..];
         _introduced |= message is Hello;
-        input = message is null
+        return message is null
             ? new MasterInput.Violated(_id, $"sent a frame of kind {(int)header.Kind} that is no message of the protocol")
             : new MasterInput.Received(_id, message, header.Run);
-        return true;
     }
 }

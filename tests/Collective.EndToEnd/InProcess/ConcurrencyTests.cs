@@ -116,4 +116,42 @@ internal sealed class ConcurrencyTests : EndToEndTest
         Assert.That(destination, Is.EqualTo(new[] { 11.5, 22.5 }));
         Assert.That(inPlace, Is.EqualTo(destination));
     }
+
+    /// <summary>A trainer may block every thread of the pool: neither the master in its process nor a peer depends on them.</summary>
+    [Test]
+    [NonParallelizable]
+    public void AHostThatBlocksTheThreadPoolCostsNobodyItsPlace()
+    {
+        var heartbeat = TimeSpan.FromSeconds(2);
+        var peers = ConnectGroup(StartMaster(heartbeat: heartbeat), 2).GetAwaiter().GetResult();
+        using var release = new ManualResetEventSlim();
+        var blocked = Enumerable.Range(0, 200).Select(_ => Task.Run(release.Wait)).ToArray();
+        var began = Environment.TickCount64;
+        var failures = new List<Exception>();
+        var threads = peers.Select(peer => new Thread(() =>
+        {
+            try
+            {
+                var goesOn = new int[1];
+                do
+                {
+                    goesOn[0] = Environment.TickCount64 - began < 2.5 * heartbeat.TotalMilliseconds ? 1 : 0;
+                    peer.AllReduce<int>(goesOn, ReduceOperation.Min);
+                }
+                while (goesOn[0] == 1);
+            }
+            catch (Exception e)
+            {
+                lock (failures)
+                {
+                    failures.Add(e);
+                }
+            }
+        })).ToList();
+        threads.ForEach(t => t.Start());
+        threads.ForEach(t => t.Join());
+        release.Set();
+        Assert.That(failures, Is.Empty);
+        Assert.That(Task.WaitAll(blocked, Deadline), Is.True);
+    }
 }

@@ -127,7 +127,7 @@ internal abstract class EndToEndTest
         }
     }
 
-    /// <summary>Runs a blocking body on a thread of its own, so that the thread pool stays free for the master under test.</summary>
+    /// <summary>Runs a blocking body on a thread of its own.</summary>
     protected static Task OnThread(Action body)
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
