@@ -5,8 +5,16 @@ from __future__ import annotations
 import pytest
 
 PROGRAM = """
-import array, sys, threading
+import array, asyncio, threading
 import collective
+
+async def reduce():
+    handle = communicator.all_reduce_async(tensor)
+    blocking()  # Here asyncio listens: an interrupt while it makes its loop leaves complaints of its own.
+    await asyncio.wait_for(handle, 50)
+
+def blocking():
+    print("blocking", flush=True)
 
 master = collective.Master("127.0.0.1:0")
 other = collective.Communicator(master.address, minimum_world_size=2, call_timeout=240)
@@ -19,7 +27,6 @@ third = collective.Communicator(master.address, minimum_world_size=5)
 tensor = array.array("f", [1.0] * 1000)
 
 try:
-    print("blocking", flush=True)
     {call}
 except KeyboardInterrupt:
     print("interrupted", flush=True)
@@ -51,11 +58,11 @@ other.close()
         "communicator.all_reduce_async(tensor).wait(50)",
         "communicator.all_reduce_many([tensor])",
         "communicator.sync({'a': tensor})",
-        "__import__('asyncio').run(__import__('asyncio').wait_for(communicator.all_reduce_async(tensor), 50))",
+        "asyncio.run(reduce())",
     ],
 )
 def test_a_blocking_call(script, call):
-    program = script(PROGRAM.format(call=call))
+    program = script(PROGRAM.format(call=call if "asyncio" in call else f"blocking(); {call}"))
     program.expect("blocking")
     program.interrupt()
     program.expect("interrupted")
@@ -65,7 +72,7 @@ def test_a_blocking_call(script, call):
 
 
 def test_an_impatient_user(script):
-    program = script(PROGRAM.format(call="communicator.all_reduce_many([tensor])"))
+    program = script(PROGRAM.format(call="blocking(); communicator.all_reduce_many([tensor])"))
     program.expect("blocking")
     for _ in range(5):
         program.interrupt()
