@@ -12,7 +12,7 @@ import torch.distributed
 from .._reduce import QuantizationLike
 from ..communicator import Communicator
 from ..errors import TooFewPeers
-from ._workers import Workers
+from ._workers import Workers, hand_over
 
 # So many buckets are on their way at once. All peers produce buckets in the same order, so that the earliest unfinished one is always among them.
 _BUCKETS_IN_FLIGHT = 4
@@ -46,9 +46,10 @@ class HookState:
         except TooFewPeers:
             pass  # Alone: the average over one peer is its own gradient.
         except BaseException as error:  # goes to the thread that runs the backward pass
-            future.set_exception(error)
+            failure = error
+            hand_over(lambda: future.set_exception(failure))
             return
-        future.set_result(gradients)
+        hand_over(lambda: future.set_result(gradients))
 
 
 # Without annotations: DDP compares them with types, and finds strings here.

@@ -15,7 +15,7 @@ import torch.distributed
 from .._master import Master
 from ..communicator import Communicator
 from ..errors import Aborted, InvalidArgument, NotSupported, TooFewPeers
-from ._workers import Workers
+from ._workers import Workers, hand_over
 
 BACKEND = "collective"
 
@@ -48,9 +48,10 @@ class Work(torch._C._distributed_c10d.Work):  # type: ignore[misc]
             with torch.no_grad():
                 self._action()
         except BaseException as error:  # goes to the thread that waits
-            self._future.set_exception(error)
+            failure = error
+            hand_over(lambda: self._future.set_exception(failure))
         else:
-            self._future.set_result(self._tensors)
+            hand_over(lambda: self._future.set_result(self._tensors))
         self._action = None
 
     def wait(self, timeout: Any = None) -> bool:

@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
 import weakref
 from collections.abc import Callable
 
 _Action = Callable[[], object]
+
+# How long the end of the interpreter waits for what is being handed over.
+_HAND_OVER_SECONDS = 5.0
+
+# Guards the two below.
+_gate = threading.Condition()
+_handing_over = 0
+_interpreter_ends = False
+
+
+def hand_over(action: _Action) -> None:
+    """Tells torch, unless the interpreter ends: a thread that then needs Python inside torch's C++ would be ended there, and C++ makes that an abort."""
+    global _handing_over
+    with _gate:
+        if _interpreter_ends:
+            return
+        _handing_over += 1
+    try:
+        action()
+    finally:
+        with _gate:
+            _handing_over -= 1
+            _gate.notify_all()
+
+
+# Runs before the communicators end, which were imported earlier: what they were waited for in fails then.
+@atexit.register
+def _end_interpreter() -> None:
+    global _interpreter_ends
+    with _gate:
+        _interpreter_ends = True
+        _gate.wait_for(lambda: _handing_over == 0, _HAND_OVER_SECONDS)
 
 
 class Workers:
