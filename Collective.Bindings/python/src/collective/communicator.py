@@ -10,7 +10,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 from . import _ffi
 from ._calls import call_options, cancel_all, interruptible, timeout_ms
@@ -21,7 +21,9 @@ from ._state import Entries, StateLike
 from ._types import ReduceOp, ReduceResult, Statistics, SyncResult, SyncStrategy, World, member
 from .errors import Aborted, Closed, CollectiveError, InvalidArgument, check
 
-_Result = TypeVar("_Result")
+# Limits of the library, which checks them too.
+_PEERS_MAX = 1024
+_STRIPES_MAX = 64
 
 
 class Communicator:
@@ -60,8 +62,8 @@ class Communicator:
     ) -> None:
         for name, value, least, most in (
             ("group", group, 0, 2**32 - 1),
-            ("minimum_world_size", minimum_world_size, 1, 2**32 - 1),
-            ("stripe_count", stripe_count, 1, 2**32 - 1),
+            ("minimum_world_size", minimum_world_size, 1, _PEERS_MAX),
+            ("stripe_count", stripe_count, 1, _STRIPES_MAX),
             ("listen_port", listen_port, 0, 65535),
         ):
             if value is not None and not least <= value <= most:
