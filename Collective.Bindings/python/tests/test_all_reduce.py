@@ -406,6 +406,32 @@ def test_a_dropped_handle_that_nobody_joins(run_peers):
     run_peers(2, body)
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_waiting_for_all(run_peers, kept):
+    """As after an exception whose traceback is kept: nobody waits for the handles any more."""
+    cancelled = threading.Event()
+
+    def body(communicator, number):
+        communicator.wait_all()
+        if number == 0:
+            handles = [communicator.all_reduce_async(array.array("f", [1.0]), tag=tag) for tag in range(3)]
+            if not kept:
+                handles.clear()
+            with pytest.raises(TimeoutError, match="has not ended"):
+                communicator.wait_all(timeout=0.001)
+            communicator.cancel()
+            communicator.wait_all(timeout=DEADLINE)
+            assert not communicator._in_flight and communicator.statistics.reduces_in_flight == 0
+            for handle in handles:
+                with pytest.raises(collective.Cancelled):
+                    handle.wait()
+            cancelled.set()
+        assert cancelled.wait(DEADLINE)
+        communicator.step()
+
+    run_peers(2, body)
+
+
 def test_a_dropped_handle_whose_tensor_was_copied(run_peers):
     """What is not contiguous gets its result, too."""
     numpy = pytest.importorskip("numpy")

@@ -9,6 +9,7 @@ import itertools
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -41,6 +42,7 @@ class Operation:
         if not 0 <= tag < 1 << 64:
             raise InvalidArgument(f"{tag} is no tag.", hint="Choose a whole number from 0 to 2**64 - 1.")
         self.tag = tag
+        self.handle: weakref.ref[ReduceHandle] | None = None
         self.descriptor = _ffi.pcclReduceDescriptor_t(
             source.count,
             member(ReduceOp, op, "reduce operation"),
@@ -260,6 +262,7 @@ def launch(communicator: Any, pointer: int, operation: Operation, timeout: float
     """Launches an all-reduce; the caller keeps its buffers alive."""
     native = _ffi.pcclAsyncReduceOp_t()
     handle = ReduceHandle(communicator, operation, native)
+    operation.handle = weakref.ref(handle)
     options = _ffi.pcclxCallOptions_t(ctypes.sizeof(_ffi.pcclxCallOptions_t), timeout_ms(timeout))
     source, destination, descriptor = operation.source.address, operation.destination.address, ctypes.byref(operation.descriptor)
     try:

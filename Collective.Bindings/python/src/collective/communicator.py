@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
+import functools
 import math
 import threading
 import time
@@ -242,6 +244,22 @@ class Communicator:
         except CollectiveError:
             self._landed(operation)
             raise
+
+    def wait_all(self, timeout: float | None = None) -> None:
+        """Waits until every operation in flight has ended, whoever holds its handle: also a kept traceback, or nobody. What failed is told by its handle only.
+
+        Raises:
+            TimeoutError: not all have ended within ``timeout`` seconds; they go on. (:meth:`cancel` ends them.)
+        """
+        deadline = time.monotonic() + (math.inf if timeout is None else timeout)
+        for operation in list(self._in_flight.values()):
+            if operation.handle is not None and (handle := operation.handle()) is not None:
+                with contextlib.suppress(CollectiveError):
+                    handle.wait(max(0.0, deadline - time.monotonic()))
+        for tag, ended in list(self._dropped.items()):
+            wait = functools.partial(ended.wait, None if deadline == math.inf else max(0.0, deadline - time.monotonic()))
+            if not interruptible(wait, lambda: cancel_all(self._pointer)):
+                raise TimeoutError(f"The all-reduce with tag {tag} has not ended within {timeout} s; it goes on.")
 
     def all_reduce_many(
         self,
