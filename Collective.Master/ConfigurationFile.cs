@@ -39,8 +39,15 @@ internal static class ConfigurationFile
     {
         try
         {
+            // Before it is opened: a pipe would wait for who writes into it, and a device might never end. Both have no length.
+            var length = new FileInfo(File.ResolveLinkTarget(path.Text, returnFinalTarget: true)?.FullName ?? path.Text).Length;
+            if (length == 0)
+            {
+                throw new UsageException($"The configuration file {path.Text} ({path.Source}) is empty, or is no regular file.");
+            }
+
             using var stream = File.OpenRead(path.Text);
-            if (stream.CanSeek && stream.Length > Limits.ConfigurationFileBytesMax)
+            if (length > Limits.ConfigurationFileBytesMax)
             {
                 throw new UsageException($"The configuration file {path.Text} ({path.Source}) is larger than {Limits.ConfigurationFileBytesMax} bytes.");
             }

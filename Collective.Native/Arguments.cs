@@ -1,6 +1,7 @@
 using System.Net;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Text;
 
 namespace Collective.Native;
 
@@ -8,6 +9,8 @@ namespace Collective.Native;
 internal static unsafe class Arguments
 {
     private const int MillisecondsOfADay = 24 * 3_600_000;
+
+    private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     public static void Require(bool condition, string message)
     {
@@ -24,7 +27,18 @@ internal static unsafe class Arguments
         return new IPEndPoint(new IPAddress(bytes), address.Port).ToString();
     }
 
-    public static string? Text(nint text) => Marshal.PtrToStringUTF8(text);
+    /// <summary>A text of the caller's; null where there is none.</summary>
+    public static string? Text(nint text, string what)
+    {
+        try
+        {
+            return text == 0 ? null : s_utf8.GetString(MemoryMarshal.CreateReadOnlySpanFromNullTerminated((byte*)text));
+        }
+        catch (DecoderFallbackException)
+        {
+            throw NativeException.InvalidArgument($"The {what} is not UTF-8: encode it so.");
+        }
+    }
 
     /// <summary>A structure that begins with its size. What the caller does not know is 0; what this library does not know must be.</summary>
     public static T ReadSized<T>(nint pointer, string what)

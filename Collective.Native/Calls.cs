@@ -14,7 +14,7 @@ internal static unsafe class Calls
         Library.RequireInitialized();
         Arguments.Require(handle is not null, "comm_out is null.");
         Arguments.Require(parameters is not null, "The parameters are null.");
-        var stripes = Math.Clamp(parameters->PoolSize, 1, 64);
+        var stripes = Math.Clamp(parameters->PoolSize, 1, Limits.StripesMax);
         *handle = Library.Communicators.Add(new CommunicatorHandle(new CommunicatorOptions(Arguments.Address(parameters->MasterAddress))
         {
             Group = parameters->PeerGroup,
@@ -32,8 +32,9 @@ internal static unsafe class Calls
         Arguments.Require(handle is not null, "comm_out is null.");
         var given = Arguments.ReadSized<CommOptions>(options, "communicator options");
         Arguments.Require(given.ListenPort is >= -1 and <= ushort.MaxValue, $"The listen port is {given.ListenPort}: use 1 to 65535, -1 to let the system choose, or 0 for the default.");
-        Arguments.Require(given.StripeCount <= 64 && given.MinWorldSize <= 1024, "The stripe count is more than 64, or the minimum world size more than 1024.");
-        *handle = Library.Communicators.Add(new CommunicatorHandle(new CommunicatorOptions(Arguments.Text(given.Master) ?? throw NativeException.InvalidArgument("The options name no master."))
+        Arguments.Require(given.StripeCount <= Limits.StripesMax, $"The stripe count is {given.StripeCount}: choose 1 to {Limits.StripesMax}, or 0 for the default.");
+        Arguments.Require(given.MinWorldSize <= Limits.PeersMax, $"The minimum world size is {given.MinWorldSize}: choose 1 to {Limits.PeersMax}.");
+        *handle = Library.Communicators.Add(new CommunicatorHandle(new CommunicatorOptions(Arguments.Text(given.Master, "master's address") ?? throw NativeException.InvalidArgument("The options name no master."))
         {
             Group = given.PeerGroup,
             StripeCount = given.StripeCount == 0 ? DefaultOptions.StripeCount : (int)given.StripeCount,

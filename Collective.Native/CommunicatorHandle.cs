@@ -302,7 +302,7 @@ internal sealed class CommunicatorHandle
     }
 
     private static NativeException NeverConnected()
-        => new(PcclResult.InvalidUsage, PcclxError.NotConnected, "The communicator is not connected: call pcclConnect first.");
+        => new(PcclResult.InvalidUsage, PcclxError.NotConnected, "The communicator is not connected: connect first.");
 
     private static NativeException Destroyed()
         => new(PcclResult.InvalidUsage, PcclxError.Destroyed, "The communicator is being destroyed by another thread.");

@@ -12,6 +12,12 @@ internal static class Limits
     /// <summary>Bytes of the last error's text that a thread keeps; longer ones are cut.</summary>
     public const int ErrorTextBytesMax = 2048;
 
+    /// <summary>Connections of a link, as in the library.</summary>
+    public const int StripesMax = 64;
+
+    /// <summary>Peers of a run, as in the library.</summary>
+    public const int PeersMax = 1024;
+
     /// <summary>All-reduces that one communicator may have in flight, as in the library.</summary>
     public const int InFlightMax = 256;
 }

@@ -31,7 +31,7 @@ internal static unsafe class MasterCalls
         *handle = Add(
             new MasterOptions
             {
-                Listen = Arguments.Text(given.Listen) ?? "0.0.0.0:48148",
+                Listen = Arguments.Text(given.Listen, "address to listen on") ?? "0.0.0.0:48148",
                 HeartbeatTimeout = heartbeat,
                 CrossedCallsTimeout = crossed,
                 SegmentBytes = given.SegmentBytes == 0 ? EnvironmentSettings.SegmentBytes : (int)given.SegmentBytes,

@@ -13,7 +13,7 @@ internal static class QuantizedReduction
         }
 
         var quantized = (DataType)descriptor.QuantizedDataType;
-        Arguments.Require((DataType)descriptor.DataType is DataType.Float32 or DataType.Float64, $"Elements of type {(DataType)descriptor.DataType} cannot be quantised: use pcclFloat or pcclDouble, or no quantisation.");
+        Arguments.Require((DataType)descriptor.DataType is DataType.Float32 or DataType.Float64, $"Elements of type {(DataType)descriptor.DataType} cannot be quantised: use float32 or float64, or no quantisation.");
         if (descriptor.Algorithm == MinMaxAlgorithm)
         {
             Arguments.Require(
@@ -25,7 +25,7 @@ internal static class QuantizedReduction
             Arguments.Require(quantized <= DataType.Int64, $"Zero-point-scale quantisation has no codes of type {quantized}: use an integer.");
             Arguments.Require(
                 (ReduceOperation)descriptor.Operation is ReduceOperation.Sum or ReduceOperation.Average,
-                $"Zero-point-scale quantisation does not allow the operation {(ReduceOperation)descriptor.Operation}: use pcclSum or pcclAvg, or min-max quantisation.");
+                $"Zero-point-scale quantisation does not allow the operation {(ReduceOperation)descriptor.Operation}: use sum or average, or min-max quantisation.");
         }
     }
 }

@@ -103,7 +103,7 @@ internal static unsafe class ReduceCalls
         var shared = new Collective.SharedState { Revision = state->Revision };
         for (nuint i = 0; i < state->Count; i++)
         {
-            shared.Add(Marshal.PtrToStringUTF8(infos[i].Name)!, infos[i].Data, (long)infos[i].Count, (DataType)infos[i].DataType, infos[i].AllowContentInequality != 0);
+            shared.Add(Arguments.Text(infos[i].Name, $"name of tensor {i}")!, infos[i].Data, (long)infos[i].Count, (DataType)infos[i].DataType, infos[i].AllowContentInequality != 0);
         }
 
         var given = options == 0 ? default : Arguments.ReadSized<SyncOptions>(options, "sync options");

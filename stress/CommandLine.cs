@@ -37,8 +37,8 @@ internal static class CommandLine
 
         // A hidden subcommand is a child process, whose end is its orchestrator's business.
         var command = parsed.CommandResult.Command;
-        var configuration = new InvocationConfiguration { ProcessTerminationTimeout = command.Hidden ? null : _cancelTimeout };
-        var exitCode = await parsed.InvokeAsync(configuration);
+        var configuration = new InvocationConfiguration { ProcessTerminationTimeout = command.Hidden ? null : _cancelTimeout, EnableDefaultExceptionHandler = false };
+        var exitCode = await InvokeAsync(parsed, configuration);
         if (parsed.Action is not ParseErrorAction)
         {
             return exitCode;
@@ -46,6 +46,24 @@ internal static class CommandLine
 
         await Console.Error.WriteLineAsync($"Run 'stress {(command is RootCommand ? "" : command.Name + " ")}--help' to see what there is.");
         return ExitCodes.BadArguments;
+    }
+
+    private static async Task<int> InvokeAsync(ParseResult parsed, InvocationConfiguration configuration)
+    {
+        try
+        {
+            return await parsed.InvokeAsync(configuration);
+        }
+        catch (IOException error)
+        {
+            await Console.Error.WriteLineAsync($"stress: what it has to tell cannot be written: {error.Message}");
+        }
+        catch (Exception error)
+        {
+            await Console.Error.WriteLineAsync($"stress: internal error, please report it: {error}");
+        }
+
+        return ExitCodes.Failed;
     }
 
     /// <summary>An option that takes a whole number from <paramref name="min"/> to <paramref name="max"/>.</summary>

@@ -2,9 +2,14 @@
 # Builds the wheel into artifacts/python/, with no network. It contains the native library, which must have been built before
 # (Collective.Native/build.sh), or is the one that COLLECTIVE_LIBRARY names.
 #
-#   PYTHON=python3    the interpreter; it needs setuptools and wheel (Debian: python3-setuptools, python3-wheel, python3-pip)
+#   PYTHON=python3    the interpreter; it needs pip, setuptools and wheel (Debian: python3-pip, python3-setuptools, python3-wheel)
 #   OUT=artifacts/python  where the wheel goes
 set -euo pipefail
+python=${PYTHON:-python3}
+if ! "$python" -c 'import setuptools, wheel, pip' 2>/dev/null; then
+    echo "$(command -v "$python" || echo "$python") cannot make a wheel: it needs the modules pip, setuptools and wheel. Install them, or name another interpreter: PYTHON=/usr/bin/python3 bash $0" >&2
+    exit 1
+fi
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 artifacts="${OUT:-$here/../../artifacts/python}"
 mkdir -p "$artifacts"
@@ -14,5 +19,5 @@ trap 'rm -rf "$work"' EXIT
 cp -r "$here/src" "$here/pyproject.toml" "$here/setup.py" "$here/README.md" "$work/"
 export COLLECTIVE_LIBRARY="${COLLECTIVE_LIBRARY:-$here/../../artifacts/native/libcollective.so}"
 rm -f "$artifacts"/collective-*.whl
-"${PYTHON:-python3}" -m pip wheel --quiet --disable-pip-version-check --no-index --no-build-isolation --no-deps --wheel-dir "$artifacts" "$work"
+"$python" -m pip wheel --quiet --disable-pip-version-check --no-index --no-build-isolation --no-deps --wheel-dir "$artifacts" "$work"
 ls "$artifacts"/collective-*.whl

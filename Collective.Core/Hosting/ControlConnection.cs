@@ -93,7 +93,8 @@ internal sealed class ControlConnection(
                 }
                 catch (SocketException e)
                 {
-                    failure = $"{address}: {e.Message}";
+                    var reason = new SocketException(e.ErrorCode).Message; // The other one ends with the address.
+                    failure = $"{address}" == options.MasterHost ? reason : $"{address}: {reason}";
                 }
             }
         }

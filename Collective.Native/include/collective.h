@@ -373,7 +373,7 @@ PCCL_EXPORT pcclResult_t pcclAllReduceMultipleWithRetry(const pcclReduceOpDescri
  * peers while this blocks; they must not change meanwhile. sync_info_out may be null; it is written on success only.
  * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: no communicator; pcclInvalidUsage: never connected;
  * pcclPendingAsyncOps: something was launched and not awaited; pcclInvalidArgument: shared_state, infos, a name or data is
- * null, count is 0, or strategy, data type or device is unknown, or the device is CUDA and this library has no CUDA support;
+ * null, a name is not UTF-8, count is 0, or strategy, data type or device is unknown, or the device is CUDA and this library has no CUDA support;
  * pcclInvalidUsage: any failure; pcclSuccess.
  */
 PCCL_EXPORT pcclResult_t pcclSynchronizeSharedState(const pcclComm_t *comm, pcclSharedState_t *shared_state,

@@ -67,9 +67,14 @@ internal static class ChurnCommand
             return ExitCodes.BadArguments;
         }
 
+        if (!TryOpen(log, out var logFile))
+        {
+            return ExitCodes.BadArguments;
+        }
+
+        await using var closing = logFile;
         try
         {
-            await using var logFile = log is null ? null : new StreamWriter(log) { AutoFlush = true };
             var report = await RunWithDisplayAsync(possible, json, logFile, cancellationToken);
             if (json)
             {
@@ -92,6 +97,29 @@ internal static class ChurnCommand
         {
             Console.Error.WriteLine("Cancelled; all peers are ended.");
             return ExitCodes.Cancelled;
+        }
+    }
+
+    /// <summary>Opens the log file, if there shall be one; tells why it cannot.</summary>
+    private static bool TryOpen(string? log, out StreamWriter? file)
+    {
+        file = null;
+        if (log is null)
+        {
+            return true;
+        }
+
+        try
+        {
+            var stream = new FileStream(log, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
+            stream.Write("The log of a churn run.\n"u8); // Rather fail now than in the middle of the run.
+            file = new StreamWriter(stream) { AutoFlush = true };
+            return true;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            Console.Error.WriteLine($"The log file {log} (--log) cannot be written: {error.Message}");
+            return false;
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using Collective.Stress;
 using Collective.Stress.Churn;
@@ -72,6 +73,29 @@ internal sealed class ChurnProgramTests
         var outcome = await StressProgram.RunAsync("churn", option, value);
         Assert.That(outcome.ExitCode, Is.EqualTo(ExitCodes.BadArguments));
         Assert.That(outcome.Error, Does.Contain(sentence));
+    }
+
+    [TestCase("/nowhere/log")]
+    [TestCase("/dev/full")]
+    [TestCase("/")]
+    public async Task A_log_file_that_cannot_be_written_is_one_sentence(string path)
+    {
+        var outcome = await StressProgram.RunAsync("churn", "--mix", "join", "--log", path);
+        Assert.That(outcome.ExitCode, Is.EqualTo(ExitCodes.BadArguments));
+        Assert.That(outcome.Error, Does.StartWith($"The log file {path} (--log) cannot be written: "));
+        Assert.That(outcome.Error.Count(c => c == '\n'), Is.EqualTo(1), outcome.Error);
+    }
+
+    [TestCase("demo --steps 10")]
+    [TestCase("churn --minutes 0.05 --mix join")]
+    public async Task Output_that_cannot_be_written_is_one_sentence(string arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo("sh", ["-c", $"exec dotnet '{Path.Combine(AppContext.BaseDirectory, "stress.dll")}' {arguments} >/dev/full"]) { RedirectStandardError = true })!;
+        var error = await process.StandardError.ReadToEndAsync().WaitAsync(StressProgram.Timeout);
+        await process.WaitForExitAsync().WaitAsync(StressProgram.Timeout);
+        Assert.That(process.ExitCode, Is.EqualTo(ExitCodes.Failed));
+        Assert.That(error, Does.StartWith("stress: what it has to tell cannot be written: "));
+        Assert.That(error.Count(c => c == '\n'), Is.EqualTo(1), error);
     }
 
     /// <summary>Deaths in the middle of an operation, timed.</summary>

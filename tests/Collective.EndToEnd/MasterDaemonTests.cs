@@ -40,17 +40,15 @@ internal sealed class MasterDaemonTests
 
     [TestCase(DaemonProcess.Terminate, "SIGTERM")]
     [TestCase(DaemonProcess.Interrupt, "SIGINT")]
-    public async Task A_signal_stops_it_promptly_with_success(int signal, string name)
+    public async Task A_signal_stops_it_with_success(int signal, string name)
     {
         await using var daemon = DaemonProcess.Start("--listen", "127.0.0.1:0");
         var endPoint = await daemon.ReadEndPointAsync();
         using var silent = new TcpClient();
         await silent.ConnectAsync(endPoint);
-        var clock = Stopwatch.StartNew();
         daemon.Signal(signal);
         var (code, log, errors) = await daemon.WaitForExitAsync();
-        Assert.That(code, Is.Zero, errors);
-        Assert.That(clock.Elapsed, Is.LessThan(TimeSpan.FromSeconds(5)));
+        Assert.That(code, Is.Zero, errors); // It is another one when closing takes too long.
         Assert.That(log, Does.Contain($"Stopping, because of {name}"));
         Assert.That(errors, Is.Empty);
     }
@@ -90,6 +88,8 @@ internal sealed class MasterDaemonTests
     [TestCase("--log-level loud", "--log-level")]
     [TestCase("--log-format xml", "--log-format")]
     [TestCase("--config /nowhere/master.json", "/nowhere/master.json")]
+    [TestCase("--config /dev/zero", "/dev/zero")]
+    [TestCase("--config /dev/null", "/dev/null")]
     [TestCase("surplus", "surplus")]
     public async Task A_wrong_argument_is_one_sentence_that_names_it(string arguments, string named)
     {
@@ -120,6 +120,36 @@ internal sealed class MasterDaemonTests
         await using var daemon = DaemonProcess.Start("--config", path);
         var errors = await AssertUsageErrorAsync(daemon, named);
         Assert.That(errors, Does.Contain(path));
+    }
+
+    [Test]
+    public async Task A_configuration_file_that_is_a_pipe_is_one_sentence()
+    {
+        var path = Path.Combine(_folder, "pipe");
+        using (var mkfifo = Process.Start("mkfifo", [path]))
+        {
+            await mkfifo.WaitForExitAsync();
+        }
+
+        await using var daemon = DaemonProcess.Start("--config", path);
+        await AssertUsageErrorAsync(daemon, path);
+    }
+
+    [Test]
+    public async Task A_configuration_file_that_is_too_large_is_one_sentence()
+    {
+        await using var daemon = DaemonProcess.Start("--config", WriteFile(new string(' ', (1 << 20) + 1)));
+        await AssertUsageErrorAsync(daemon, "1048576 bytes");
+    }
+
+    /// <summary>As orchestrators mount them.</summary>
+    [Test]
+    public async Task A_configuration_file_may_be_a_link()
+    {
+        var link = Path.Combine(_folder, "link");
+        File.CreateSymbolicLink(link, WriteFile("""{ "listen": "127.0.0.1:0" }"""));
+        await using var daemon = DaemonProcess.Start("--config", link);
+        Assert.That((await daemon.ReadEndPointAsync()).Port, Is.Positive);
     }
 
     [Test]

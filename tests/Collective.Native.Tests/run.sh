@@ -19,6 +19,7 @@ main() {
     done
     run log env PCCL_LOG_LEVEL=INFO COLLECTIVE_LOG_FILE="$work/collective.log" "$work/log"
     hello
+    manual
     by_name
     packages
     old_processors
@@ -104,6 +105,44 @@ say_hello() { three_hellos "$work/hello" "$1"; }
 hello() {
     with_master say_hello
     check "three_processes_say_hello" "$? $(sort -u "$work"/hello.[123] | tr '\n' ';')" "0 3 peers, value 999: 2997;"
+}
+
+# The program that docs/c-api.md tells to copy: two of it reduce; when the master goes, they end.
+manual() {
+    sed -n '/^```c$/,/^```$/p' docs/c-api.md | sed '/^```/d' >"$work/manual.c"
+    with_master say_manual 100
+    check "the_program_of_the_manual_runs" "$? $(sort -u "$work"/manual.[12] | wc -l) $(tail -qn 1 "$work"/manual.[12] | sort -u)" "0 100 step 99: 99, averaged over 2 peers"
+    with_master lose_master 2000000000
+    check "the_program_of_the_manual_ends_with_its_master" "$? $(grep -lc 'master' "$work"/manual.errors.[12] | wc -l)" "0 2"
+}
+
+# build_manual STEPS PORT
+build_manual() {
+    sed -e "s/localhost:48148/127.0.0.1:$2/" -e "s/step < 100;/step < $1;/" "$work/manual.c" >"$work/manual-$1.c"
+    gcc -std=c99 -Wall -Wextra -Werror -I"$library" "$work/manual-$1.c" -o "$work/manual-$1" -L"$library" -lcollective -Wl,-rpath,"$PWD/$library"
+}
+
+say_manual() {
+    build_manual "$1" "$2" || return 1
+    timeout -k 10 60 "$work/manual-$1" >"$work/manual.1" 2>&1 &
+    local other=$! code=0
+    timeout -k 10 60 "$work/manual-$1" >"$work/manual.2" 2>&1 || code=1
+    wait "$other" && return $code
+}
+
+lose_master() {
+    build_manual "$1" "$2" || return 1
+    local line other output
+    # Without the input of with_master's master, which is to end with it.
+    (eval "exec $input>&-" && exec timeout -k 10 60 "$work/manual-$1" >/dev/null 2>"$work/manual.errors.1") &
+    other=$!
+    exec {output}< <(eval "exec $input>&-"; timeout -k 10 60 "$work/manual-$1" 2>"$work/manual.errors.2"; echo "ended with $?")
+    read -r line <&"$output" # they reduce
+    eval "exec $input>&-"
+    line=$(tail -n 1 <&"$output")
+    exec {output}<&-
+    wait "$other"
+    [ "$? $line" = "1 ended with 1" ]
 }
 
 # Under the name that programs and the Python package of PCCL look for: as a link, and as a copy.

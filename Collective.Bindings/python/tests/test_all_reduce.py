@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import array
 import asyncio
+import gc
 import math
 import threading
+import weakref
 
 import pytest
 from conftest import DEADLINE, together
@@ -349,6 +351,109 @@ def test_retry_goes_on_without_a_killed_peer(master, script):
 
     one, two = together(2, survivor)
     assert one == two and one[1] == {2.0}
+
+
+@pytest.mark.parametrize("call", ["step", "update_topology", "optimize_topology", "sync", "all_reduce", "all_reduce_many"])
+def test_a_dropped_handle(run_peers, call):
+    """It is awaited in the background: its tensor lives until then, and what must not overlap with it waits for it."""
+    launched, may_join = threading.Event(), threading.Event()
+
+    class Tensor(array.array):
+        pass
+
+    def body(communicator, number):
+        if number == 0:
+            tensor = Tensor("f", [1.0] * 1000)
+            life = weakref.ref(tensor)
+            communicator.all_reduce_async(tensor, tag=9)
+            del tensor
+            gc.collect()
+            assert life() is not None and list(communicator._dropped) == [9]
+            launched.set()
+        else:
+            assert launched.wait(DEADLINE)
+            communicator.all_reduce(array.array("f", [1.0] * 1000), tag=9)
+        after = array.array("f", [number + 1.0])
+        {
+            "sync": lambda: communicator.sync({"a": array.array("f", [1.0])}),
+            "all_reduce": lambda: communicator.all_reduce(after, tag=9),
+            "all_reduce_many": lambda: communicator.all_reduce_many([after], first_tag=9),
+        }.get(call, lambda: getattr(communicator, call)())()
+        if number == 0:
+            assert life() is None
+        assert not communicator._in_flight and not communicator._dropped and communicator.statistics.reduces_in_flight == 0
+        return after[0]
+
+    assert run_peers(2, body) == ([3.0] * 2 if call.startswith("all_reduce") else [1.0, 2.0])
+
+
+def test_a_dropped_handle_that_nobody_joins(run_peers):
+    """A call waits for it no longer than its own time; a cancel ends it."""
+    cancelled = threading.Event()
+
+    def body(communicator, number):
+        if number == 0:
+            communicator.all_reduce_async(array.array("f", [1.0]), tag=9)
+            gc.collect()
+            with pytest.raises(collective.PendingOperations):
+                communicator.step(timeout=0.001)
+            communicator.cancel()
+            cancelled.set()
+        assert cancelled.wait(DEADLINE)
+        communicator.step()
+        assert not communicator._in_flight
+
+    run_peers(2, body)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_waiting_for_all(run_peers, kept):
+    """As after an exception whose traceback is kept: nobody waits for the handles any more."""
+    cancelled = threading.Event()
+
+    def body(communicator, number):
+        communicator.wait_all()
+        if number == 0:
+            handles = [communicator.all_reduce_async(array.array("f", [1.0]), tag=tag) for tag in range(3)]
+            if not kept:
+                handles.clear()
+            with pytest.raises(TimeoutError, match="has not ended"):
+                communicator.wait_all(timeout=0.001)
+            communicator.cancel()
+            communicator.wait_all(timeout=DEADLINE)
+            assert not communicator._in_flight and communicator.statistics.reduces_in_flight == 0
+            for handle in handles:
+                with pytest.raises(collective.Cancelled):
+                    handle.wait()
+            cancelled.set()
+        assert cancelled.wait(DEADLINE)
+        communicator.step()
+
+    run_peers(2, body)
+
+
+def test_a_dropped_handle_whose_tensor_was_copied(run_peers):
+    """What is not contiguous gets its result, too."""
+    numpy = pytest.importorskip("numpy")
+
+    def body(communicator, number):
+        whole = numpy.ones((4, 2), numpy.float32)
+        communicator.all_reduce_async(whole[:, 0], tag=9)
+        gc.collect()
+        communicator.step()
+        return whole.tolist()
+
+    assert run_peers(2, body) == [[[2.0, 1.0]] * 4] * 2
+
+
+def test_closing_with_a_dropped_handle(run_peers):
+    def body(communicator, number):
+        if number == 0:
+            communicator.all_reduce_async(array.array("f", [1.0]), tag=9)
+            communicator.close()
+            assert not communicator._in_flight
+
+    run_peers(2, body)
 
 
 def test_closing_with_an_operation_in_flight(run_peers):

@@ -50,7 +50,16 @@ def test_a_failure_of_the_library_says_what_happened_and_what_to_do():
     with pytest.raises(collective.MasterUnreachable, match="127.0.0.1:1") as caught:
         collective.Communicator("127.0.0.1:1").connect()
     assert caught.value.code == ErrorCode.MASTER_UNREACHABLE
-    assert "connect again" in caught.value.hint
+    assert "connect again" in caught.value.hint and str(caught.value).count("127.0.0.1") == 1
+
+
+def test_an_option_out_of_range_is_named_with_its_range():
+    with pytest.raises(collective.InvalidArgument, match="minimum_world_size is 2000.*1 to 1024"):
+        collective.Communicator("127.0.0.1:1", minimum_world_size=2000)
+    with pytest.raises(collective.InvalidArgument, match="stripe_count is 65.*1 to 64"):
+        collective.Communicator("127.0.0.1:1", stripe_count=65)
+    with pytest.raises(collective.InvalidArgument, match="24 days"):
+        collective.Communicator("127.0.0.1:1", call_timeout=1e9)
 
 
 @pytest.mark.parametrize(

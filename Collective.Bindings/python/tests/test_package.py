@@ -73,6 +73,15 @@ def test_the_wheel_contains_the_library_and_works(tmp_path):
     assert (ran.returncode, ran.stdout.strip()) == (0, collective.version()), ran.stderr
 
 
+def test_an_interpreter_that_cannot_make_a_wheel_is_named(tmp_path):
+    poor = tmp_path / "python"
+    poor.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')  # without what was installed
+    poor.chmod(0o755)
+    built = subprocess.run(["bash", str(PACKAGE / "build_wheel.sh")], capture_output=True, text=True, env={**os.environ, "OUT": str(tmp_path / "wheel"), "PYTHON": str(poor)})
+    assert (built.returncode, built.stdout, built.stderr.count("\n")) == (1, "", 1)
+    assert str(poor) in built.stderr and "setuptools" in built.stderr and "PYTHON=" in built.stderr
+
+
 def test_no_wheel_without_the_library(tmp_path):
     environment = {**os.environ, "OUT": str(tmp_path), "PYTHON": sys.executable, "COLLECTIVE_LIBRARY": "/nowhere/libcollective.so"}
     built = subprocess.run(["bash", str(PACKAGE / "build_wheel.sh")], capture_output=True, text=True, env=environment)

@@ -39,6 +39,12 @@ def test_content_that_may_differ():
         entries({"a": bytearray(1), "b": bytearray(1)}, "c")
 
 
+def recursive():
+    state = {"a": bytearray(1)}
+    state["itself"] = state
+    return state
+
+
 @pytest.mark.parametrize(
     ("state", "message"),
     [
@@ -51,6 +57,7 @@ def test_content_that_may_differ():
         ({"": bytearray(1)}, "empty key"),
         ((bytearray(1), bytearray(1)), "pair"),
         (7, "cannot be shared"),
+        (recursive(), "contains itself"),
     ],
 )
 def test_what_is_no_state(state, message):

@@ -97,12 +97,14 @@ static void creation_with_options(void) {
     options.struct_size = sizeof options;
     options.stripe_count = 65;
     RETURNS(pcclInvalidArgument, pcclxCreateCommunicator(&options, &comm));
+    CHECK(strstr(pcclxGetLastError(), "stripe count is 65") != NULL);
     options.stripe_count = 64;
     options.listen_port = 70000;
     RETURNS(pcclInvalidArgument, pcclxCreateCommunicator(&options, &comm));
     options.listen_port = -1;
     options.min_world_size = 2000;
     RETURNS(pcclInvalidArgument, pcclxCreateCommunicator(&options, &comm));
+    CHECK(strstr(pcclxGetLastError(), "minimum world size is 2000") != NULL);
     options.min_world_size = 1024;
     options.connect_timeout_ms = 1;
     RETURNS(pcclInvalidArgument, pcclxCreateCommunicator(&options, &comm));
@@ -348,6 +350,9 @@ static void arguments_of_shared_state(void) {
     RETURNS(pcclInvalidArgument, pcclSynchronizeSharedState(peer, &state, popular, NULL));
     state.infos = &info, info.name = NULL;
     RETURNS(pcclInvalidArgument, pcclSynchronizeSharedState(peer, &state, popular, NULL));
+    info.name = "weights\xff";
+    RETURNS(pcclInvalidArgument, pcclSynchronizeSharedState(peer, &state, popular, NULL));
+    CHECK(strstr(pcclxGetLastError(), "UTF-8") != NULL);
     info.name = "weights", info.data = NULL;
     RETURNS(pcclInvalidArgument, pcclSynchronizeSharedState(peer, &state, popular, NULL));
     info.data = numbers, info.datatype = (pcclDataType_t) -1;

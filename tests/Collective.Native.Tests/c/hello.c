@@ -1,5 +1,5 @@
 /*
- * The program of docs/c-api.md: a peer that waits for company, and reduces. As it is written for PCCL, with its header's name.
+ * A peer that waits for company, and reduces. As it is written for PCCL: with its header's name, and its functions alone.
  *
  *     hello PORT MINIMUM-WORLD-SIZE
  */

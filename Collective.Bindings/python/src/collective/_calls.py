@@ -17,6 +17,9 @@ _Result = TypeVar("_Result")
 # The main thread looks for Ctrl+C so often while a call blocks it.
 SLICE_SECONDS = 0.1
 
+# The library takes no longer ones.
+_TIMEOUT_MS_MAX = 2**31 - 1
+
 
 def timeout_ms(seconds: float | None) -> int:
     """A time in the native library's terms: 0 means the default."""
@@ -26,6 +29,8 @@ def timeout_ms(seconds: float | None) -> int:
         return _ffi.PCCLX_NO_TIMEOUT
     if not seconds > 0:
         raise InvalidArgument(f"{seconds} is no timeout.", hint="Give seconds, math.inf for no limit, or None for the default.")
+    if not seconds * 1000 < _TIMEOUT_MS_MAX:
+        raise InvalidArgument(f"{seconds} seconds are no timeout.", hint="Give up to 24 days, or math.inf for no limit.")
     return max(1, round(seconds * 1000))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import ctypes
 import itertools
 import math
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -40,6 +42,7 @@ class Operation:
         if not 0 <= tag < 1 << 64:
             raise InvalidArgument(f"{tag} is no tag.", hint="Choose a whole number from 0 to 2**64 - 1.")
         self.tag = tag
+        self.handle: weakref.ref[ReduceHandle] | None = None
         self.descriptor = _ffi.pcclReduceDescriptor_t(
             source.count,
             member(ReduceOp, op, "reduce operation"),
@@ -61,7 +64,8 @@ class Operation:
 class ReduceHandle:
     """An all-reduce in flight.
 
-    Wait for it with :meth:`wait`, or with ``await`` in a coroutine. Until then the tensor belongs to the library. A handle that nobody waits for keeps its tag in use.
+    Wait for it with :meth:`wait`, or with ``await`` in a coroutine. Until then the tensor belongs to the library. A handle that is dropped before is awaited in
+    the background: when the operation has ended, its tag is free and its tensors are let go; what came of it nobody is told.
     """
 
     def __init__(self, communicator: Any, operation: Operation, native: _ffi.pcclAsyncReduceOp_t) -> None:
@@ -74,6 +78,10 @@ class ReduceHandle:
         self._failure: BaseException | None = None
         # Guards the one await that the native library allows for.
         self._gate = threading.Lock()
+
+    def __del__(self) -> None:
+        if self._operation is not None:
+            _await_dropped(self._native, self._operation, self._communicator._in_flight, self._communicator._dropped)
 
     @property
     def tag(self) -> int:
@@ -254,6 +262,7 @@ def launch(communicator: Any, pointer: int, operation: Operation, timeout: float
     """Launches an all-reduce; the caller keeps its buffers alive."""
     native = _ffi.pcclAsyncReduceOp_t()
     handle = ReduceHandle(communicator, operation, native)
+    operation.handle = weakref.ref(handle)
     options = _ffi.pcclxCallOptions_t(ctypes.sizeof(_ffi.pcclxCallOptions_t), timeout_ms(timeout))
     source, destination, descriptor = operation.source.address, operation.destination.address, ctypes.byref(operation.descriptor)
     try:
@@ -261,7 +270,32 @@ def launch(communicator: Any, pointer: int, operation: Operation, timeout: float
     except KeyboardInterrupt:
         handle.abandon()
         raise
+    except CollectiveError:
+        handle._operation = None  # never launched: nothing to wait for
+        raise
     return handle
+
+
+def _await_dropped(native: _ffi.pcclAsyncReduceOp_t, operation: Operation, in_flight: dict[int, Operation], dropped: dict[int, threading.Event]) -> None:
+    """Awaits an operation whose handle is gone, on a thread that does not keep the communicator alive. The event it leaves in ``dropped`` is set at the end.
+
+    Called by the garbage collector, so anywhere: it takes no lock, which the interrupted code might hold (as ``threading.Thread.start`` does).
+    """
+    ended = dropped[operation.tag] = threading.Event()
+
+    def run() -> None:
+        try:
+            if library().pcclxAwaitAsyncReduce(ctypes.byref(native), None) == 0:
+                operation.write_back()
+        finally:
+            in_flight.pop(id(operation), None)
+            dropped.pop(operation.tag, None)
+            ended.set()
+
+    try:
+        _thread.start_new_thread(run, ())
+    except RuntimeError:  # the interpreter ends, or there are no more threads: as if nobody had dropped it
+        del dropped[operation.tag]
 
 
 def _quantization(quantization: QuantizationLike, dtype: DataType) -> Any:

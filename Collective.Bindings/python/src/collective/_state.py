@@ -61,7 +61,10 @@ class Entries:
             state = dict(zip(kinds, state))
         elif is_tensor(state):
             raise InvalidArgument("The state is a single tensor.", hint='Give it a name: {"name": tensor}.')
-        self._add("", state, None)
+        try:
+            self._add("", state, None)
+        except RecursionError:
+            raise InvalidArgument("The state contains itself, or is nested too deeply.", hint="Pass a dict of its tensors.") from None
 
     def _add(self, key: str, value: Any, replace: Replace | None) -> None:
         if _is_module(value):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
+import functools
+import math
+import threading
+import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any
 
 from . import _ffi
 from ._calls import call_options, cancel_all, interruptible, timeout_ms
@@ -18,7 +23,9 @@ from ._state import Entries, StateLike
 from ._types import ReduceOp, ReduceResult, Statistics, SyncResult, SyncStrategy, World, member
 from .errors import Aborted, Closed, CollectiveError, InvalidArgument, check
 
-_Result = TypeVar("_Result")
+# Limits of the library, which checks them too.
+_PEERS_MAX = 1024
+_STRIPES_MAX = 64
 
 
 class Communicator:
@@ -57,8 +64,8 @@ class Communicator:
     ) -> None:
         for name, value, least, most in (
             ("group", group, 0, 2**32 - 1),
-            ("minimum_world_size", minimum_world_size, 1, 2**32 - 1),
-            ("stripe_count", stripe_count, 1, 2**32 - 1),
+            ("minimum_world_size", minimum_world_size, 1, _PEERS_MAX),
+            ("stripe_count", stripe_count, 1, _STRIPES_MAX),
             ("listen_port", listen_port, 0, 65535),
         ):
             if value is not None and not least <= value <= most:
@@ -82,6 +89,8 @@ class Communicator:
         self._group = group
         self._next_revision = 0
         self._in_flight: dict[int, Operation] = {}
+        # By tag: operations in flight whose handle was dropped, and when they have ended.
+        self._dropped: dict[int, threading.Event] = {}
         # Also at the end of the interpreter, while the library may still call into Python. Keeps the buffers alive until then.
         self._finalizer = weakref.finalize(self, _destroy, self._pointer, self._in_flight)
 
@@ -124,12 +133,12 @@ class Communicator:
             CrossedCalls, TimedOut, PendingOperations, MasterLost, Evicted
         """
         native = _ffi.pcclxWorld_t(struct_size=ctypes.sizeof(_ffi.pcclxWorld_t))
-        self._blocking(lambda: library().pcclxStep(self._pointer, ctypes.byref(native), call_options(timeout)))
+        self._blocking_alone(lambda remaining: library().pcclxStep(self._pointer, ctypes.byref(native), call_options(remaining)), timeout)
         return _world(native)
 
     def update_topology(self, timeout: float | None = None) -> World:
         """Admits the peers that wait, when all admitted peers of the run have called it; returns the world that now stands."""
-        self._blocking(lambda: library().pcclxUpdateTopology(self._pointer, call_options(timeout)))
+        self._blocking_alone(lambda remaining: library().pcclxUpdateTopology(self._pointer, call_options(remaining)), timeout)
         return self.world
 
     def are_peers_pending(self, timeout: float | None = None) -> bool:
@@ -140,7 +149,7 @@ class Communicator:
 
     def optimize_topology(self, timeout: float | None = None) -> World:
         """Measures what is not known of the network, and adopts the best ring. All admitted peers of the run call it together."""
-        self._blocking(lambda: library().pcclxOptimizeTopology(self._pointer, call_options(timeout)))
+        self._blocking_alone(lambda remaining: library().pcclxOptimizeTopology(self._pointer, call_options(remaining)), timeout)
         return self.world
 
     @property
@@ -227,6 +236,7 @@ class Communicator:
         """
         operation = Operation(tensor, out, op, tag, quantization)
         self._require_open()
+        self._await_dropped([tag])
         # Before the launch: whatever interrupts this thread now, the buffers live as long as the library may use them.
         self._in_flight[id(operation)] = operation
         try:
@@ -234,6 +244,22 @@ class Communicator:
         except CollectiveError:
             self._landed(operation)
             raise
+
+    def wait_all(self, timeout: float | None = None) -> None:
+        """Waits until every operation in flight has ended, whoever holds its handle: also a kept traceback, or nobody. What failed is told by its handle only.
+
+        Raises:
+            TimeoutError: not all have ended within ``timeout`` seconds; they go on. (:meth:`cancel` ends them.)
+        """
+        deadline = time.monotonic() + (math.inf if timeout is None else timeout)
+        for operation in list(self._in_flight.values()):
+            if operation.handle is not None and (handle := operation.handle()) is not None:
+                with contextlib.suppress(CollectiveError):
+                    handle.wait(max(0.0, deadline - time.monotonic()))
+        for tag, ended in list(self._dropped.items()):
+            wait = functools.partial(ended.wait, None if deadline == math.inf else max(0.0, deadline - time.monotonic()))
+            if not interruptible(wait, lambda: cancel_all(self._pointer)):
+                raise TimeoutError(f"The all-reduce with tag {tag} has not ended within {timeout} s; it goes on.")
 
     def all_reduce_many(
         self,
@@ -261,6 +287,7 @@ class Communicator:
             *(_ffi.pcclReduceOpDescriptor_t(each.source.address, each.destination.address, each.descriptor) for each in operations)
         )
         info = NewReduceInfo(with_contributors=False)
+        self._await_dropped([each.tag for each in operations])
         try:
             self._blocking(
                 lambda: library().pcclxAllReduceMultipleWithRetry(
@@ -309,9 +336,12 @@ class Communicator:
         info = _ffi.pcclSharedStateSyncInfo_t()
         chosen = member(SyncStrategy, strategy, "strategy")
         options = _ffi.pcclxSyncOptions_t(ctypes.sizeof(_ffi.pcclxSyncOptions_t), timeout_ms(timeout), progress_callback(progress))
-        self._blocking(
-            lambda: library().pcclxSynchronizeSharedState(self._pointer, ctypes.byref(native), chosen, ctypes.byref(info), ctypes.byref(options))
-        )
+
+        def call(remaining: float | None) -> int:
+            options.timeout_ms = timeout_ms(remaining)
+            return library().pcclxSynchronizeSharedState(self._pointer, ctypes.byref(native), chosen, ctypes.byref(info), ctypes.byref(options))
+
+        self._blocking_alone(call, timeout)
         self._next_revision = native.revision + 1
         if info.rx_bytes > 0:
             entries.write_back()
@@ -331,6 +361,27 @@ class Communicator:
     def _blocking(self, call: Callable[[], int]) -> None:
         self._require_open()
         interruptible(lambda: check(call()), lambda: cancel_all(self._pointer))
+
+    def _blocking_alone(self, call: Callable[[float | None], int], timeout: float | None) -> None:
+        """A call that is not allowed while operations are in flight: it waits for those that were dropped, out of its time."""
+        timeout_ms(timeout)  # refuses what is no timeout
+        if not self._dropped:
+            self._blocking(lambda: call(timeout))
+            return
+        deadline = time.monotonic() + (math.inf if timeout is None else timeout)
+
+        def wait_and_call() -> int:
+            for ended in list(self._dropped.values()):
+                ended.wait(None if deadline == math.inf else max(0.0, deadline - time.monotonic()))
+            return call(None if timeout is None else max(0.001, deadline - time.monotonic()))
+
+        self._blocking(wait_and_call)
+
+    def _await_dropped(self, tags: Iterable[int]) -> None:
+        """A tag is free when the operation that had it, and was dropped, has ended."""
+        for tag in tags:
+            if (ended := self._dropped.get(tag)) is not None:
+                interruptible(ended.wait, lambda: cancel_all(self._pointer))
 
     def _now(self, function: Callable[..., int], *arguments: Any) -> None:
         self._require_open()

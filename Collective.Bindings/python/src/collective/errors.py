@@ -116,7 +116,7 @@ class PendingOperations(CollectiveError, RuntimeError):
     """Membership may not change while this peer has a collective in flight."""
 
     code = ErrorCode.PENDING_OPERATIONS
-    hint = "Wait for every handle, then call again."
+    hint = "Wait for every handle, or call wait_all(), then call again."
 
 
 class TooFewPeers(CollectiveError):
