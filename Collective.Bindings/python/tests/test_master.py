@@ -61,7 +61,7 @@ def peer(tag):
         try:
             communicator.all_reduce(array.array("f", [1.0]), tag=tag)
         except collective.CrossedCalls:
-            print("told")
+            print("told\\n", end="")  # one write: both threads say it
 threads = [threading.Thread(target=peer, args=(tag,)) for tag in (1, 2)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
