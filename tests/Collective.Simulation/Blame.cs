@@ -63,7 +63,8 @@ internal sealed class Blame(Simulator simulator)
                 break;
             case ErrorCode.MasterLost or ErrorCode.MasterUnreachable:
                 var silentUs = simulator.Master.Silent.Covered(simulator.NowUs - WindowUs, simulator.NowUs) + simulator.Network.CutUs(Network.Master, peer.Index, WindowUs);
-                Ledger.Require(silentUs >= SilenceUs, $"G5: {peer} did nothing wrong and ended with {outcome.Code}: {outcome.Reason}");
+                var stoodStill = outcome.Code == ErrorCode.MasterUnreachable && WasSilent(peer); // In its own connect.
+                Ledger.Require(silentUs >= SilenceUs || stoodStill, $"G5: {peer} did nothing wrong and ended with {outcome.Code}: {outcome.Reason}");
                 break;
             case ErrorCode.MasterRefused:
                 Ledger.Require(WasSilent(peer) || simulator.Peers.Count > Limits.PeersMax, $"G5: {peer} was not late and ended with {outcome.Code}: {outcome.Reason}");
