@@ -86,6 +86,10 @@ internal sealed class MasterHost : IDisposable
                 _connections[id] = connection;
                 Post(new MasterInput.Connected(id, remote, new PeerId(Guid.NewGuid())));
                 connection.Start();
+                if (_stopping.IsCancellationRequested)
+                {
+                    connection.Close(); // The loop, which closes all others at its end, may have missed it.
+                }
             }
             catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
             {
