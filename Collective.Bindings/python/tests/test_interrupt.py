@@ -5,16 +5,24 @@ from __future__ import annotations
 import pytest
 
 PROGRAM = """
-import array, asyncio, threading
+import array, asyncio, os, sys, threading, time
 import collective
 
 async def reduce():
-    handle = communicator.all_reduce_async(tensor)
-    blocking()  # Here asyncio listens: an interrupt while it makes its loop leaves complaints of its own.
-    await asyncio.wait_for(handle, 50)
+    await asyncio.wait_for(communicator.all_reduce_async(tensor), 50)
 
 def blocking():
-    print("blocking", flush=True)
+    # Says so when the main thread blocks. What comes before that is the matter of test_interrupt_everywhere.py.
+    def watch():
+        while place() not in (("_reduce.py", "_ended_within"), ("_calls.py", "wait"), ("selectors.py", "select")):
+            time.sleep(0.001)
+        print("blocking", flush=True)
+
+    def place():
+        code = sys._current_frames()[threading.main_thread().ident].f_code
+        return os.path.basename(code.co_filename), code.co_name
+
+    threading.Thread(target=watch).start()
 
 master = collective.Master("127.0.0.1:0")
 other = collective.Communicator(master.address, minimum_world_size=2, call_timeout=240)
@@ -23,6 +31,7 @@ connecting.start()
 communicator = collective.Communicator(master.address, minimum_world_size=2, call_timeout=240)
 communicator.connect()
 connecting.join()
+communicator.step()  # a newcomer's first one waits for nobody
 third = collective.Communicator(master.address, minimum_world_size=5)
 tensor = array.array("f", [1.0] * 1000)
 
@@ -62,7 +71,7 @@ other.close()
     ],
 )
 def test_a_blocking_call(script, call):
-    program = script(PROGRAM.format(call=call if "asyncio" in call else f"blocking(); {call}"))
+    program = script(PROGRAM.format(call=f"blocking(); {call}"))
     program.expect("blocking")
     program.interrupt()
     program.expect("interrupted")

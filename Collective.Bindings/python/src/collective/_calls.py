@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import math
 import threading
@@ -55,8 +56,8 @@ def interruptible(call: Callable[[], _Result], cancel: Callable[[], None]) -> _R
         return call()
     running = _Running(call)
     try:
-        threading.Thread(target=running.run, name="collective-call", daemon=True).start()
-        running.ended.wait()
+        _thread.start_new_thread(running.run, ())
+        running.wait()
     except BaseException:
         running.abandon(cancel)
         raise
@@ -64,10 +65,12 @@ def interruptible(call: Callable[[], _Result], cancel: Callable[[], None]) -> _R
 
 
 class _Running(Generic[_Result]):
-    """A call that a thread of its own makes."""
+    """A call that a thread of its own makes.
+
+    With bare locks: an interrupt inside ``threading.Event``, which is written in Python, can leave its lock taken for ever.
+    """
 
     def __init__(self, call: Callable[[], _Result]) -> None:
-        self.ended = threading.Event()
         self._call = call
         self._result: list[_Result] = []
         self._failure: BaseException | None = None
@@ -75,6 +78,10 @@ class _Running(Generic[_Result]):
         self._gate = threading.Lock()
         self._entered = False
         self._abandoned = False
+        # Taken until the call has ended.
+        self._running = threading.Lock()
+        self._running.acquire()
+        self._ended = False
 
     def run(self) -> None:
         with self._gate:
@@ -86,7 +93,12 @@ class _Running(Generic[_Result]):
         except BaseException as error:  # handed to the caller's thread
             self._failure = error
         finally:
-            self.ended.set()
+            self._ended = True
+            self._running.release()
+
+    def wait(self, seconds: float = -1) -> bool:
+        """Waits for its end, as long as it takes or some seconds; says whether it came."""
+        return self._ended or self._running.acquire(timeout=seconds)
 
     def abandon(self, cancel: Callable[[], None]) -> None:
         """Afterwards the call has ended, or will never be made; whatever interrupts meanwhile."""
@@ -95,7 +107,7 @@ class _Running(Generic[_Result]):
                 with self._gate:
                     self._abandoned = True
                 # Again and again: the thread may not have entered the library yet.
-                while self._entered and not self.ended.wait(SLICE_SECONDS if self._cancelled(cancel) else None):
+                while self._entered and not self.wait(SLICE_SECONDS if self._cancelled(cancel) else -1):
                     pass
                 return
             except KeyboardInterrupt:

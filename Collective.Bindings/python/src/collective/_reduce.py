@@ -68,12 +68,14 @@ class ReduceHandle:
     the background: when the operation has ended, its tag is free and its tensors are let go; what came of it nobody is told.
     """
 
-    def __init__(self, communicator: Any, operation: Operation, native: _ffi.pcclAsyncReduceOp_t) -> None:
+    # From its launch until it has ended: then the tensors are let go. (Of the class, for a handle whose making was interrupted.)
+    _operation: Operation | None = None
+
+    def __init__(self, communicator: Any, tag: int) -> None:
         self._communicator = communicator
-        # Until it has ended: then the tensors are let go.
-        self._operation: Operation | None = operation
-        self._native = native
+        self._native = _ffi.pcclAsyncReduceOp_t(tag=tag)
         self._ended = False
+        self._info = NewReduceInfo(with_contributors=True)
         self._result: ReduceResult | None = None
         self._failure: BaseException | None = None
         # Guards the one await that the native library allows for.
@@ -82,6 +84,24 @@ class ReduceHandle:
     def __del__(self) -> None:
         if self._operation is not None:
             _await_dropped(self._native, self._operation, self._communicator._in_flight, self._communicator._dropped)
+
+    def launch(self, operation: Operation, pointer: int, timeout: float | None) -> None:
+        """Not for users: they get it launched. When this fails it was not, or was aborted."""
+        options = _ffi.pcclxCallOptions_t(ctypes.sizeof(_ffi.pcclxCallOptions_t), timeout_ms(timeout))
+        source, destination, descriptor = operation.source.address, operation.destination.address, ctypes.byref(operation.descriptor)
+        try:
+            # Before: whatever interrupts this thread from here on, the buffers live as long as the library may use them.
+            self._operation = operation
+            self._communicator._in_flight[id(operation)] = operation
+            operation.handle = weakref.ref(self)
+            check(library().pcclxAllReduceAsync(source, destination, descriptor, pointer, ctypes.byref(self._native), ctypes.byref(options)))
+        except KeyboardInterrupt:
+            self.abandon()
+            raise
+        except CollectiveError as error:
+            self._failure = error
+            self._release()
+            raise
 
     @property
     def tag(self) -> int:
@@ -102,7 +122,7 @@ class ReduceHandle:
             TimeoutError: not ended yet; call again.
             Aborted: a peer was lost. The tensor is what it was: launch it again before calling anything else.
             CollectiveError: of another kind; see docs/errors.md.
-            KeyboardInterrupt: Ctrl+C. The operation was aborted for all peers, the tensor is what it was.
+            KeyboardInterrupt: Ctrl+C. The operation was aborted for all peers and the tensor is what it was, or it had succeeded for all and holds the result.
         """
         if not self._settled():
             try:
@@ -182,25 +202,28 @@ class ReduceHandle:
         """Cancels and waits, whatever else comes: afterwards the tensor is the caller's."""
         while not self._settled():
             try:
-                self.cancel()
-                while not self._ended_within(SLICE_SECONDS):
-                    pass
+                if not self._info.reported:
+                    self.cancel()
+                    while not self._ended_within(SLICE_SECONDS):
+                        pass
                 self._settle()
             except KeyboardInterrupt:
                 continue
             except CollectiveError:
-                return  # closed, or never launched
+                break  # closed, or never launched
+        self._release()
 
     def _settle(self) -> None:
         with self._gate:
             if self._settled():
                 return
             try:
-                info = NewReduceInfo(with_contributors=True)
-                check(library().pcclxAwaitAsyncReduce(ctypes.byref(self._native), ctypes.byref(info.native)))
+                # An interrupt may have come when it was awaited and not yet written back.
+                if not self._info.reported:
+                    check(library().pcclxAwaitAsyncReduce(ctypes.byref(self._native), ctypes.byref(self._info.native)))
                 assert self._operation is not None
                 self._operation.write_back()
-                self._result = info.result()
+                self._result = self._info.result()
             except Exception as error:
                 self._failure = error
             self._release()
@@ -229,6 +252,11 @@ class NewReduceInfo:
             self.native.contributors = ctypes.cast(self._ids, ctypes.POINTER(_ffi.pcclRankUuid_t))
             self.native.contributor_capacity = _CONTRIBUTORS_MAX
 
+    @property
+    def reported(self) -> bool:
+        """Whether the library has written it: a success."""
+        return bool(self.native.world_size > 0)
+
     def result(self) -> ReduceResult:
         """What was reported."""
         native = self.native
@@ -256,24 +284,6 @@ class _Callbacks:
 
 
 _callbacks = _Callbacks()
-
-
-def launch(communicator: Any, pointer: int, operation: Operation, timeout: float | None) -> ReduceHandle:
-    """Launches an all-reduce; the caller keeps its buffers alive."""
-    native = _ffi.pcclAsyncReduceOp_t()
-    handle = ReduceHandle(communicator, operation, native)
-    operation.handle = weakref.ref(handle)
-    options = _ffi.pcclxCallOptions_t(ctypes.sizeof(_ffi.pcclxCallOptions_t), timeout_ms(timeout))
-    source, destination, descriptor = operation.source.address, operation.destination.address, ctypes.byref(operation.descriptor)
-    try:
-        check(library().pcclxAllReduceAsync(source, destination, descriptor, pointer, ctypes.byref(native), ctypes.byref(options)))
-    except KeyboardInterrupt:
-        handle.abandon()
-        raise
-    except CollectiveError:
-        handle._operation = None  # never launched: nothing to wait for
-        raise
-    return handle
 
 
 def _await_dropped(native: _ffi.pcclAsyncReduceOp_t, operation: Operation, in_flight: dict[int, Operation], dropped: dict[int, threading.Event]) -> None:

@@ -18,7 +18,7 @@ from . import _ffi
 from ._calls import call_options, cancel_all, interruptible, timeout_ms
 from ._library import library
 from ._progress import ProgressLike, progress_callback
-from ._reduce import NewReduceInfo, Operation, QuantizationLike, ReduceHandle, launch
+from ._reduce import NewReduceInfo, Operation, QuantizationLike, ReduceHandle
 from ._state import Entries, StateLike
 from ._types import ReduceOp, ReduceResult, Statistics, SyncResult, SyncStrategy, World, member
 from .errors import Aborted, Closed, CollectiveError, InvalidArgument, check
@@ -204,7 +204,8 @@ class Communicator:
         """Reduces ``tensor`` over all peers of the group, in place or into ``out``. Afterwards all peers hold the same bits.
 
         Args:
-            tensor: numpy array, torch CPU tensor, or an object with the buffer protocol. Of any strides; one that is not contiguous is copied and copied back.
+            tensor: numpy array or torch CPU tensor of any strides (one that is not contiguous is copied and copied back), or a contiguous object with the
+                buffer protocol.
             out: where the result goes, as large and of the same type; None for in place.
             op: ``"sum"``, ``"avg"``, ``"prod"``, ``"min"`` or ``"max"``.
             tag: tells operations in flight apart; the same on all peers.
@@ -220,7 +221,7 @@ class Communicator:
         retries = 0
         while True:
             try:
-                result = self.all_reduce_async(tensor, out, op=op, tag=tag, quantization=quantization, timeout=timeout).wait()
+                result = self._reduce(Operation(tensor, out, op, tag, quantization), timeout)
                 return result if retries == 0 else dataclasses.replace(result, retries=retries)
             except Aborted:
                 if not retry:
@@ -235,15 +236,9 @@ class Communicator:
         The tensors belong to the library until the handle was waited for. Operations that are in flight together need different tags.
         """
         operation = Operation(tensor, out, op, tag, quantization)
-        self._require_open()
-        self._await_dropped([tag])
-        # Before the launch: whatever interrupts this thread now, the buffers live as long as the library may use them.
-        self._in_flight[id(operation)] = operation
-        try:
-            return launch(self, self._pointer, operation, timeout)
-        except CollectiveError:
-            self._landed(operation)
-            raise
+        handle = ReduceHandle(self, tag)
+        self._launch(handle, operation, timeout)
+        return handle
 
     def wait_all(self, timeout: float | None = None) -> None:
         """Waits until every operation in flight has ended, whoever holds its handle: also a kept traceback, or nobody. What failed is told by its handle only.
@@ -287,17 +282,17 @@ class Communicator:
             *(_ffi.pcclReduceOpDescriptor_t(each.source.address, each.destination.address, each.descriptor) for each in operations)
         )
         info = NewReduceInfo(with_contributors=False)
+        options = call_options(timeout)
         self._await_dropped([each.tag for each in operations])
-        try:
-            self._blocking(
-                lambda: library().pcclxAllReduceMultipleWithRetry(
-                    descriptors, len(operations), self._pointer, ctypes.byref(info.native), max_in_flight, call_options(timeout)
-                )
-            )
-        finally:
+
+        def call() -> int:
+            result = library().pcclxAllReduceMultipleWithRetry(descriptors, len(operations), self._pointer, ctypes.byref(info.native), max_in_flight, options)
             # Also after a failure: some may have succeeded, the others hold what they held.
             for operation in operations:
                 operation.write_back()
+            return result
+
+        self._blocking(call)
         return info.result()
 
     # ----------------------------------------------------------------------------------------------------- shared state
@@ -339,12 +334,15 @@ class Communicator:
 
         def call(remaining: float | None) -> int:
             options.timeout_ms = timeout_ms(remaining)
-            return library().pcclxSynchronizeSharedState(self._pointer, ctypes.byref(native), chosen, ctypes.byref(info), ctypes.byref(options))
+            result = library().pcclxSynchronizeSharedState(self._pointer, ctypes.byref(native), chosen, ctypes.byref(info), ctypes.byref(options))
+            if result == 0:
+                # Here, where no interrupt can come between the success and its consequences.
+                self._next_revision = native.revision + 1
+                if info.rx_bytes > 0:
+                    entries.write_back()
+            return result
 
         self._blocking_alone(call, timeout)
-        self._next_revision = native.revision + 1
-        if info.rx_bytes > 0:
-            entries.write_back()
         return SyncResult(native.revision, info.tx_bytes, info.rx_bytes)
 
     # ---------------------------------------------------------------------------------------------------------- the end
@@ -357,6 +355,20 @@ class Communicator:
     def close(self) -> None:
         """Leaves the run: the others go on without this peer. Calls of other threads end first. May be called again."""
         self._finalizer()
+
+    def _reduce(self, operation: Operation, timeout: float | None) -> ReduceResult:
+        handle = ReduceHandle(self, operation.tag)
+        try:
+            self._launch(handle, operation, timeout)
+            return handle.wait()
+        except KeyboardInterrupt:
+            handle.abandon()
+            raise
+
+    def _launch(self, handle: ReduceHandle, operation: Operation, timeout: float | None) -> None:
+        self._require_open()
+        self._await_dropped([operation.tag])
+        handle.launch(operation, self._pointer, timeout)
 
     def _blocking(self, call: Callable[[], int]) -> None:
         self._require_open()
