@@ -22,6 +22,9 @@ internal sealed class Participation : IPeerHandler
     private readonly ILogger _logger;
     private readonly int _stripeCount;
     private StateSynchronisation? _synchronisation;
+
+    // Who lacked nothing in the last sync is likely to lack nothing in the next one.
+    private volatile bool _wasUpToDate;
     private readonly PeerHost _host;
     private readonly Action<string>? _probe;
     private long _lastOperation;
@@ -88,7 +91,7 @@ internal sealed class Participation : IPeerHandler
     public Task<SharedStateSyncResult> Synchronise(PinnedState state, SyncStrategy strategy, IProgress<SharedStateProgress>? progress, long timeoutMs, CancellationToken cancellationToken)
     {
         var number = new RequestNumber((ulong)Interlocked.Increment(ref _lastRequest));
-        var synchronisation = new StateSynchronisation(number, state, strategy, progress, _host, _donor, _stripeCount, _workBuffers, _logger, () => _synchronisation = null);
+        var synchronisation = new StateSynchronisation(number, state, strategy, _wasUpToDate, progress, _host, _donor, _stripeCount, _workBuffers, _logger, SyncOver);
         if (Interlocked.CompareExchange(ref _synchronisation, synchronisation, null) is not null)
         {
             throw new CollectiveException(ErrorCode.InvalidUsage, "this peer is already in a sync of the shared state: await that first");
@@ -100,6 +103,12 @@ internal sealed class Participation : IPeerHandler
         }
 
         return synchronisation.Run(timeoutMs, cancellationToken);
+    }
+
+    private void SyncOver(bool hadEverything)
+    {
+        _wasUpToDate = hadEverything;
+        _synchronisation = null;
     }
 
     public void Welcomed(PeerId id, uint segmentBytes)

@@ -19,12 +19,18 @@ internal sealed class StateSynchronisation : IFetchEvents
     private readonly TaskCompletionSource<SharedStateSyncResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly PinnedState _state;
     private readonly SyncStrategy _strategy;
+
+    // Before the vote. Who only receives need not: its hashes are worth computing ahead only when it is likely to have the elected content.
+    private readonly bool _hashAhead;
     private readonly PeerHost _host;
     private readonly StateDonor _donor;
     private readonly int _stripeCount;
     private readonly WorkBuffers _workBuffers;
     private readonly ILogger _logger;
-    private readonly Action _over;
+
+    // Told whether it succeeded and this peer had everything already.
+    private readonly Action<bool> _over;
+    private bool _hadEverything;
     private IProgress<SharedStateProgress>? _progress;
 
     // Guards the two fields below between the peer's loop and the thread of the sync.
@@ -36,17 +42,19 @@ internal sealed class StateSynchronisation : IFetchEvents
         RequestNumber request,
         PinnedState state,
         SyncStrategy strategy,
+        bool hashAhead,
         IProgress<SharedStateProgress>? progress,
         PeerHost host,
         StateDonor donor,
         int stripeCount,
         WorkBuffers workBuffers,
         ILogger logger,
-        Action over)
+        Action<bool> over)
     {
         Request = request;
         _state = state;
         _strategy = strategy;
+        _hashAhead = hashAhead || strategy != SyncStrategy.ReceiveOnly;
         _progress = progress;
         _host = host;
         _donor = donor;
@@ -66,7 +74,7 @@ internal sealed class StateSynchronisation : IFetchEvents
         }
         catch (OutOfMemoryException e)
         {
-            _over();
+            _over(_hadEverything);
             throw new CollectiveException(ErrorCode.LimitExceeded, "the system gives no more threads", e);
         }
 
@@ -132,7 +140,11 @@ internal sealed class StateSynchronisation : IFetchEvents
     private (Outcome Outcome, Revision Revision) Exchange(long timeoutMs, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
-        StateHasher.HashLeaves(_state.Tensors, cancellationToken);
+        if (_hashAhead)
+        {
+            StateHasher.HashLeaves(_state.Tensors, cancellationToken);
+        }
+
         if (_strategy != SyncStrategy.ReceiveOnly)
         {
             _donor.Publish(_state.Tensors);
@@ -170,6 +182,7 @@ internal sealed class StateSynchronisation : IFetchEvents
             _state.Adopt(end.Revision);
             Report(_fetcher);
             var fetched = _fetcher?.Progress() ?? new FetchProgress(0, 0, []);
+            _hadEverything = fetched.BytesDone == 0;
             result = new SharedStateSyncResult(
                 end.Revision.Value, given.Bytes, fetched.BytesDone, given.WireBytes, _fetcher?.WireBytes ?? 0, _fetcher?.KeysReceived ?? [], fetched.Donors);
         }
@@ -196,7 +209,7 @@ internal sealed class StateSynchronisation : IFetchEvents
         _fetcher?.Stop();
         _donor.Withdraw();
         _state.Dispose();
-        _over();
+        _over(_hadEverything);
     }
 
     private void Report(StateFetcher? fetcher)

@@ -54,8 +54,8 @@ internal static class Limits
     /// <summary>Blocks of a tensor that one answer may hold: 1 MiB.</summary>
     public const int StateBlocksPerRequestMax = 16;
 
-    /// <summary>Leaf digests that one answer may hold: those of 4 GiB.</summary>
-    public const int StateDigestsPerRequestMax = 65_536;
+    /// <summary>Leaf digests, with the heads of the blocks, that one answer may hold: those of 2 GiB.</summary>
+    public const int StateDigestsPerRequestMax = 32_768;
 
     /// <summary>Payload of one answer: the larger of blocks that could not be packed, with their lengths, and digests.</summary>
     public const int StatePayloadBytesMax = StateBlocksPerRequestMax * (StateBlockBytes + sizeof(uint));
@@ -260,7 +260,7 @@ internal static class Limits
 
     private const uint PlanMessageFits = StateBytesMax - (1024 + (PeersMax * MemberBytesMax) + (StateKeysMax * (2 + 2 + 16 + 2)) + (HolderIndexesMax * 2));
 
-    private const uint DigestsFit = StatePayloadBytesMax - (StateDigestsPerRequestMax * 16);
+    private const uint DigestsFit = StatePayloadBytesMax - (StateDigestsPerRequestMax * (16 + 16));
 
     private const uint UnsentPlanFits = UnsentControlBytesMax - StateBytesMax;
 }

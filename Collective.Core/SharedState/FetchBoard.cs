@@ -98,7 +98,10 @@ internal sealed class FetchBoard
     }
 
     /// <summary>Digests have come; false when they do not match the elected hash: the holder lies.</summary>
-    public bool DeliverDigests(FetchTask task, ReadOnlySpan<byte> digests)
+    /// <param name="task">What they answer.</param>
+    /// <param name="digests">The leaves.</param>
+    /// <param name="found">Which of the blocks this peer has already.</param>
+    public bool DeliverDigests(FetchTask task, ReadOnlySpan<byte> digests, ReadOnlySpan<bool> found)
     {
         Answered(task);
         var target = task.Target;
@@ -108,6 +111,7 @@ internal sealed class FetchBoard
         }
 
         digests.CopyTo(target.Digests.AsSpan((int)(task.FirstBlock * TreeHash.DigestBytes)));
+        found.CopyTo(target.Found.AsSpan((int)task.FirstBlock));
         target.DigestsMissing -= task.Blocks;
         if (target.DigestsMissing > 0)
         {
@@ -262,6 +266,7 @@ internal sealed class FetchBoard
     {
         target.Source = holder;
         target.Digests = GC.AllocateUninitializedArray<byte>((int)(target.Tensor.BlockCount * TreeHash.DigestBytes));
+        target.Found = new bool[target.Tensor.BlockCount];
         target.DigestsMissing = target.Tensor.BlockCount;
         for (long first = 0; first < target.Tensor.BlockCount; first += Limits.StateDigestsPerRequestMax)
         {
@@ -279,7 +284,7 @@ internal sealed class FetchBoard
         for (long block = 0; block < tensor.BlockCount;)
         {
             var blocks = 0;
-            while (blocks < _blocksPerRequest && block + blocks < tensor.BlockCount && Differs(target, block + blocks))
+            while (blocks < _blocksPerRequest && block + blocks < tensor.BlockCount && !target.Found[block + blocks])
             {
                 blocks++;
             }
@@ -302,13 +307,10 @@ internal sealed class FetchBoard
         }
     }
 
-    private static bool Differs(FetchTarget target, long block)
-        => target.Tensor.MayDiffer || !target.Tensor.Digests(block, 1).SequenceEqual(target.Digests.AsSpan((int)(block * TreeHash.DigestBytes), TreeHash.DigestBytes));
-
     private void Finish(FetchTarget target)
     {
         target.Done = true;
-        target.Digests = [];
+        (target.Digests, target.Found) = ([], []);
         _targetsMissing--;
     }
 

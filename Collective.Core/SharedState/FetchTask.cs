@@ -61,6 +61,9 @@ internal sealed class FetchTarget(StateTensor tensor, StateHash hash, int holder
     /// <summary>The digests of all blocks, as far as they have come.</summary>
     public byte[] Digests { get; set; } = [];
 
+    /// <summary>Which blocks are here already, as far as the digests have come.</summary>
+    public bool[] Found { get; set; } = [];
+
     public long DigestsMissing { get; set; }
 
     public bool DigestsKnown { get; set; }

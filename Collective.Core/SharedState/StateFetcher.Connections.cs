@@ -208,11 +208,12 @@ internal sealed partial class StateFetcher
         var genuine = true;
         if (task.Kind == StateRequestKind.Digests)
         {
-            var digests = receiver.ReceiveDigests(task);
+            var theirs = receiver.ReceiveDigests(task);
+            var found = theirs.FoundIn(task.Target.Tensor, task.FirstBlock);
             lock (_gate)
             {
                 asked.Dequeue();
-                genuine = _board.DeliverDigests(task, digests);
+                genuine = _board.DeliverDigests(task, theirs.Digests, found);
                 Monitor.PulseAll(_gate); // Blocks for the others to ask for.
             }
         }

@@ -32,5 +32,6 @@ internal static class StateHasher
         }
     }
 
-    public static StateHash HashOf(StateTensor tensor) => tensor.MayDiffer ? default : new StateHash(TreeHash.Root(tensor.Bytes, tensor.Leaves));
+    /// <summary>What to vote for a tensor: zero where contents may differ, and where the leaves were not computed.</summary>
+    public static StateHash HashOf(StateTensor tensor) => tensor.MayDiffer || !tensor.IsHashed ? default : new StateHash(TreeHash.Root(tensor.Bytes, tensor.Leaves));
 }

@@ -20,13 +20,15 @@ internal sealed class StateReceiver(IByteConnection connection)
 
     public void Ask(FetchTask task) => connection.Send(_request.AsSpan(0, task.Request.Write(_request)));
 
-    public byte[] ReceiveDigests(FetchTask task)
+    public BlockDigests ReceiveDigests(FetchTask task)
     {
         var header = ReceiveHeader();
         var digests = GC.AllocateUninitializedArray<byte>(task.Blocks * TreeHash.DigestBytes);
-        Require(header.Reply == StateReply.Plain && header.PayloadBytes == digests.Length);
+        var heads = GC.AllocateUninitializedArray<byte>(task.Blocks * BlockDigests.HeadBytes);
+        Require(header.Reply == StateReply.Plain && header.PayloadBytes == digests.Length + heads.Length);
         Receive(digests);
-        return digests;
+        Receive(heads);
+        return new BlockDigests(digests, heads);
     }
 
     /// <summary>Receives blocks into memory of their size; throws unless they match their digests.</summary>

@@ -31,10 +31,11 @@ internal sealed class StateSender(IByteConnection connection, UploadLimit limit,
 
     public StateBytes SendDigests(StateTensor tensor, in StateRequest request)
     {
-        var bytes = request.Blocks * TreeHash.DigestBytes;
-        var digests = tensor.MayDiffer ? HashNow(tensor, request) : tensor.Digests(request.FirstBlock, request.Blocks);
+        var (digests, heads) = BlockDigests.Of(tensor, request.FirstBlock, request.Blocks);
+        var bytes = digests.Length + heads.Length;
         SendHeader(StateReply.Plain, bytes);
         Send(digests);
+        Send(heads);
         return new StateBytes(0, StateResponse.Bytes + bytes);
     }
 
@@ -60,17 +61,6 @@ internal sealed class StateSender(IByteConnection connection, UploadLimit limit,
         Send(blocks);
         _choice.SentPlain(blocks.Length, Stopwatch.GetElapsedTime(started));
         return new StateBytes(blocks.Length, StateResponse.Bytes + blocks.Length);
-    }
-
-    private static byte[] HashNow(StateTensor tensor, in StateRequest request)
-    {
-        var digests = GC.AllocateUninitializedArray<byte>(request.Blocks * TreeHash.DigestBytes);
-        for (var i = 0; i < request.Blocks; i++)
-        {
-            TreeHash.HashBlock(tensor.Blocks(request.FirstBlock + i, 1), digests.AsSpan(i * TreeHash.DigestBytes));
-        }
-
-        return digests;
     }
 
     private void SendHeader(StateReply reply, int payloadBytes)

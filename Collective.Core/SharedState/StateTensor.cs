@@ -18,8 +18,11 @@ internal sealed unsafe class StateTensor(string key, nint address, long bytes, i
 
     public long BlockCount { get; } = TreeHash.BlockCount(bytes);
 
-    /// <summary>The leaf digests of all blocks; empty for a tensor whose content may differ.</summary>
+    /// <summary>The leaf digests of all blocks; empty for a tensor whose content may differ, and for one that was not hashed ahead.</summary>
     public byte[] Leaves { get; set; } = [];
+
+    /// <summary>Whether the leaves were computed. (Of an empty tensor there are none.)</summary>
+    public bool IsHashed => Leaves.Length == BlockCount * TreeHash.DigestBytes;
 
     /// <summary>Whether it has these blocks.</summary>
     public bool Has(long firstBlock, int blocks) => firstBlock >= 0 && blocks > 0 && firstBlock <= BlockCount - blocks;

@@ -45,7 +45,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     public string ErrorText => string.Join(Environment.NewLine, _errorLines);
 
     /// <param name="inside">The network that the child sees; null for that of this process.</param>
-    public static ChildProcess Start(int index, IEnumerable<string> arguments, ChannelWriter<ChildOutput> output, NetworkNamespace? inside = null)
+    public static ChildProcess Start(int index, IEnumerable<string> arguments, ChannelWriter<ChildOutput> output, NetworkNamespace? inside, bool compileAtOnce)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath ?? throw new InvalidOperationException("This process has no path."))
         {
@@ -54,6 +54,12 @@ internal sealed class ChildProcess : IAsyncDisposable
             RedirectStandardError = true,
             UseShellExecute = false,
         };
+
+        if (compileAtOnce)
+        {
+            start.Environment["DOTNET_TieredPGO"] = "0";
+            start.Environment["DOTNET_TC_QuickJit"] = "0";
+        }
 
         // Run as "dotnet stress.dll" the process is dotnet, which has to be told which program to run.
         if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")

@@ -204,6 +204,11 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
             case SyncMistake.OtherStrategy: strategy = (SyncStrategy)(((int)strategy + 1) % 3); break;
         }
 
+        if (strategy == SyncStrategy.ReceiveOnly && request.Value % 2 == 0)
+        {
+            entries = [.. entries.Select(e => e with { Hash = default })]; // Who only receives need not have hashed anything.
+        }
+
         var sync = new SimulatedSync(Simulator, this, request, strategy);
         _syncs.Add(request, sync);
         Post(new PeerInput.Synchronise(request, revision, strategy, entries, timeoutMs));

@@ -45,6 +45,13 @@ internal sealed class MasterSyncTests
         .Check();
 
     [Test]
+    public void Sync_a_receiver_need_not_hash() => new MasterScript("B has hashed nothing ahead, C all: it lacks only b. B may have both, and finds out by their digests.")
+        .Given("ABC")
+        .Sync("A", "w:1 b:2", strategy: Send).Sync("B", "w:0 b:0", strategy: Receive).Sync("C", "w:1 b:3", strategy: Receive)
+        .Fetched("ABC")
+        .Check();
+
+    [Test]
     public void Sync_every_tensor_has_its_own_holders() => new MasterScript("D lacks both; of b there is another holder than of w. C is outdated, and still holds w.")
         .Given("ABCD")
         .Sync("AB", "w:1 b:2", revision: 4).Sync("C", "w:1 b:7", revision: 3).Sync("D", "w:8 b:8")

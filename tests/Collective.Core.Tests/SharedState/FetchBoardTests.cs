@@ -106,7 +106,7 @@ internal sealed class FetchBoardTests
         var anew = board.Take(1, nowMs: 1000, overdueMs: 1000)!;
         Assert.That(anew, Is.Not.SameAs(late));
         Assert.That(anew.Kind, Is.EqualTo(StateRequestKind.Digests));
-        Assert.That(board.DeliverDigests(late, new byte[3 * TreeHash.DigestBytes]), "wrong, but of an old round: nobody is accused");
+        Assert.That(board.DeliverDigests(late, new byte[3 * TreeHash.DigestBytes], new bool[3]), "wrong, but of an old round: nobody is accused");
         Answer(board, anew, theirs);
         Assert.That(board.Take(0, 1000, NotYet)!.Kind, Is.EqualTo(StateRequestKind.Blocks));
     }
@@ -115,7 +115,7 @@ internal sealed class FetchBoardTests
     public void Wrong_digests_are_noticed()
     {
         var (board, _) = OneTensor(blocks: 3, holders: 2);
-        Assert.That(board.DeliverDigests(board.Take(0, 0, NotYet)!, new byte[3 * TreeHash.DigestBytes]), Is.False);
+        Assert.That(board.DeliverDigests(board.Take(0, 0, NotYet)!, new byte[3 * TreeHash.DigestBytes], new bool[3]), Is.False);
         board.HolderGone(0);
         Assert.That(board.Take(0, 0, NotYet), Is.Null);
         Assert.That(board.Take(1, 0, NotYet)!.Kind, Is.EqualTo(StateRequestKind.Digests));
@@ -154,7 +154,7 @@ internal sealed class FetchBoardTests
                         board.Unanswered(task);
                         break;
                     case 2 when task.Kind == StateRequestKind.Digests:
-                        if (!board.DeliverDigests(task, new byte[task.Blocks * TreeHash.DigestBytes]))
+                        if (!board.DeliverDigests(task, new byte[task.Blocks * TreeHash.DigestBytes], new bool[task.Blocks]))
                         {
                             board.HolderGone(asker);
                         }
@@ -174,9 +174,8 @@ internal sealed class FetchBoardTests
     {
         if (task.Kind == StateRequestKind.Digests)
         {
-            var digests = new byte[task.Blocks * TreeHash.DigestBytes];
-            TreeHash.HashBlocks(theirs.Tensor.Blocks(task.FirstBlock, task.Blocks), digests);
-            Assert.That(board.DeliverDigests(task, digests));
+            var said = BlockDigests.Of(theirs.Tensor, task.FirstBlock, task.Blocks);
+            Assert.That(board.DeliverDigests(task, said.Digests, said.FoundIn(task.Target.Tensor, task.FirstBlock)));
         }
         else
         {

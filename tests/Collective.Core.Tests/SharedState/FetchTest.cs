@@ -38,12 +38,12 @@ internal abstract class FetchTest
     }
 
     /// <summary>A fetch of these tensors from all holders, whose content has these hashes.</summary>
-    protected Recorder Begin(IReadOnlyList<TestTensor> mine, IReadOnlyList<TestTensor> elected, int connections = 4)
+    protected Recorder Begin(IReadOnlyList<TestTensor> mine, IReadOnlyList<TestTensor> elected, int connections = 4, bool hashedAhead = true)
     {
         var fetches = mine.Select((t, i) => new StateFetch((ushort)i, StateHasher.HashOf(elected[i].Hashed()), 0)).ToList();
         ushort[] everybody = [.. Enumerable.Range(0, Holders.Members.Count).Select(i => (ushort)i)];
         var plan = new SharedStatePlan(new RequestNumber(1), new Revision(1), Holders.Members, [everybody], fetches);
-        var recorder = new Recorder(plan, [.. mine.Select(t => t.Hashed())], connections, Holders);
+        var recorder = new Recorder(plan, [.. mine.Select(t => hashedAhead ? t.Hashed() : t.Tensor)], connections, Holders);
         _fetches.Add(recorder);
         _tensors.AddRange([.. mine, .. elected]);
         recorder.Fetcher.Start();

@@ -9,7 +9,7 @@ internal sealed class FetchTests : FetchTest
     private const int Block = TreeHash.BlockBytes;
 
     [Test]
-    public void Any_size_and_alignment([Values(1, 2, 1023, Block - 1, Block, Block + 1, (5 * Block) + 17, 3_000_001)] int bytes, [Values(1, 3)] int holders, [Values(0, 3)] int offset)
+    public void Any_size_and_alignment([Values(1, 2, 1023, Block - 1, Block, Block + 1, (5 * Block) + 17, 3_000_001)] int bytes, [Values(1, 3)] int holders, [Values(0, 3)] int offset, [Values] bool hashedAhead)
     {
         var elected = new TestTensor("t", Bytes(1, bytes), offset: 1);
         for (var i = 0; i < holders; i++)
@@ -18,7 +18,7 @@ internal sealed class FetchTests : FetchTest
         }
 
         var mine = new TestTensor("t", Bytes(2, bytes), offset: offset);
-        var fetch = Begin([mine], [elected]);
+        var fetch = Begin([mine], [elected], hashedAhead: hashedAhead);
         fetch.Commit();
         Assert.That(mine.Content.SequenceEqual(elected.Content));
         Assert.That(fetch.Fetcher.KeysReceived, Is.EqualTo(new[] { "t" }));
@@ -27,7 +27,7 @@ internal sealed class FetchTests : FetchTest
     }
 
     [Test]
-    public void Only_blocks_that_differ_move()
+    public void Only_blocks_that_differ_move([Values] bool hashedAhead)
     {
         var content = Bytes(1, (20 * Block) + 5);
         var elected = new TestTensor("t", content);
@@ -36,11 +36,23 @@ internal sealed class FetchTests : FetchTest
         mine.Content[(3 * Block) + 7] ^= 1;
         mine.Content[4 * Block] ^= 1;
         mine.Content[^1] ^= 1;
-        var fetch = Begin([mine], [elected]);
+        var fetch = Begin([mine], [elected], hashedAhead: hashedAhead);
         fetch.Commit();
         Assert.That(mine.Content.SequenceEqual(content));
         Assert.That(holder.Donor.Withdraw().Bytes, Is.EqualTo((2 * Block) + 5));
         Assert.That(fetch.Fetcher.Progress().BytesDone, Is.EqualTo((2 * Block) + 5));
+    }
+
+    [Test]
+    public void What_is_equal_does_not_move([Values(0, 1, Block, (40 * Block) + 5)] int bytes)
+    {
+        var elected = new TestTensor("t", Bytes(1, bytes));
+        var holder = Holders.Add(elected);
+        var fetch = Begin([new TestTensor("t", elected.Content)], [elected], hashedAhead: false);
+        fetch.Commit();
+        Assert.That(holder.Donor.Withdraw().Bytes, Is.Zero);
+        Assert.That(fetch.Fetcher.Progress(), Has.Property("BytesDone").Zero.And.Property("BytesTotal").Zero);
+        Assert.That(fetch.Fetcher.KeysReceived, Is.Empty);
     }
 
     [Test]

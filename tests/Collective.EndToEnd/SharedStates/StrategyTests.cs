@@ -75,6 +75,26 @@ internal sealed class StrategyTests : SharedStateTest
         Assert.That(results.Select(r => r.BytesSent), Is.EqualTo(new[] { (long)Bytes, 0, 0 }));
     }
 
+    /// <summary>A receiver hashes before the vote only if it had everything in the last sync. Either way what is equal does not move.</summary>
+    [Test]
+    public async Task WhatAReceiverHasDoesNotMove()
+    {
+        const int Block = 64 * 1024;
+        var peers = await ConnectGroup(StartMaster(), 2);
+        byte[][] contents = [Random(1, 5 * Block), Random(1, 5 * Block)];
+        var first = await Exchange(0);
+        Assert.That(first[1], Has.Property("BytesReceived").Zero.And.Property("WireBytesReceived").GreaterThan(0), "digests only");
+        AssertNothingMoved(await Exchange(1));
+        contents[0][(2 * Block) + 100] ^= 1;
+        Assert.That((await Exchange(2))[1].BytesReceived, Is.EqualTo(Block));
+        contents[0][4 * Block] ^= 1;
+        Assert.That((await Exchange(3))[1].BytesReceived, Is.EqualTo(Block));
+        Assert.That(contents[1], Is.EqualTo(contents[0]));
+
+        Task<SharedStateSyncResult[]> Exchange(ulong revision)
+            => All(peers.Select((p, i) => (p, i)), p => p.p.SynchronizeSharedStateAsync(State(revision, ("a", contents[p.i])), p.i == 0 ? SendOnly : ReceiveOnly));
+    }
+
     [Test]
     public async Task WhatIsOutdatedCannotBeSent()
     {
