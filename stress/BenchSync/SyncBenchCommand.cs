@@ -37,7 +37,7 @@ internal static class SyncBenchCommand
         {
             if (!json)
             {
-                Console.Out.WriteLine($"{Bytes.Text(plan.Bytes)} of float32, peers and master as processes of this machine. Times are those of the peer that fetches, with hashing on both sides; processor time is that of all peers. The raw copies are made in between.");
+                Console.Out.WriteLine($"{Bytes.Text(plan.Bytes)} of float32, peers and master as processes of this machine. Times are those of the peer that fetches, with hashing by the holders and the check of every block; processor time is that of all peers. The raw copies are made in between.");
                 Console.Out.WriteLine("      sync  peers  donors  bytes moved   median ms     best ms  processor ms     GB/s   raw copy ms  of raw copy");
             }
 
