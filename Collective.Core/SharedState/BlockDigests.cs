@@ -11,6 +11,7 @@ internal readonly record struct BlockDigests(byte[] Digests, byte[] Heads)
     public const int HeadBytes = 16;
 
     private const int BlocksPerPiece = 16;
+    private const int PiecesPerThread = 4;
 
     public static BlockDigests Of(StateTensor tensor, long firstBlock, int blocks)
     {
@@ -34,9 +35,11 @@ internal readonly record struct BlockDigests(byte[] Digests, byte[] Heads)
     }
 
     /// <summary>Which blocks this peer has already. If the tensor was not hashed ahead, that is done now for those that begin alike, on all processors.</summary>
-    public bool[] FoundIn(StateTensor tensor, long firstBlock)
+    /// <param name="tensor">This peer's; the digests are of all blocks of it.</param>
+    /// <param name="cancellationToken">Ends the hashing.</param>
+    public bool[] FoundIn(StateTensor tensor, CancellationToken cancellationToken)
     {
-        var found = new bool[Digests.Length / TreeHash.DigestBytes];
+        var found = new bool[tensor.BlockCount];
         if (tensor.MayDiffer)
         {
             return found;
@@ -46,7 +49,7 @@ internal readonly record struct BlockDigests(byte[] Digests, byte[] Heads)
         {
             for (var i = 0; i < found.Length; i++)
             {
-                found[i] = tensor.Digests(firstBlock + i, 1).SequenceEqual(DigestOf(i));
+                found[i] = tensor.Digests(i, 1).SequenceEqual(DigestOf(i));
             }
 
             return found;
@@ -56,7 +59,7 @@ internal readonly record struct BlockDigests(byte[] Digests, byte[] Heads)
         Span<byte> head = stackalloc byte[HeadBytes];
         for (var i = 0; i < found.Length; i++)
         {
-            CopyHead(tensor.Blocks(firstBlock + i, 1), head);
+            CopyHead(tensor.Blocks(i, 1), head);
             if (head.SequenceEqual(Heads.AsSpan(i * HeadBytes, HeadBytes)))
             {
                 alike.Add(i);
@@ -64,13 +67,14 @@ internal readonly record struct BlockDigests(byte[] Digests, byte[] Heads)
         }
 
         var theirs = this;
-        InParallel.Run("collective-hash", (alike.Count + BlocksPerPiece - 1) / BlocksPerPiece, Environment.ProcessorCount, piece =>
+        var pieces = (alike.Count + BlocksPerPiece - 1) / BlocksPerPiece;
+        InParallel.Run("collective-hash", pieces, Math.Clamp(pieces / PiecesPerThread, 1, Environment.ProcessorCount), piece =>
         {
             for (var at = piece * BlocksPerPiece; at < Math.Min(alike.Count, (piece + 1) * BlocksPerPiece); at++)
             {
-                found[alike[at]] = TreeHash.Matches(tensor.Blocks(firstBlock + alike[at], 1), theirs.DigestOf(alike[at]));
+                found[alike[at]] = TreeHash.Matches(tensor.Blocks(alike[at], 1), theirs.DigestOf(alike[at]));
             }
-        }, CancellationToken.None);
+        }, cancellationToken);
         return found;
     }
 

@@ -99,10 +99,11 @@ internal sealed class FetchBoard
 
     /// <summary>Digests have come; false when they do not match the elected hash: the holder lies.</summary>
     /// <param name="task">What they answer.</param>
-    /// <param name="digests">The leaves.</param>
-    /// <param name="found">Which of the blocks this peer has already.</param>
-    public bool DeliverDigests(FetchTask task, ReadOnlySpan<byte> digests, ReadOnlySpan<bool> found)
+    /// <param name="theirs">The digests and the first bytes of its blocks.</param>
+    /// <param name="comparison">To be made next, when the tensor's last digests have come; <see cref="Cut"/> takes the result.</param>
+    public bool DeliverDigests(FetchTask task, in BlockDigests theirs, out DigestComparison? comparison)
     {
+        comparison = null;
         Answered(task);
         var target = task.Target;
         if (task.IsStale || target.DigestsKnown)
@@ -110,8 +111,8 @@ internal sealed class FetchBoard
             return true;
         }
 
-        digests.CopyTo(target.Digests.AsSpan((int)(task.FirstBlock * TreeHash.DigestBytes)));
-        found.CopyTo(target.Found.AsSpan((int)task.FirstBlock));
+        theirs.Digests.CopyTo(target.Digests.AsSpan((int)(task.FirstBlock * TreeHash.DigestBytes)));
+        theirs.Heads.CopyTo(target.Heads.AsSpan((int)(task.FirstBlock * BlockDigests.HeadBytes)));
         target.DigestsMissing -= task.Blocks;
         if (target.DigestsMissing > 0)
         {
@@ -124,8 +125,46 @@ internal sealed class FetchBoard
         }
 
         target.DigestsKnown = true;
-        Cut(target);
+        comparison = new DigestComparison(target, target.Round, new BlockDigests(target.Digests, target.Heads));
         return true;
+    }
+
+    /// <summary>A comparison was made: cuts what was not found into requests.</summary>
+    public void Cut(DigestComparison comparison, bool[] found)
+    {
+        var target = comparison.Target;
+        if (comparison.Round != target.Round || target.Done)
+        {
+            return; // Its source has gone meanwhile, and it begins anew.
+        }
+
+        var tensor = target.Tensor;
+        var queue = tensor.MayDiffer ? _bound[target.Source] : _blocks[target.HolderSet];
+        BytesTotal -= tensor.Bytes;
+        for (long block = 0; block < tensor.BlockCount;)
+        {
+            var blocks = 0;
+            while (blocks < _blocksPerRequest && block + blocks < tensor.BlockCount && !found[block + blocks])
+            {
+                blocks++;
+            }
+
+            if (blocks > 0)
+            {
+                var part = new FetchTask(target, StateRequestKind.Blocks, block, blocks);
+                target.Parts.Add(part);
+                target.BlocksMissing += blocks;
+                BytesTotal += part.Bytes;
+                queue.Enqueue(part);
+            }
+
+            block += Math.Max(blocks, 1);
+        }
+
+        if (target.BlocksMissing == 0)
+        {
+            Finish(target);
+        }
     }
 
     /// <summary>Verified blocks have come; false when they are not needed any more, and their memory neither.</summary>
@@ -266,7 +305,7 @@ internal sealed class FetchBoard
     {
         target.Source = holder;
         target.Digests = GC.AllocateUninitializedArray<byte>((int)(target.Tensor.BlockCount * TreeHash.DigestBytes));
-        target.Found = new bool[target.Tensor.BlockCount];
+        target.Heads = GC.AllocateUninitializedArray<byte>((int)(target.Tensor.BlockCount * BlockDigests.HeadBytes));
         target.DigestsMissing = target.Tensor.BlockCount;
         for (long first = 0; first < target.Tensor.BlockCount; first += Limits.StateDigestsPerRequestMax)
         {
@@ -275,42 +314,10 @@ internal sealed class FetchBoard
         }
     }
 
-    /// <summary>Cuts what differs into requests.</summary>
-    private void Cut(FetchTarget target)
-    {
-        var tensor = target.Tensor;
-        var queue = tensor.MayDiffer ? _bound[target.Source] : _blocks[target.HolderSet];
-        BytesTotal -= tensor.Bytes;
-        for (long block = 0; block < tensor.BlockCount;)
-        {
-            var blocks = 0;
-            while (blocks < _blocksPerRequest && block + blocks < tensor.BlockCount && !target.Found[block + blocks])
-            {
-                blocks++;
-            }
-
-            if (blocks > 0)
-            {
-                var part = new FetchTask(target, StateRequestKind.Blocks, block, blocks);
-                target.Parts.Add(part);
-                target.BlocksMissing += blocks;
-                BytesTotal += part.Bytes;
-                queue.Enqueue(part);
-            }
-
-            block += Math.Max(blocks, 1);
-        }
-
-        if (target.BlocksMissing == 0)
-        {
-            Finish(target);
-        }
-    }
-
     private void Finish(FetchTarget target)
     {
         target.Done = true;
-        (target.Digests, target.Found) = ([], []);
+        (target.Digests, target.Heads) = ([], []);
         _targetsMissing--;
     }
 

@@ -42,6 +42,9 @@ internal sealed class FetchTask(FetchTarget target, StateRequestKind kind, long 
     public StateRequest Request => new(Kind, Target.Tensor.Bytes, FirstBlock, Blocks, Target.Tensor.Key);
 }
 
+/// <summary>The digests of a tensor are there and the elected ones. Which of the blocks this peer has, who holds no lock finds out.</summary>
+internal sealed record DigestComparison(FetchTarget Target, int Round, BlockDigests Theirs);
+
 /// <summary>One tensor to be fetched.</summary>
 internal sealed class FetchTarget(StateTensor tensor, StateHash hash, int holderSet)
 {
@@ -61,8 +64,8 @@ internal sealed class FetchTarget(StateTensor tensor, StateHash hash, int holder
     /// <summary>The digests of all blocks, as far as they have come.</summary>
     public byte[] Digests { get; set; } = [];
 
-    /// <summary>Which blocks are here already, as far as the digests have come.</summary>
-    public bool[] Found { get; set; } = [];
+    /// <summary>The first bytes of all blocks, as far as they have come.</summary>
+    public byte[] Heads { get; set; } = [];
 
     public long DigestsMissing { get; set; }
 

@@ -155,9 +155,13 @@ internal sealed partial class StateFetcher
             {
                 fresh.ForEach(receiver.Ask);
                 var started = Stopwatch.GetTimestamp();
-                Receive(holder, receiver, asked);
+                var comparison = Receive(holder, receiver, asked);
                 answered = true;
                 paceMs = (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+                if (comparison is not null)
+                {
+                    Compare(comparison);
+                }
             }
         }
         finally
@@ -202,19 +206,19 @@ internal sealed partial class StateFetcher
         return false;
     }
 
-    private unsafe void Receive(int holder, StateReceiver receiver, Queue<FetchTask> asked)
+    /// <summary>The next answer. After a tensor's last digests, the comparison that is to be made.</summary>
+    private unsafe DigestComparison? Receive(int holder, StateReceiver receiver, Queue<FetchTask> asked)
     {
         var task = asked.Peek();
         var genuine = true;
+        DigestComparison? comparison = null;
         if (task.Kind == StateRequestKind.Digests)
         {
             var theirs = receiver.ReceiveDigests(task);
-            var found = theirs.FoundIn(task.Target.Tensor, task.FirstBlock);
             lock (_gate)
             {
                 asked.Dequeue();
-                genuine = _board.DeliverDigests(task, theirs.Digests, found);
-                Monitor.PulseAll(_gate); // Blocks for the others to ask for.
+                genuine = _board.DeliverDigests(task, theirs, out comparison);
             }
         }
         else
@@ -235,6 +239,28 @@ internal sealed partial class StateFetcher
         if (!genuine)
         {
             throw new WrongBytesException($"gave wrong digests of \"{StateEntries.Shorten(task.Target.Tensor.Key)}\": they do not match the elected hash");
+        }
+
+        return comparison;
+    }
+
+    /// <summary>Without the lock: a tensor that was not hashed ahead is hashed here.</summary>
+    private void Compare(DigestComparison comparison)
+    {
+        bool[] found;
+        try
+        {
+            found = comparison.Theirs.FoundIn(comparison.Target.Tensor, _stopping.Token);
+        }
+        catch (OperationCanceledException e)
+        {
+            throw new IOException("the sync has ended", e);
+        }
+
+        lock (_gate)
+        {
+            _board.Cut(comparison, found);
+            Monitor.PulseAll(_gate); // Blocks for the others to ask for.
         }
     }
 

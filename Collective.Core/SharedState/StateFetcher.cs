@@ -50,6 +50,7 @@ internal sealed partial class StateFetcher : IDisposable
     private long _wireBytes;
     private bool _told;
     private bool _stopped;
+    private readonly CancellationTokenSource _stopping = new();
 
     public StateFetcher(SharedStatePlan plan, IReadOnlyList<StateTensor> tensors, int connectionsPerHolder, IStateConnections network, StagingMemory staging, IFetchEvents events)
     {
@@ -119,6 +120,7 @@ internal sealed partial class StateFetcher : IDisposable
         lock (_gate)
         {
             _stopped = _told = true;
+            _stopping.Cancel();
             foreach (var connection in _holders.SelectMany(h => h.Connections))
             {
                 connection.Dispose();
@@ -151,7 +153,11 @@ internal sealed partial class StateFetcher : IDisposable
     public IReadOnlyList<string> KeysReceived => [.. _board.Targets.Where(t => t.Parts.Count > 0).Select(t => t.Tensor.Key)];
 
     /// <summary>Forgets what was fetched; after <see cref="Stop"/>.</summary>
-    public void Dispose() => _staging.Dispose();
+    public void Dispose()
+    {
+        _staging.Dispose();
+        _stopping.Dispose();
+    }
 
     private bool IsOver => _stopped || _board.Completed || _board.Failure is not null;
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import pathlib
 import signal
@@ -46,12 +47,25 @@ def master() -> Iterator[collective.Master]:
 
 @pytest.fixture
 def run_peers(master: collective.Master) -> Callable[..., list[Any]]:
-    """run_peers(2, body): calls body(communicator, number) in two threads, each as a peer of one run, and gives what they return, in order."""
+    """run_peers(2, body): calls body(communicator, number) in two threads, each as a peer of one run, and gives what they return, in order.
 
-    def run(count: int, body: Callable[[collective.Communicator, int], Any], **options: Any) -> list[Any]:
+    Nobody leaves before all bodies have ended, so that their worlds are the same to the end; but for ``leave_early=True``.
+    """
+
+    def run(count: int, body: Callable[[collective.Communicator, int], Any], leave_early: bool = False, **options: Any) -> list[Any]:
+        ended = threading.Barrier(count)
+
         def peer(number: int) -> Any:
             with collective.Communicator(master.address, **{"minimum_world_size": count, "call_timeout": DEADLINE, **options}) as communicator:
-                return body(communicator, number)
+                try:
+                    result = body(communicator, number)
+                except BaseException:
+                    ended.abort()  # the others need not wait
+                    raise
+                with contextlib.suppress(threading.BrokenBarrierError):
+                    if not leave_early:
+                        ended.wait(DEADLINE)
+                return result
 
         return together(count, peer)
 

@@ -403,7 +403,7 @@ def test_a_dropped_handle_that_nobody_joins(run_peers):
         communicator.step()
         assert not communicator._in_flight
 
-    run_peers(2, body)
+    run_peers(2, body, leave_early=True)
 
 
 @pytest.mark.parametrize("kept", [True, False])
@@ -429,7 +429,7 @@ def test_waiting_for_all(run_peers, kept):
         assert cancelled.wait(DEADLINE)
         communicator.step()
 
-    run_peers(2, body)
+    run_peers(2, body, leave_early=True)
 
 
 def test_a_dropped_handle_whose_tensor_was_copied(run_peers):

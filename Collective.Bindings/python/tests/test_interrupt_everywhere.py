@@ -1,4 +1,4 @@
-"""Ctrl+C at every single place of a call: it happened for all peers or for none, nothing of it goes on, and the communicator works."""
+"""Ctrl+C, or what else a signal handler raises, at every single place of a call: it happened for all peers or for none, nothing of it goes on, and the communicator works."""
 
 from __future__ import annotations
 
@@ -21,27 +21,42 @@ from collective import _calls, _reduce
 from conftest import DEADLINE
 
 
-class Interrupt:
-    """Interrupts the main thread, within ``with``, at the at-th place where Python looks for signals: a function's begin, after a call, a jump back."""
+class Alarm(Exception):
+    """What a program's own signal handler may raise."""
 
-    def __init__(self, at: int) -> None:
+
+EXCEPTIONS = pytest.mark.parametrize("exception", [KeyboardInterrupt, Alarm])
+
+
+class Interrupt:
+    """Interrupts the main thread, within ``with``, at the at-th place where Python looks for signals: a function's begin, after a call, a jump back.
+
+    If the call ``blocks`` for good there is no further place; then as a user does it.
+    """
+
+    def __init__(self, at: int, exception: type[BaseException], blocks: bool) -> None:
         self.place = ""
         self.blocked = False
+        self._exception = exception
+        self._blocks = blocks
+        self._gate = threading.Lock()
         self._left = at
         self._previous: dict[FrameType, str] = {}
         self._over = threading.Event()
 
     def __enter__(self) -> None:
-        threading.Thread(target=self._watch, daemon=True).start()
+        if self._blocks:
+            threading.Thread(target=self._watch, daemon=True).start()
         sys.settrace(self._trace)
 
     def __exit__(self, *_: object) -> None:
         sys.settrace(None)
-        self._over.set()
+        with self._gate:
+            self._over.set()
 
     def _trace(self, frame: FrameType, event: str, _: object) -> Any:
-        if frame.f_code.co_name == "__del__" or frame.f_code.co_filename == __file__:
-            return None  # what is raised in a finalizer, Python itself drops
+        if frame.f_code.co_filename == __file__:
+            return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         opcode = dis.opname[frame.f_code.co_code[frame.f_lasti]]
         before, self._previous[frame] = self._previous.get(frame, ""), opcode
@@ -49,32 +64,39 @@ class Interrupt:
             self._left -= 1
             if self._left < 0 and not self.place:
                 self.place = f"{frame.f_code.co_filename}:{frame.f_lineno}, {frame.f_code.co_name}, {frame.f_lasti}"
-                raise KeyboardInterrupt
+                raise self._exception
         return self._trace
 
     def _watch(self) -> None:
-        """Where it blocks for good there is no further place: then as a user does it."""
         blocked = 0
         while not self._over.wait(0.01) and not self.place:
             frame = sys._current_frames()[threading.main_thread().ident or 0]
             blocked = blocked + 1 if (frame.f_code.co_name, frame.f_code.co_filename) == ("wait", _calls.__file__) else 0
             if blocked == 20:
-                self.place, self.blocked = "blocked", True
-                os.kill(os.getpid(), signal.SIGINT)
+                with self._gate:
+                    if not self._over.is_set():
+                        self.place, self.blocked = "blocked", True
+                        os.kill(os.getpid(), signal.SIGINT)
                 return
 
 
-def everywhere(call: Callable[[], object], afterwards: Callable[[], None], before: Callable[[], None] = lambda: None) -> int:
+def everywhere(
+    call: Callable[[], object],
+    afterwards: Callable[[], None],
+    before: Callable[[], None] | None = None,
+    exception: type[BaseException] = KeyboardInterrupt,
+) -> int:
     """Interrupts the call at each place in turn, until it blocks or ends before the place. Gives the number of places."""
     places: list[str] = []
     while True:
-        interrupt = Interrupt(len(places))
-        before()
+        interrupt = Interrupt(len(places), exception, blocks=before is None)
+        if before is not None:
+            before()
         try:
             with interrupt:
                 call()
             assert not interrupt.place, f"the interrupt at {interrupt.place} was lost"
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Alarm):
             pass
         try:
             afterwards()
@@ -116,8 +138,9 @@ def numbers(value: float) -> array.array[float]:
     return array.array("f", [value] * 1000)
 
 
+@EXCEPTIONS
 @pytest.mark.parametrize("call", ["all_reduce", "all_reduce_many", "step", "sync"])
-def test_a_call_that_nobody_joins(peers, call):
+def test_a_call_that_nobody_joins(peers, call, exception):
     one, other = peers
     tensor = numbers(1)
     argument = {"all_reduce": (tensor,), "all_reduce_many": ([tensor],), "step": (), "sync": ({"a": tensor},)}[call]
@@ -133,7 +156,7 @@ def test_a_call_that_nobody_joins(peers, call):
         getattr(one, call)(*argument)
         pytest.fail("somebody joined")
 
-    assert everywhere(alone, afterwards) > 20
+    assert everywhere(alone, afterwards, exception=exception) > 20
 
 
 def test_a_connect_that_nobody_joins(peers, master):
@@ -150,8 +173,9 @@ def test_a_connect_that_nobody_joins(peers, master):
     third.close()
 
 
+@EXCEPTIONS
 @pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
-def test_an_all_reduce_that_all_join(peers, many):
+def test_an_all_reduce_that_all_join(peers, many, exception):
     """With memory that has to be written back: the result is there for both or for none."""
     numpy = pytest.importorskip("numpy")
     one, other = peers
@@ -184,10 +208,11 @@ def test_an_all_reduce_that_all_join(peers, many):
         assert not one._in_flight and not one._dropped and one.statistics.reduces_in_flight == 0
 
     thread = threading.Thread()
-    assert everywhere(call, afterwards, before) > 20
+    assert everywhere(call, afterwards, before, exception) > 20
 
 
-def test_a_sync_that_all_join(peers):
+@EXCEPTIONS
+def test_a_sync_that_all_join(peers, exception):
     """The content and the revision of the state go together."""
     numpy = pytest.importorskip("numpy")
     one, other = peers
@@ -221,4 +246,27 @@ def test_a_sync_that_all_join(peers):
         assert one._next_revision == other._next_revision == round(theirs[0])
 
     thread = threading.Thread()
-    assert everywhere(call, afterwards, before) > 20
+    assert everywhere(call, afterwards, before, exception) > 20
+
+
+def test_a_close(master):
+    """The peer has left, or can still be closed: never one that is neither here nor gone."""
+    with collective.Communicator(master.address, call_timeout=DEADLINE) as other:
+        one = other
+
+        def joined() -> None:
+            nonlocal one
+            one = collective.Communicator(master.address, call_timeout=DEADLINE)
+            thread = threading.Thread(target=one.connect, daemon=True)
+            thread.start()
+            while other.step().world_size < 2:
+                pass
+            thread.join(DEADLINE)
+
+        def afterwards() -> None:
+            one.close()
+            assert one.closed
+            while other.step().world_size > 1:
+                pass
+
+        assert everywhere(lambda: one.close(), afterwards, joined) > 10

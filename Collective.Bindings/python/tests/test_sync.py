@@ -244,3 +244,21 @@ def test_a_loop_that_syncs_when_somebody_came(master):
         joiner.join(DEADLINE)
     assert sorted((number, syncs) for number, syncs, _ in ended) == [(0, 5), (1, 5), (4, 3), (5, 2), (6, 1)]
     assert len({str(values) for _, _, values in ended}) == 1
+
+
+def test_results_are_written_on_the_thread_of_the_call(master):
+    """The main thread too, whose calls another thread makes: torch's inference mode, for one, belongs to a thread."""
+    torch = pytest.importorskip("torch")
+
+    def peer(value):
+        with torch.inference_mode(), collective.Communicator(master.address, minimum_world_size=2, call_timeout=DEADLINE) as communicator:
+            summed, state = (torch.full((4, 2), value)[:, 0] for _ in range(2))
+            communicator.all_reduce_many([summed])
+            communicator.sync({"state": state}, strategy="send_only" if value == 1.0 else "receive_only")
+            assert summed.tolist() == [3.0] * 4 and state.tolist() == [1.0] * 4
+
+    other = threading.Thread(target=peer, args=(1.0,), daemon=True)
+    other.start()
+    peer(2.0)
+    other.join(DEADLINE)
+    assert not other.is_alive()

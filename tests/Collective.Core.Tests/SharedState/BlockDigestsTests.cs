@@ -23,18 +23,19 @@ internal sealed class BlockDigestsTests
         }
 
         var said = BlockDigests.Of(theirs.Hashed(), 0, (int)theirs.Tensor.BlockCount);
-        var found = said.FoundIn(hashedAhead ? mine.Hashed() : mine.Tensor, 0);
+        var found = said.FoundIn(hashedAhead ? mine.Hashed() : mine.Tensor, CancellationToken.None);
         var expected = Enumerable.Range(0, found.Length).Select(b => mine.Tensor.Blocks(b, 1).SequenceEqual(theirs.Tensor.Blocks(b, 1)));
         Assert.That(found, Is.EqualTo(expected));
     }
 
     [Test]
-    public void A_range_is_compared_with_its_own_blocks([Values] bool hashedAhead)
+    public void A_range_is_of_its_own_blocks()
     {
-        var (mine, theirs) = (new TestTensor("t", _content), new TestTensor("t", _content));
-        mine.Content[68 * Block] ^= 1;
-        var found = BlockDigests.Of(theirs.Hashed(), 67, 4).FoundIn(hashedAhead ? mine.Hashed() : mine.Tensor, 67);
-        Assert.That(found, Is.EqualTo(new[] { true, false, true, true }));
+        var theirs = new TestTensor("t", _content).Hashed();
+        var (all, part) = (BlockDigests.Of(theirs, 0, 71), BlockDigests.Of(theirs, 67, 4));
+        Assert.That(part.Digests, Is.EqualTo(all.Digests.AsSpan(67 * TreeHash.DigestBytes).ToArray()));
+        Assert.That(part.Heads, Is.EqualTo(all.Heads.AsSpan(67 * BlockDigests.HeadBytes).ToArray()));
+        Assert.That(part.Heads.AsSpan(3 * BlockDigests.HeadBytes).ToArray(), Is.EqualTo(_content[^3..].Concat(new byte[BlockDigests.HeadBytes - 3])));
     }
 
     /// <summary>A holder that lies about the first bytes makes work, no more.</summary>
@@ -42,21 +43,20 @@ internal sealed class BlockDigestsTests
     public void Heads_are_not_believed()
     {
         var (mine, theirs) = (new TestTensor("t", _content), new TestTensor("t", _content));
-        mine.Content[(5 * Block) + 100] ^= 1;
-        mine.Content[6 * Block] ^= 1;
-        var said = BlockDigests.Of(theirs.Hashed(), 5, 3);
-        mine.Tensor.Blocks(6, 1)[..BlockDigests.HeadBytes].CopyTo(said.Heads.AsSpan(BlockDigests.HeadBytes)); // "It begins as yours."
+        mine.Content[Block] ^= 1;
+        var said = BlockDigests.Of(theirs.Hashed(), 0, 71);
+        mine.Tensor.Blocks(1, 1)[..BlockDigests.HeadBytes].CopyTo(said.Heads.AsSpan(BlockDigests.HeadBytes)); // "It begins as yours."
         said.Heads[2 * BlockDigests.HeadBytes] ^= 1; // "It begins otherwise."
-        Assert.That(said.FoundIn(mine.Tensor, 5), Is.EqualTo(new[] { false, false, false }), "the third is fetched for nothing");
+        Assert.That(said.FoundIn(mine.Tensor, CancellationToken.None).Take(4), Is.EqualTo(new[] { true, false, false, true }), "the third is fetched for nothing");
     }
 
     [Test]
     public void What_may_differ_is_never_found()
     {
         var (mine, theirs) = (new TestTensor("t", _content, mayDiffer: true), new TestTensor("t", _content, mayDiffer: true));
-        var said = BlockDigests.Of(theirs.Tensor, 0, 2);
-        Assert.That(said.FoundIn(mine.Tensor, 0), Is.EqualTo(new[] { false, false }));
-        Assert.That(TreeHash.Matches(theirs.Tensor.Blocks(1, 1), said.Digests.AsSpan(TreeHash.DigestBytes)), "computed when asked for");
+        var said = BlockDigests.Of(theirs.Tensor, 0, 71);
+        Assert.That(said.FoundIn(mine.Tensor, CancellationToken.None), Has.None.True);
+        Assert.That(TreeHash.Matches(theirs.Tensor.Blocks(1, 1), said.Digests.AsSpan(TreeHash.DigestBytes, TreeHash.DigestBytes)), "computed when asked for");
     }
 
     private static byte[] Content(int bytes)

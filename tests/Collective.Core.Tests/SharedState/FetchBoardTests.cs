@@ -106,7 +106,7 @@ internal sealed class FetchBoardTests
         var anew = board.Take(1, nowMs: 1000, overdueMs: 1000)!;
         Assert.That(anew, Is.Not.SameAs(late));
         Assert.That(anew.Kind, Is.EqualTo(StateRequestKind.Digests));
-        Assert.That(board.DeliverDigests(late, new byte[3 * TreeHash.DigestBytes], new bool[3]), "wrong, but of an old round: nobody is accused");
+        Assert.That(board.DeliverDigests(late, Nonsense(3), out _), "wrong, but of an old round: nobody is accused");
         Answer(board, anew, theirs);
         Assert.That(board.Take(0, 1000, NotYet)!.Kind, Is.EqualTo(StateRequestKind.Blocks));
     }
@@ -115,7 +115,7 @@ internal sealed class FetchBoardTests
     public void Wrong_digests_are_noticed()
     {
         var (board, _) = OneTensor(blocks: 3, holders: 2);
-        Assert.That(board.DeliverDigests(board.Take(0, 0, NotYet)!, new byte[3 * TreeHash.DigestBytes], new bool[3]), Is.False);
+        Assert.That(board.DeliverDigests(board.Take(0, 0, NotYet)!, Nonsense(3), out _), Is.False);
         board.HolderGone(0);
         Assert.That(board.Take(0, 0, NotYet), Is.Null);
         Assert.That(board.Take(1, 0, NotYet)!.Kind, Is.EqualTo(StateRequestKind.Digests));
@@ -129,6 +129,7 @@ internal sealed class FetchBoardTests
         var asked = new List<(int Holder, FetchTask Task)>();
         var now = 0L;
         var staged = (nint)0;
+        var late = new List<DigestComparison>();
         for (var step = 0; step < 100_000 && !board.Completed && board.Failure is null; step++)
         {
             now += random.Next(20);
@@ -154,9 +155,22 @@ internal sealed class FetchBoardTests
                         board.Unanswered(task);
                         break;
                     case 2 when task.Kind == StateRequestKind.Digests:
-                        if (!board.DeliverDigests(task, new byte[task.Blocks * TreeHash.DigestBytes], new bool[task.Blocks]))
+                        if (!board.DeliverDigests(task, Nonsense(task.Blocks), out var accepted))
                         {
                             board.HolderGone(asker);
+                        }
+                        else if (accepted is not null)
+                        {
+                            late.Add(accepted);
+                        }
+
+                        break;
+                    case 3 when task.Kind == StateRequestKind.Digests:
+                        var theirs = elected.Single(t => t.Tensor.Key == task.Target.Tensor.Key).Tensor;
+                        Assert.That(board.DeliverDigests(task, BlockDigests.Of(theirs, task.FirstBlock, task.Blocks), out var comparison));
+                        if (comparison is not null)
+                        {
+                            late.Add(comparison);
                         }
 
                         break;
@@ -166,16 +180,32 @@ internal sealed class FetchBoardTests
                 }
             }
 
+            // Whoever compares takes its time.
+            foreach (var comparison in late.Where(_ => random.Next(10) == 0).ToList())
+            {
+                late.Remove(comparison);
+                Compare(board, comparison);
+            }
+
             Assert.That(board.BytesDone, Is.InRange(0, board.BytesTotal));
         }
     }
+
+    private static BlockDigests Nonsense(int blocks) => new(new byte[blocks * TreeHash.DigestBytes], new byte[blocks * BlockDigests.HeadBytes]);
+
+    private static void Compare(FetchBoard board, DigestComparison comparison)
+        => board.Cut(comparison, comparison.Theirs.FoundIn(comparison.Target.Tensor, CancellationToken.None));
 
     private static void Answer(FetchBoard board, FetchTask task, TestTensor theirs, nint staged = 1)
     {
         if (task.Kind == StateRequestKind.Digests)
         {
             var said = BlockDigests.Of(theirs.Tensor, task.FirstBlock, task.Blocks);
-            Assert.That(board.DeliverDigests(task, said.Digests, said.FoundIn(task.Target.Tensor, task.FirstBlock)));
+            Assert.That(board.DeliverDigests(task, said, out var comparison));
+            if (comparison is not null)
+            {
+                Compare(board, comparison);
+            }
         }
         else
         {

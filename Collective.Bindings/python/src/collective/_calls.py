@@ -47,21 +47,36 @@ def on_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
-def interruptible(call: Callable[[], _Result], cancel: Callable[[], None]) -> _Result:
+def interruptible(call: Callable[[], _Result], cancel: Callable[[], None], afterwards: Callable[[], None] = lambda: None) -> _Result:
     """Runs ``call``, which blocks in the native library and raises what it failed with, so that Ctrl+C ends it.
 
-    On the main thread the call is made by a thread of its own. An interrupt cancels it, and is raised once the call has ended: nothing of it goes on.
+    On the main thread the call is made by a thread of its own. An interrupt cancels it, and is raised once the call has ended: nothing of it goes on. Then
+    ``afterwards`` runs on the caller's thread, to its end whatever interrupts; it may be run again, and has to find out what became of the call.
     """
     if not on_main_thread():
-        return call()
+        try:
+            return call()
+        finally:
+            afterwards()
     running = _Running(call)
     try:
         _thread.start_new_thread(running.run, ())
         running.wait()
+        afterwards()
     except BaseException:
         running.abandon(cancel)
+        _to_the_end(afterwards)
         raise
     return running.outcome()
+
+
+def _to_the_end(action: Callable[[], None]) -> None:
+    while True:
+        try:
+            action()
+            return
+        except KeyboardInterrupt:
+            continue
 
 
 class _Running(Generic[_Result]):

@@ -68,22 +68,19 @@ class ReduceHandle:
     the background: when the operation has ended, its tag is free and its tensors are let go; what came of it nobody is told.
     """
 
-    # From its launch until it has ended: then the tensors are let go. (Of the class, for a handle whose making was interrupted.)
-    _operation: Operation | None = None
-
     def __init__(self, communicator: Any, tag: int) -> None:
         self._communicator = communicator
         self._native = _ffi.pcclAsyncReduceOp_t(tag=tag)
+        # From its launch until it has ended: then the tensors are let go.
+        self._operation: Operation | None = None
+        # No __del__: it would run for every handle, and an interrupt in it is lost.
+        self._finalizer: Any = None
         self._ended = False
         self._info = NewReduceInfo(with_contributors=True)
         self._result: ReduceResult | None = None
         self._failure: BaseException | None = None
         # Guards the one await that the native library allows for.
         self._gate = threading.Lock()
-
-    def __del__(self) -> None:
-        if self._operation is not None:
-            _await_dropped(self._native, self._operation, self._communicator._in_flight, self._communicator._dropped)
 
     def launch(self, operation: Operation, pointer: int, timeout: float | None) -> None:
         """Not for users: they get it launched. When this fails it was not, or was aborted."""
@@ -94,13 +91,15 @@ class ReduceHandle:
             self._operation = operation
             self._communicator._in_flight[id(operation)] = operation
             operation.handle = weakref.ref(self)
+            self._finalizer = weakref.finalize(self, _await_dropped, self._native, operation, self._communicator._in_flight, self._communicator._dropped)
+            self._finalizer.atexit = False
             check(library().pcclxAllReduceAsync(source, destination, descriptor, pointer, ctypes.byref(self._native), ctypes.byref(options)))
-        except KeyboardInterrupt:
-            self.abandon()
-            raise
         except CollectiveError as error:
             self._failure = error
             self._release()
+            raise
+        except BaseException:
+            self.abandon()
             raise
 
     @property
@@ -126,11 +125,16 @@ class ReduceHandle:
         """
         if not self._settled():
             try:
-                self._wait_until_ended(math.inf if timeout is None else timeout)
-                self._settle()
-            except KeyboardInterrupt:
+                ended = self._wait_until_ended(math.inf if timeout is None else timeout)
+                if ended:
+                    self._settle()
+            except CollectiveError:
+                raise
+            except BaseException:
                 self.abandon()
                 raise
+            if not ended:
+                raise TimeoutError(f"The all-reduce with tag {self.tag} has not ended within {timeout} s; it goes on.")
         if self._failure is not None:
             raise self._failure
         assert self._result is not None
@@ -139,7 +143,9 @@ class ReduceHandle:
     def cancel(self) -> None:
         """Aborts it for all peers, unless all had finished it. It still has to be waited for."""
         if not self._settled():
-            self._check_in_flight(library().pcclxCancelAsyncReduce(ctypes.byref(self._native)))
+            result = library().pcclxCancelAsyncReduce(ctypes.byref(self._native))
+            if result != _ffi.pcclResult_t.pcclRankConnectionLost:  # else another thread awaits it, or has
+                self._check_in_flight(result)
 
     def add_done_callback(self, callback: Callable[[], None]) -> None:
         """Has ``callback`` called once when it has ended, on a thread of the library, or at once if it has. Return soon from it, and do not block."""
@@ -190,17 +196,18 @@ class ReduceHandle:
         self._check_in_flight(result)
         return done.value
 
-    def _wait_until_ended(self, timeout: float) -> None:
-        """The main thread waits in slices, between which Python raises KeyboardInterrupt."""
+    def _wait_until_ended(self, timeout: float) -> bool:
+        """Whether it has, in time. The main thread waits in slices, between which Python raises KeyboardInterrupt."""
         deadline = time.monotonic() + timeout
         slice_seconds = SLICE_SECONDS if on_main_thread() else math.inf
         while not self._ended_within(max(0.0, min(slice_seconds, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
-                raise TimeoutError(f"The all-reduce with tag {self.tag} has not ended within {timeout} s; it goes on.")
+                return False
+        return True
 
     def abandon(self) -> None:
         """Cancels and waits, whatever else comes: afterwards the tensor is the caller's."""
-        while not self._settled():
+        while self._operation is not None and not self._settled():
             try:
                 if not self._info.reported:
                     self.cancel()
@@ -221,11 +228,12 @@ class ReduceHandle:
                 # An interrupt may have come when it was awaited and not yet written back.
                 if not self._info.reported:
                     check(library().pcclxAwaitAsyncReduce(ctypes.byref(self._native), ctypes.byref(self._info.native)))
+            except CollectiveError as error:
+                self._failure = error
+            else:
                 assert self._operation is not None
                 self._operation.write_back()
                 self._result = self._info.result()
-            except Exception as error:
-                self._failure = error
             self._release()
 
     def _check_in_flight(self, result: int) -> None:
@@ -237,6 +245,8 @@ class ReduceHandle:
         raise error
 
     def _release(self) -> None:
+        if self._finalizer is not None:
+            self._finalizer.detach()
         if self._operation is not None:
             self._communicator._landed(self._operation)
             self._operation = None

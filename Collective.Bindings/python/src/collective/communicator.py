@@ -284,15 +284,18 @@ class Communicator:
         info = NewReduceInfo(with_contributors=False)
         options = call_options(timeout)
         self._await_dropped([each.tag for each in operations])
+        made: list[int] = []
 
         def call() -> int:
-            result = library().pcclxAllReduceMultipleWithRetry(descriptors, len(operations), self._pointer, ctypes.byref(info.native), max_in_flight, options)
-            # Also after a failure: some may have succeeded, the others hold what they held.
-            for operation in operations:
-                operation.write_back()
-            return result
+            made.append(library().pcclxAllReduceMultipleWithRetry(descriptors, len(operations), self._pointer, ctypes.byref(info.native), max_in_flight, options))
+            return made[0]
 
-        self._blocking(call)
+        def write_back() -> None:
+            # Also after a failure: some may have succeeded, the others hold what they held.
+            for operation in operations if made else []:
+                operation.write_back()
+
+        self._blocking(call, write_back)
         return info.result()
 
     # ----------------------------------------------------------------------------------------------------- shared state
@@ -332,17 +335,20 @@ class Communicator:
         chosen = member(SyncStrategy, strategy, "strategy")
         options = _ffi.pcclxSyncOptions_t(ctypes.sizeof(_ffi.pcclxSyncOptions_t), timeout_ms(timeout), progress_callback(progress))
 
+        made: list[int] = []
+
         def call(remaining: float | None) -> int:
             options.timeout_ms = timeout_ms(remaining)
-            result = library().pcclxSynchronizeSharedState(self._pointer, ctypes.byref(native), chosen, ctypes.byref(info), ctypes.byref(options))
-            if result == 0:
-                # Here, where no interrupt can come between the success and its consequences.
+            made.append(library().pcclxSynchronizeSharedState(self._pointer, ctypes.byref(native), chosen, ctypes.byref(info), ctypes.byref(options)))
+            return made[0]
+
+        def adopt() -> None:
+            if made == [0]:
                 self._next_revision = native.revision + 1
                 if info.rx_bytes > 0:
                     entries.write_back()
-            return result
 
-        self._blocking_alone(call, timeout)
+        self._blocking_alone(call, timeout, adopt)
         return SyncResult(native.revision, info.tx_bytes, info.rx_bytes)
 
     # ---------------------------------------------------------------------------------------------------------- the end
@@ -354,14 +360,15 @@ class Communicator:
 
     def close(self) -> None:
         """Leaves the run: the others go on without this peer. Calls of other threads end first. May be called again."""
-        self._finalizer()
+        # Not on the main thread: an interrupt between "closed" and closing would leave a peer that nobody can close.
+        interruptible(self._finalizer, lambda: None)
 
     def _reduce(self, operation: Operation, timeout: float | None) -> ReduceResult:
         handle = ReduceHandle(self, operation.tag)
         try:
             self._launch(handle, operation, timeout)
             return handle.wait()
-        except KeyboardInterrupt:
+        except BaseException:
             handle.abandon()
             raise
 
@@ -370,15 +377,15 @@ class Communicator:
         self._await_dropped([operation.tag])
         handle.launch(operation, self._pointer, timeout)
 
-    def _blocking(self, call: Callable[[], int]) -> None:
+    def _blocking(self, call: Callable[[], int], afterwards: Callable[[], None] = lambda: None) -> None:
         self._require_open()
-        interruptible(lambda: check(call()), lambda: cancel_all(self._pointer))
+        interruptible(lambda: check(call()), lambda: cancel_all(self._pointer), afterwards)
 
-    def _blocking_alone(self, call: Callable[[float | None], int], timeout: float | None) -> None:
+    def _blocking_alone(self, call: Callable[[float | None], int], timeout: float | None, afterwards: Callable[[], None] = lambda: None) -> None:
         """A call that is not allowed while operations are in flight: it waits for those that were dropped, out of its time."""
         timeout_ms(timeout)  # refuses what is no timeout
         if not self._dropped:
-            self._blocking(lambda: call(timeout))
+            self._blocking(lambda: call(timeout), afterwards)
             return
         deadline = time.monotonic() + (math.inf if timeout is None else timeout)
 
@@ -387,7 +394,7 @@ class Communicator:
                 ended.wait(None if deadline == math.inf else max(0.0, deadline - time.monotonic()))
             return call(None if timeout is None else max(0.001, deadline - time.monotonic()))
 
-        self._blocking(wait_and_call)
+        self._blocking(wait_and_call, afterwards)
 
     def _await_dropped(self, tags: Iterable[int]) -> None:
         """A tag is free when the operation that had it, and was dropped, has ended."""
