@@ -301,6 +301,9 @@ def _await_dropped(native: _ffi.pcclAsyncReduceOp_t, operation: Operation, in_fl
 
     Called by the garbage collector, so anywhere: it takes no lock, which the interrupted code might hold (as ``threading.Thread.start`` does).
     """
+    if not native.comm:
+        in_flight.pop(id(operation), None)  # interrupted before it was launched
+        return
     ended = dropped[operation.tag] = threading.Event()
 
     def run() -> None:
