@@ -258,6 +258,18 @@ def test_many_communicators_come_and_go(master):
             assert communicator.world.world_size == 1
 
 
+def test_a_close_when_there_are_no_more_threads(master, monkeypatch):
+    communicator = collective.Communicator(master.address)
+    communicator.connect()
+
+    def refuse(*_):
+        raise RuntimeError("can't start new thread at interpreter shutdown")
+
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
+    communicator.close()
+    assert communicator.closed
+
+
 def test_the_interpreter_ends_with_everything_open(script):
     program = script(
         """

@@ -361,7 +361,10 @@ class Communicator:
     def close(self) -> None:
         """Leaves the run: the others go on without this peer. Calls of other threads end first. May be called again."""
         # Not on the main thread: an interrupt between "closed" and closing would leave a peer that nobody can close.
-        interruptible(self._finalizer, lambda: None)
+        try:
+            interruptible(self._finalizer, lambda: None)
+        except RuntimeError:  # no more threads: the interpreter ends, from 3.12 on
+            self._finalizer()
 
     def _reduce(self, operation: Operation, timeout: float | None) -> ReduceResult:
         handle = ReduceHandle(self, operation.tag)
