@@ -5,18 +5,26 @@ from __future__ import annotations
 import pytest
 
 PROGRAM = """
-import array, asyncio, os, sys, threading, time
+import array, asyncio, os, signal, sys, threading, time
 import collective
 
 async def reduce():
+    asyncio.create_task(tick())
     await asyncio.wait_for(communicator.all_reduce_async(tensor), 50)
 
-def blocking():
+async def tick():
+    while True:  # asyncio sleeps on if the signal comes just before it sleeps
+        await asyncio.sleep(0.05)
+
+def interrupt_this_thread():
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+def blocking(then=lambda: print("blocking", flush=True)):
     # Says so when the main thread blocks. What comes before that is the matter of test_interrupt_everywhere.py.
     def watch():
         while place() not in (("_reduce.py", "_ended_within"), ("_calls.py", "wait"), ("selectors.py", "select")):
             time.sleep(0.001)
-        print("blocking", flush=True)
+        then()
 
     def place():
         code = sys._current_frames()[threading.main_thread().ident].f_code
@@ -54,26 +62,36 @@ other.close()
 """
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        "third.connect()",
-        "communicator.step()",
-        "communicator.update_topology()",
-        "communicator.are_peers_pending()",
-        "communicator.all_reduce(tensor)",
-        "communicator.all_reduce(tensor, retry=True)",
-        "communicator.all_reduce_async(tensor).wait()",
-        "communicator.all_reduce_async(tensor).wait(50)",
-        "communicator.all_reduce_many([tensor])",
-        "communicator.sync({'a': tensor})",
-        "asyncio.run(reduce())",
-    ],
-)
+CALLS = [
+    "third.connect()",
+    "communicator.step()",
+    "communicator.update_topology()",
+    "communicator.are_peers_pending()",
+    "communicator.all_reduce(tensor)",
+    "communicator.all_reduce(tensor, retry=True)",
+    "communicator.all_reduce_async(tensor).wait()",
+    "communicator.all_reduce_async(tensor).wait(50)",
+    "communicator.all_reduce_many([tensor])",
+    "communicator.sync({'a': tensor})",
+    "asyncio.run(reduce())",
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
 def test_a_blocking_call(script, call):
     program = script(PROGRAM.format(call=f"blocking(); {call}"))
     program.expect("blocking")
     program.interrupt()
+    program.expect("interrupted")
+    program.expect("[3.0] 0")
+    code, _, errors = program.end()
+    assert (code, errors) == (0, "")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_signal_that_does_not_wake_the_main_thread(script, call):
+    """So is one that comes just before it blocks."""
+    program = script(PROGRAM.format(call=f"blocking(interrupt_this_thread); {call}"))
     program.expect("interrupted")
     program.expect("[3.0] 0")
     code, _, errors = program.end()
@@ -120,6 +138,28 @@ print("ended", flush=True)
         program.expect("interrupted")
     program.expect("1")
     program.expect("ended")
+    assert program.end() == (0, "", "")
+
+
+def test_a_signal_to_another_thread_ends_the_wait_for_a_master(script):
+    program = script(
+        """
+import signal
+import threading
+import collective
+
+def interrupt():
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+with collective.Master("127.0.0.1:0") as master:
+    threading.Timer(0.2, interrupt).start()
+    try:
+        master.wait()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+"""
+    )
+    program.expect("interrupted")
     assert program.end() == (0, "", "")
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import dis
 import itertools
-import os
-import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -31,28 +29,20 @@ EXCEPTIONS = pytest.mark.parametrize("exception", [KeyboardInterrupt, Alarm])
 class Interrupt:
     """Interrupts the main thread, within ``with``, at the at-th place where Python looks for signals: a function's begin, after a call, a jump back.
 
-    If the call ``blocks`` for good there is no further place; then as a user does it.
     """
 
-    def __init__(self, at: int, exception: type[BaseException], blocks: bool) -> None:
+    def __init__(self, at: int, exception: type[BaseException]) -> None:
         self.place = ""
-        self.blocked = False
+        self.function = ""
         self._exception = exception
-        self._blocks = blocks
-        self._gate = threading.Lock()
         self._left = at
         self._previous: dict[FrameType, str] = {}
-        self._over = threading.Event()
 
     def __enter__(self) -> None:
-        if self._blocks:
-            threading.Thread(target=self._watch, daemon=True).start()
         sys.settrace(self._trace)
 
     def __exit__(self, *_: object) -> None:
         sys.settrace(None)
-        with self._gate:
-            self._over.set()
 
     def _trace(self, frame: FrameType, event: str, _: object) -> Any:
         if frame.f_code.co_filename == __file__:
@@ -63,21 +53,10 @@ class Interrupt:
         if event == "call" or (event == "opcode" and (opcode == "JUMP_BACKWARD" or before.startswith("CALL"))):
             self._left -= 1
             if self._left < 0 and not self.place:
-                self.place = f"{frame.f_code.co_filename}:{frame.f_lineno}, {frame.f_code.co_name}, {frame.f_lasti}"
+                self.function = frame.f_code.co_name
+                self.place = f"{frame.f_code.co_filename}:{frame.f_lineno}, {self.function}, {frame.f_lasti}"
                 raise self._exception
         return self._trace
-
-    def _watch(self) -> None:
-        blocked = 0
-        while not self._over.wait(0.01) and not self.place:
-            frame = sys._current_frames()[threading.main_thread().ident or 0]
-            blocked = blocked + 1 if (frame.f_code.co_name, frame.f_code.co_filename) == ("wait", _calls.__file__) else 0
-            if blocked == 20:
-                with self._gate:
-                    if not self._over.is_set():
-                        self.place, self.blocked = "blocked", True
-                        os.kill(os.getpid(), signal.SIGINT)
-                return
 
 
 def everywhere(
@@ -86,10 +65,10 @@ def everywhere(
     before: Callable[[], None] | None = None,
     exception: type[BaseException] = KeyboardInterrupt,
 ) -> int:
-    """Interrupts the call at each place in turn, until it blocks or ends before the place. Gives the number of places."""
+    """Interrupts the call at each place in turn, until it ends before the place or waits for good. Gives the number of places."""
     places: list[str] = []
     while True:
-        interrupt = Interrupt(len(places), exception, blocks=before is None)
+        interrupt = Interrupt(len(places), exception)
         if before is not None:
             before()
         try:
@@ -104,7 +83,7 @@ def everywhere(
             raise AssertionError(f"after an interrupt at {interrupt.place or 'no place'}") from error
         places.append(interrupt.place)
         # A wait in slices passes the same places over and over.
-        if not interrupt.place or interrupt.blocked or ("_ended_within" in interrupt.place and places.count(interrupt.place) > 3):
+        if not interrupt.place or (interrupt.function in ("_ended_within", "wait") and places.count(interrupt.place) > 3):
             return len(places) - 1
 
 
@@ -270,3 +249,20 @@ def test_a_close(master):
                 pass
 
         assert everywhere(lambda: one.close(), afterwards, joined) > 10
+
+
+def test_a_wait_for_a_master(monkeypatch):
+    """Its end is waited for by whoever comes next."""
+    monkeypatch.setattr(_calls, "SLICE_SECONDS", 0.002)
+
+    def afterwards() -> None:
+        with collective.Communicator(master.address) as communicator:
+            assert communicator.world.world_size == 1
+
+    with collective.Master("127.0.0.1:0") as master:
+        assert everywhere(master.wait, afterwards) > 10
+        closing = threading.Timer(0.05, master.close)
+        closing.start()
+        with contextlib.suppress(collective.Closed):  # it was already
+            master.wait()
+        closing.join()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import pathlib
 import signal
 import socket
 import subprocess
@@ -97,6 +99,19 @@ def test_as_a_program(module, option, number):
         _, errors = program.process.communicate(timeout=DEADLINE)
         assert program.process.returncode == 0
         assert "INFO collective.master" in errors
+
+
+def test_a_signal_to_another_thread_ends_the_program():
+    """As one that comes just before the main thread blocks, it does not wake that."""
+    with Program("collective.master", "--listen", "127.0.0.1:0") as program:
+        program.process.stdout.readline()
+        pid = program.process.pid
+        while pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            pass  # until it blocks
+        other = max(int(task.name) for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
+        assert other != pid and ctypes.CDLL(None, use_errno=True).tgkill(pid, other, signal.SIGTERM) == 0
+        program.process.communicate(timeout=DEADLINE)
+        assert program.process.returncode == 0
 
 
 def test_exit_codes():

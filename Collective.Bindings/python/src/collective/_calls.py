@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import ctypes
 import math
 import threading
@@ -15,7 +16,7 @@ from .errors import CollectiveError, InvalidArgument, check
 
 _Result = TypeVar("_Result")
 
-# The main thread looks for Ctrl+C so often while a call blocks it.
+# The main thread looks for Ctrl+C so often while a call blocks it: a signal that comes just before it blocks, or to another thread, does not wake it.
 SLICE_SECONDS = 0.1
 
 # The library takes no longer ones.
@@ -58,10 +59,11 @@ def interruptible(call: Callable[[], _Result], cancel: Callable[[], None], after
             return call()
         finally:
             afterwards()
-    running = _Running(call)
+    running = Running(call)
     try:
-        _thread.start_new_thread(running.run, ())
-        running.wait()
+        running.start()
+        while not running.wait():
+            pass
         afterwards()
     except BaseException:
         running.abandon(cancel)
@@ -79,7 +81,7 @@ def _to_the_end(action: Callable[[], None]) -> None:
             continue
 
 
-class _Running(Generic[_Result]):
+class Running(Generic[_Result]):
     """A call that a thread of its own makes.
 
     With bare locks: an interrupt inside ``threading.Event``, which is written in Python, can leave its lock taken for ever.
@@ -98,9 +100,14 @@ class _Running(Generic[_Result]):
         self._running.acquire()
         self._ended = False
 
-    def run(self) -> None:
+    def start(self) -> None:
+        """May be called again: the call is made once."""
+        if not self._entered:
+            _thread.start_new_thread(self._run, ())
+
+    def _run(self) -> None:
         with self._gate:
-            if self._abandoned:
+            if self._abandoned or self._entered:
                 return
             self._entered = True
         try:
@@ -111,9 +118,11 @@ class _Running(Generic[_Result]):
             self._ended = True
             self._running.release()
 
-    def wait(self, seconds: float = -1) -> bool:
-        """Waits for its end, as long as it takes or some seconds; says whether it came."""
-        return self._ended or self._running.acquire(timeout=seconds)
+    def wait(self) -> bool:
+        """Waits for its end, but no longer than a slice; says whether it came. Any number of threads may."""
+        if not self._ended and self._running.acquire(timeout=SLICE_SECONDS):
+            self._running.release()
+        return self._ended
 
     def abandon(self, cancel: Callable[[], None]) -> None:
         """Afterwards the call has ended, or will never be made; whatever interrupts meanwhile."""
@@ -122,8 +131,10 @@ class _Running(Generic[_Result]):
                 with self._gate:
                     self._abandoned = True
                 # Again and again: the thread may not have entered the library yet.
-                while self._entered and not self.wait(SLICE_SECONDS if self._cancelled(cancel) else -1):
-                    pass
+                while self._entered and not self._ended:
+                    with contextlib.suppress(CollectiveError):  # the communicator was closed, which ends its calls as well
+                        cancel()
+                    self.wait()
                 return
             except KeyboardInterrupt:
                 continue
@@ -133,15 +144,6 @@ class _Running(Generic[_Result]):
         if self._failure is not None:
             raise self._failure.with_traceback(None) from None
         return self._result[0]
-
-    @staticmethod
-    def _cancelled(cancel: Callable[[], None]) -> bool:
-        """False if there is nothing to cancel any more: the communicator was closed, which ends its calls as well."""
-        try:
-            cancel()
-        except CollectiveError:
-            return False
-        return True
 
 
 def cancel_all(communicator: int) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import threading
+import functools
 import weakref
 
 from . import _ffi
-from ._calls import timeout_ms
+from ._calls import Running, timeout_ms
 from ._library import library
 from .errors import Closed, CollectiveError, check
 
@@ -42,7 +42,8 @@ class Master:
         self._pointer: int = pointer.value
         self._host = listen.rpartition(":")[0] if ":" in listen else listen
         self._finalizer = weakref.finalize(self, _destroy, self._pointer)
-        self._end = _End(self._pointer)
+        # Nothing ends the library's wait for the end but the end itself: one thread waits there, once somebody asks, and Python's threads for that one.
+        self._end = Running(functools.partial(_await_end, self._pointer))
         try:
             check(library().pcclRunMaster(self._pointer))
             port = ctypes.c_uint16()
@@ -77,40 +78,18 @@ class Master:
         """Waits until it has ended: because another thread has closed it, or for a defect, which it raises. Ctrl+C ends the wait, not the master."""
         if self.closed:
             raise Closed("The master was closed.")
-        self._end.wait()
+        self._end.start()
+        while not self._end.wait():
+            pass
+        self._end.outcome()
 
     def close(self) -> None:
         """Ends it: every peer of the run gets :class:`MasterLost`. May be called again."""
         self._finalizer()
 
 
-class _End:
-    """The end of a master. Nothing ends the library's wait for it but the end itself, so one thread waits there, and Python's threads for that one."""
-
-    def __init__(self, pointer: int) -> None:
-        self._pointer = pointer
-        self._came = threading.Event()
-        self._failure: CollectiveError | None = None
-        # Guards the thread against being started twice.
-        self._gate = threading.Lock()
-        self._thread: threading.Thread | None = None
-
-    def wait(self) -> None:
-        with self._gate:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="collective-master-end", daemon=True)
-                self._thread.start()
-        self._came.wait()
-        if self._failure is not None:
-            raise self._failure
-
-    def _run(self) -> None:
-        try:
-            check(library().pcclMasterAwaitTermination(self._pointer))
-        except CollectiveError as error:
-            self._failure = error
-        finally:
-            self._came.set()
+def _await_end(pointer: int) -> None:
+    check(library().pcclMasterAwaitTermination(pointer))
 
 
 def _destroy(pointer: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -28,9 +29,12 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(stream=sys.stderr, level=options.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     log_to(logging.getLogger("collective"))
 
-    stop = threading.Event()
+    # A pipe tells of every signal, also of one that comes just before this thread blocks, or to another one.
+    stop, stopping = os.pipe()
+    os.set_blocking(stopping, False)
+    signal.set_wakeup_fd(stopping, warn_on_full_buffer=False)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: None)
     try:
         master = Master(options.listen, heartbeat_timeout=options.heartbeat_timeout, crossed_calls_timeout=options.crossed_calls_timeout)
     except CollectiveError as error:
@@ -40,21 +44,21 @@ def main(arguments: list[str] | None = None) -> int:
     defects: list[CollectiveError] = []
     with master:
         print(f"listening on {master.address}", flush=True)
-        threading.Thread(target=_watch, args=(master, stop, defects), name="collective-master-watch", daemon=True).start()
-        stop.wait()
+        threading.Thread(target=_watch, args=(master, stopping, defects), name="collective-master-watch", daemon=True).start()
+        os.read(stop, 1)
     for defect in defects:
         print(defect, file=sys.stderr)
     return _EXIT_DEFECT if defects else 0
 
 
-def _watch(master: Master, stop: threading.Event, defects: list[CollectiveError]) -> None:
+def _watch(master: Master, stopping: int, defects: list[CollectiveError]) -> None:
     try:
         master.wait()
     except InternalError as error:
         defects.append(error)
+        os.write(stopping, b"\0")
     except CollectiveError:
         pass  # Closed before this thread began to wait.
-    stop.set()
 
 
 if __name__ == "__main__":
