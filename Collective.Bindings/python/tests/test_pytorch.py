@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 GROUP = """
-import os, sys, threading
+import datetime, os, signal, sys, threading
 import torch, torch.distributed as dist
 import collective, collective.pytorch
 rank, size, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -114,6 +114,49 @@ print("done")
 """,
         size,
     )
+
+
+def test_an_interrupt(script, tmp_path):
+    """Ends the call on this rank; the others repeat theirs, and so may this one."""
+    ranks = [
+        script(
+            GROUP
+            + """
+tensor = torch.ones(3)
+dist.barrier()
+if rank == 0:
+    work = dist.all_reduce(tensor, async_op=True)
+    try:
+        work.wait(datetime.timedelta(seconds=0.01))
+    except TimeoutError:
+        print("timed out", flush=True)
+    threading.Timer(0.1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT)).start()
+    try:
+        work.wait()
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+    try:
+        work.wait()
+    except collective.Cancelled:
+        print("cancelled", flush=True)
+    assert tensor.eq(1).all()
+else:
+    sys.stdin.readline()
+dist.all_reduce(tensor)
+assert tensor.eq(2).all()
+print("done", flush=True)
+""",
+            str(rank),
+            "2",
+            str(tmp_path / "store"),
+        )
+        for rank in range(2)
+    ]
+    for line in ("timed out", "interrupted", "cancelled"):
+        ranks[0].expect(line)
+    ranks[1].say("go on")
+    for program in ranks:
+        assert program.end() == (0, "done\n", "")
 
 
 def test_ddp_and_a_second_group(script, tmp_path):

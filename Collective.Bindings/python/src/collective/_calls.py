@@ -82,7 +82,7 @@ def _to_the_end(action: Callable[[], None]) -> None:
 
 
 class Running(Generic[_Result]):
-    """A call that a thread of its own makes.
+    """A call that another thread makes.
 
     With bare locks: an interrupt inside ``threading.Event``, which is written in Python, can leave its lock taken for ever.
     """
@@ -103,9 +103,10 @@ class Running(Generic[_Result]):
     def start(self) -> None:
         """May be called again: the call is made once."""
         if not self._entered:
-            _thread.start_new_thread(self._run, ())
+            _thread.start_new_thread(self.run, ())
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Makes the call, unless it was made or abandoned: for a thread that is there already."""
         with self._gate:
             if self._abandoned or self._entered:
                 return

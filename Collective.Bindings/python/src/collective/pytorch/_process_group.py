@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import math
 import os
 import secrets
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,9 +15,10 @@ from typing import Any
 import torch
 import torch.distributed
 
+from .._calls import Running
 from .._master import Master
 from ..communicator import Communicator
-from ..errors import Aborted, InvalidArgument, NotSupported, TooFewPeers
+from ..errors import Aborted, CollectiveError, InvalidArgument, NotSupported, TimedOut, TooFewPeers
 from ._workers import Workers, hand_over
 
 BACKEND = "collective"
@@ -35,14 +39,19 @@ def register_backend() -> None:
 class Work(torch._C._distributed_c10d.Work):  # type: ignore[misc]
     """One call of a process group. The one that torch makes from a future would hide failures from who waits."""
 
-    def __init__(self, tensors: list[torch.Tensor], action: Callable[[], object], forget: Callable[[Work], None]) -> None:
+    def __init__(self, tensors: list[torch.Tensor], action: Callable[[], object], cancel: Callable[[], None], forget: Callable[[Work], None]) -> None:
         super().__init__()
         self._tensors = tensors
         self._action: Callable[[], object] | None = action
+        self._cancel = cancel
         self._forget = forget
         self._future: Any = torch.futures.Future()
+        self._running = Running(self._run)
 
     def run(self) -> None:
+        self._running.run()
+
+    def _run(self) -> None:
         assert self._action is not None
         try:
             with torch.no_grad():
@@ -54,7 +63,20 @@ class Work(torch._C._distributed_c10d.Work):  # type: ignore[misc]
             hand_over(lambda: self._future.set_result(self._tensors))
         self._action = None
 
-    def wait(self, timeout: Any = None) -> bool:
+    def wait(self, timeout: timedelta = timedelta(0)) -> bool:
+        seconds = timeout.total_seconds() or math.inf
+        deadline = time.monotonic() + seconds
+        try:
+            while not self._running.wait():
+                if time.monotonic() >= deadline:
+                    raise TimedOut(f"The call has not ended within {seconds} s; it goes on.", hint="Wait again.")
+        except TimedOut:
+            raise
+        except BaseException:  # an interrupt
+            while not self._running.wait():
+                with contextlib.suppress(CollectiveError):  # closed, which ends it as well
+                    self._cancel()
+            raise
         self._future.wait()
         self._forget(self)
         return True
@@ -184,7 +206,7 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
     # ------------------------------------------------------------------------------------------------------ how it is done
 
     def _start(self, result: list[torch.Tensor], action: Callable[[], object]) -> Work:
-        work = Work(result, action, self._forget)
+        work = Work(result, action, self._communicator.cancel, self._forget)
         self._works[id(work)] = work
         while len(self._works) > _WORKS_KEPT:
             self._works.pop(next(iter(self._works)))
