@@ -204,7 +204,7 @@ internal sealed class MembershipTests : EndToEndTest
         var master = StartMaster();
         var peers = await ConnectGroup(master, 2);
         var third = NewCommunicator(master, minimumWorldSize: 4);
-        AssertFailure(await FailureOf(() => third.ConnectAsync(TimeSpan.FromMilliseconds(300))), ErrorCode.TimedOut, "minimum world size", "(4)");
+        AssertFailure(await FailureOf(() => third.ConnectAsync(TimeSpan.FromSeconds(1))), ErrorCode.TimedOut, "minimum world size", "(4)");
         var connecting = third.ConnectAsync();
         Assert.That(await All(peers, p => p.ArePeersPendingAsync()), Is.All.False);
         await All(peers, p => p.UpdateTopologyAsync());

@@ -77,14 +77,15 @@ internal sealed class UnreachableMasterTests : EndToEndTest
     public async Task OnceThereIsAMasterTheSameCommunicatorConnects()
     {
         var port = ClosedPort();
-        var communicator = Connecting(port);
+        var communicator = Connecting(port, TimeSpan.FromSeconds(3)); // Long enough for a busy machine to connect.
         AssertFailure(await FailureOf(() => communicator.ConnectAsync()), ErrorCode.MasterUnreachable);
         StartMaster(listen: $"127.0.0.1:{port}");
         await communicator.ConnectAsync().WaitAsync(Deadline);
         Assert.That(communicator.World.WorldSize, Is.EqualTo(1));
     }
 
-    private Communicator Connecting(int port) => NewCommunicator(new CommunicatorOptions($"127.0.0.1:{port}") { ConnectTimeout = Short, ListenPort = 0, LoggerFactory = Log });
+    private Communicator Connecting(int port, TimeSpan? connectTimeout = null)
+        => NewCommunicator(new CommunicatorOptions($"127.0.0.1:{port}") { ConnectTimeout = connectTimeout ?? Short, ListenPort = 0, LoggerFactory = Log });
 
     private static int ClosedPort()
     {
