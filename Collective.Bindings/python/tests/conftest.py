@@ -7,6 +7,7 @@ import contextlib
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -94,6 +95,27 @@ def together(count: int, body: Callable[[int], Any]) -> list[Any]:
     return results
 
 
+# For a program: blocking() says so when the main thread waits for a call, blocking(interrupt_this_thread) interrupts it then, without waking it.
+BLOCKING = """
+import os, signal, sys, threading, time
+
+def interrupt_this_thread():
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+def blocking(then=lambda: print("blocking", flush=True)):
+    def watch():
+        while place() not in (("_reduce.py", "_ended_within"), ("_calls.py", "wait"), ("selectors.py", "select")):
+            time.sleep(0.001)
+        then()
+
+    def place():
+        code = sys._current_frames()[threading.main_thread().ident].f_code
+        return os.path.basename(code.co_filename), code.co_name
+
+    threading.Thread(target=watch).start()
+"""
+
+
 class Script:
     """A Python program in a process of its own; the test reads its lines."""
 
@@ -150,6 +172,14 @@ def script() -> Iterator[Callable[..., Script]]:
     for each in started:
         each.kill()
         each.end()
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An address of this host at which nobody listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{bound.getsockname()[1]}"
 
 
 class Kind:

@@ -308,6 +308,7 @@ def test_a_killed_peer(master, script, launched):
             communicator.all_reduce(tensor, tag=1)
             assert set(tensor) == {102.0}
             if number == 0:
+                victim.expect("connected")
                 if launched:
                     victim.expect("launched")
                 victim.kill()
@@ -324,8 +325,6 @@ def test_a_killed_peer(master, script, launched):
                     assert "again" in error.hint
                     assert set(tensor) == {102.0}
 
-    running = threading.Thread(target=victim.expect, args=("connected",), daemon=True)
-    running.start()
     for world_size, values, attempts in together(2, survivor):
         assert (world_size, values) == (2, {204.0})
         assert attempts <= 3

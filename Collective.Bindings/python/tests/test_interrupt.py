@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from conftest import BLOCKING
 
+# What comes before a call blocks is the matter of test_interrupt_everywhere.py.
 PROGRAM = """
-import array, asyncio, os, signal, sys, threading, time
+import array, asyncio, threading
 import collective
 
 async def reduce():
@@ -15,22 +17,6 @@ async def reduce():
 async def tick():
     while True:  # asyncio sleeps on if the signal comes just before it sleeps
         await asyncio.sleep(0.05)
-
-def interrupt_this_thread():
-    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
-
-def blocking(then=lambda: print("blocking", flush=True)):
-    # Says so when the main thread blocks. What comes before that is the matter of test_interrupt_everywhere.py.
-    def watch():
-        while place() not in (("_reduce.py", "_ended_within"), ("_calls.py", "wait"), ("selectors.py", "select")):
-            time.sleep(0.001)
-        then()
-
-    def place():
-        code = sys._current_frames()[threading.main_thread().ident].f_code
-        return os.path.basename(code.co_filename), code.co_name
-
-    threading.Thread(target=watch).start()
 
 master = collective.Master("127.0.0.1:0")
 other = collective.Communicator(master.address, minimum_world_size=2, call_timeout=240)
@@ -79,7 +65,7 @@ CALLS = [
 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_blocking_call(script, call):
-    program = script(PROGRAM.format(call=f"blocking(); {call}"))
+    program = script(BLOCKING + PROGRAM.format(call=f"blocking(); {call}"))
     program.expect("blocking")
     program.interrupt()
     program.expect("interrupted")
@@ -91,7 +77,7 @@ def test_a_blocking_call(script, call):
 @pytest.mark.parametrize("call", CALLS)
 def test_a_signal_that_does_not_wake_the_main_thread(script, call):
     """So is one that comes just before it blocks."""
-    program = script(PROGRAM.format(call=f"blocking(interrupt_this_thread); {call}"))
+    program = script(BLOCKING + PROGRAM.format(call=f"blocking(interrupt_this_thread); {call}"))
     program.expect("interrupted")
     program.expect("[3.0] 0")
     code, _, errors = program.end()
@@ -99,7 +85,7 @@ def test_a_signal_that_does_not_wake_the_main_thread(script, call):
 
 
 def test_an_impatient_user(script):
-    program = script(PROGRAM.format(call="blocking(); communicator.all_reduce_many([tensor])"))
+    program = script(BLOCKING + PROGRAM.format(call="blocking(); communicator.all_reduce_many([tensor])"))
     program.expect("blocking")
     for _ in range(5):
         program.interrupt()
@@ -141,19 +127,15 @@ print("ended", flush=True)
     assert program.end() == (0, "", "")
 
 
-def test_a_signal_to_another_thread_ends_the_wait_for_a_master(script):
+def test_a_signal_that_does_not_wake_who_waits_for_a_master(script):
     program = script(
-        """
-import signal
-import threading
+        BLOCKING
+        + """
 import collective
 
-def interrupt():
-    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
-
 with collective.Master("127.0.0.1:0") as master:
-    threading.Timer(0.2, interrupt).start()
     try:
+        blocking(interrupt_this_thread)
         master.wait()
     except KeyboardInterrupt:
         print("interrupted", flush=True)

@@ -13,7 +13,7 @@ import sys
 import pytest
 from conftest import DEADLINE, PACKAGE
 
-import collective
+import collective.master
 
 
 def test_address_and_end():
@@ -106,12 +106,23 @@ def test_a_signal_to_another_thread_ends_the_program():
     with Program("collective.master", "--listen", "127.0.0.1:0") as program:
         program.process.stdout.readline()
         pid = program.process.pid
-        while pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+        while program.process.poll() is None and pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
             pass  # until it blocks
         other = max(int(task.name) for task in pathlib.Path(f"/proc/{pid}/task").iterdir())
         assert other != pid and ctypes.CDLL(None, use_errno=True).tgkill(pid, other, signal.SIGTERM) == 0
         program.process.communicate(timeout=DEADLINE)
         assert program.process.returncode == 0
+
+
+def test_a_defect_ends_the_program(monkeypatch, capsys):
+    def fails(_):
+        raise collective.LimitExceeded("There is no memory left.")
+
+    monkeypatch.setattr(collective.Master, "wait", fails)
+    for each in ("signal", "set_wakeup_fd"):
+        monkeypatch.setattr(signal, each, lambda *_, **__: None)
+    assert collective.master.main(["--listen", "127.0.0.1:0", "--log-level", "error"]) == 1
+    assert "no memory" in capsys.readouterr().err
 
 
 def test_exit_codes():
@@ -142,7 +153,7 @@ def test_the_log_goes_where_it_is_told(caplog, master):
 def test_silent_by_default(script):
     program = script(
         """
-import collective
+import collective.master
 with collective.Master("127.0.0.1:0") as master, collective.Communicator(master.address) as communicator:
     communicator.step()
 """

@@ -162,10 +162,10 @@ def test_errors_have_the_result_and_say_why(node):
     assert caught.value.result == pccl.Result.TOO_FEW_PEERS
 
 
-def test_no_master_after_all_attempts(monkeypatch):
+def test_no_master_after_all_attempts(monkeypatch, nobody):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     with pytest.raises(Exception, match="after 3 attempts"):
-        pccl.Communicator("127.0.0.1:1").connect(n_attempts=3)
+        pccl.Communicator(nobody).connect(n_attempts=3)
 
 
 @pytest.mark.parametrize("address", ["localhost:48148", "127.0.0.1", "127.0.0.1:x", "127.0.0.1:70000"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from conftest import BLOCKING
 
 torch = pytest.importorskip("torch")
 
 GROUP = """
-import datetime, os, signal, sys, threading
+import datetime, os, sys, threading
 import torch, torch.distributed as dist
 import collective, collective.pytorch
 rank, size, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -120,7 +121,8 @@ def test_an_interrupt(script, tmp_path):
     """Ends the call on this rank; the others repeat theirs, and so may this one."""
     ranks = [
         script(
-            GROUP
+            BLOCKING
+            + GROUP
             + """
 tensor = torch.ones(3)
 dist.barrier()
@@ -130,8 +132,8 @@ if rank == 0:
         work.wait(datetime.timedelta(seconds=0.01))
     except TimeoutError:
         print("timed out", flush=True)
-    threading.Timer(0.1, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGINT)).start()
     try:
+        blocking(interrupt_this_thread)
         work.wait()
     except KeyboardInterrupt:
         print("interrupted", flush=True)
@@ -157,6 +159,52 @@ print("done", flush=True)
     ranks[1].say("go on")
     for program in ranks:
         assert program.end() == (0, "done\n", "")
+
+
+def test_a_works_end(script, tmp_path):
+    """Its tensors are let go with it, its callbacks may wait for it, and a forked child has none."""
+    run_ranks(
+        script,
+        tmp_path,
+        """
+import gc, weakref
+gc.disable()
+tensor = torch.ones(3)
+life = weakref.ref(tensor)
+work = dist.all_reduce(tensor, async_op=True)
+waited = work.get_future().then(lambda ended: work.wait())
+assert waited.wait() and work.wait() and work.is_completed()
+del tensor, work, waited
+dist.barrier()  # before the next call the thread that ran it lets go of it
+assert life() is None
+
+child = os.fork()
+if child == 0:
+    try:
+        dist.barrier()
+    except collective.Forked:
+        os._exit(7)
+    os._exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+print("done")
+""",
+        size=1,
+    )
+
+
+def test_a_call_when_the_interpreter_ends(script, tmp_path):
+    last = """
+import atexit
+
+@atexit.register
+def last():
+    try:
+        dist.barrier()
+    except collective.Closed:
+        print("closed")
+"""
+    program = script(last + GROUP, "0", "1", str(tmp_path / "store"))
+    assert program.end() == (0, "closed\n", "")
 
 
 def test_ddp_and_a_second_group(script, tmp_path):
@@ -201,6 +249,7 @@ try:
     dist.all_reduce(torch.ones(100))
 except collective.Aborted as error:
     print(error, flush=True)
+sys.stdin.readline()  # rank 0 runs the master
 os._exit(0)
 """
     ranks = [script(GROUP + body, str(rank), "3", str(tmp_path / "store")) for rank in range(3)]

@@ -224,7 +224,7 @@ internal sealed class AffineCodecTests<T>
         var piece = new byte[AffineMap.Bytes + (8 * 10_007)];
         foreach (var codec in Codecs)
         {
-            var allocated = Allocations.Each(() =>
+            var allocated = Allocations.OfFive(() =>
             {
                 codec.Chosen.Encode(MemoryMarshal.AsBytes(values.AsSpan()), piece.AsSpan(0, codec.Chosen.PieceBytes(10_007)));
                 codec.Chosen.Decode(piece, 0, MemoryMarshal.AsBytes(values.AsSpan()));

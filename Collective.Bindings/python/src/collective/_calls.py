@@ -67,12 +67,13 @@ def interruptible(call: Callable[[], _Result], cancel: Callable[[], None], after
         afterwards()
     except BaseException:
         running.abandon(cancel)
-        _to_the_end(afterwards)
+        to_the_end(afterwards)
         raise
     return running.outcome()
 
 
-def _to_the_end(action: Callable[[], None]) -> None:
+def to_the_end(action: Callable[[], None]) -> None:
+    """Runs it again and again until nothing interrupts it."""
     while True:
         try:
             action()
@@ -98,7 +99,8 @@ class Running(Generic[_Result]):
         # Taken until the call has ended.
         self._running = threading.Lock()
         self._running.acquire()
-        self._ended = False
+        self.ended = False
+        """Whether it was made and has ended."""
 
     def start(self) -> None:
         """May be called again: the call is made once."""
@@ -116,14 +118,15 @@ class Running(Generic[_Result]):
         except BaseException as error:  # handed to the caller's thread
             self._failure = error
         finally:
-            self._ended = True
+            del self._call  # lets go what it refers to
+            self.ended = True
             self._running.release()
 
     def wait(self) -> bool:
         """Waits for its end, but no longer than a slice; says whether it came. Any number of threads may."""
-        if not self._ended and self._running.acquire(timeout=SLICE_SECONDS):
+        if not self.ended and self._running.acquire(timeout=SLICE_SECONDS):
             self._running.release()
-        return self._ended
+        return self.ended
 
     def abandon(self, cancel: Callable[[], None]) -> None:
         """Afterwards the call has ended, or will never be made; whatever interrupts meanwhile."""
@@ -132,7 +135,7 @@ class Running(Generic[_Result]):
                 with self._gate:
                     self._abandoned = True
                 # Again and again: the thread may not have entered the library yet.
-                while self._entered and not self._ended:
+                while self._entered and not self.ended:
                     with contextlib.suppress(CollectiveError):  # the communicator was closed, which ends its calls as well
                         cancel()
                     self.wait()

@@ -304,21 +304,24 @@ def _await_dropped(native: _ffi.pcclAsyncReduceOp_t, operation: Operation, in_fl
     if not native.comm:
         in_flight.pop(id(operation), None)  # interrupted before it was launched
         return
-    ended = dropped[operation.tag] = threading.Event()
+    tag = operation.tag
+    ended = dropped[tag] = threading.Event()
 
     def run() -> None:
+        nonlocal operation
         try:
             if library().pcclxAwaitAsyncReduce(ctypes.byref(native), None) == 0:
                 operation.write_back()
         finally:
             in_flight.pop(id(operation), None)
-            dropped.pop(operation.tag, None)
+            del operation
+            dropped.pop(tag, None)
             ended.set()
 
     try:
         _thread.start_new_thread(run, ())
     except RuntimeError:  # the interpreter ends, or there are no more threads: as if nobody had dropped it
-        del dropped[operation.tag]
+        del dropped[tag]
 
 
 def _quantization(quantization: QuantizationLike, dtype: DataType) -> Any:

@@ -11,7 +11,7 @@ import threading
 
 from ._log import log_to
 from ._master import Master
-from .errors import AddressInUse, CollectiveError, InternalError, InvalidArgument
+from .errors import AddressInUse, CollectiveError, InvalidArgument
 
 __all__ = ["Master", "main"]
 
@@ -54,11 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _watch(master: Master, stopping: int, defects: list[CollectiveError]) -> None:
     try:
         master.wait()
-    except InternalError as error:
-        defects.append(error)
+    except CollectiveError as error:
+        if not master.closed:
+            defects.append(error)
+    finally:
         os.write(stopping, b"\0")
-    except CollectiveError:
-        pass  # Closed before this thread began to wait.
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 import torch.distributed
 
-from .._calls import Running
+from .._calls import Running, to_the_end
 from .._master import Master
 from ..communicator import Communicator
-from ..errors import Aborted, CollectiveError, InvalidArgument, NotSupported, TimedOut, TooFewPeers
+from ..errors import Aborted, CollectiveError, Forked, InvalidArgument, NotSupported, TimedOut, TooFewPeers
 from ._workers import Workers, hand_over
 
 BACKEND = "collective"
@@ -42,50 +42,51 @@ class Work(torch._C._distributed_c10d.Work):  # type: ignore[misc]
     def __init__(self, tensors: list[torch.Tensor], action: Callable[[], object], cancel: Callable[[], None], forget: Callable[[Work], None]) -> None:
         super().__init__()
         self._tensors = tensors
-        self._action: Callable[[], object] | None = action
+        self._running = Running(torch.no_grad()(action))
         self._cancel = cancel
         self._forget = forget
         self._future: Any = torch.futures.Future()
-        self._running = Running(self._run)
 
     def run(self) -> None:
         self._running.run()
+        hand_over(self._tell)
 
-    def _run(self) -> None:
-        assert self._action is not None
+    def wait(self, timeout: timedelta | None = None) -> bool:
         try:
-            with torch.no_grad():
-                self._action()
-        except BaseException as error:  # goes to the thread that waits
-            failure = error
-            hand_over(lambda: self._future.set_exception(failure))
-        else:
-            hand_over(lambda: self._future.set_result(self._tensors))
-        self._action = None
-
-    def wait(self, timeout: timedelta = timedelta(0)) -> bool:
-        seconds = timeout.total_seconds() or math.inf
-        deadline = time.monotonic() + seconds
-        try:
+            seconds = timeout.total_seconds() if timeout else math.inf  # torch's zero means none
+            deadline = time.monotonic() + seconds
             while not self._running.wait():
                 if time.monotonic() >= deadline:
                     raise TimedOut(f"The call has not ended within {seconds} s; it goes on.", hint="Wait again.")
         except TimedOut:
             raise
         except BaseException:  # an interrupt
-            while not self._running.wait():
-                with contextlib.suppress(CollectiveError):  # closed, which ends it as well
-                    self._cancel()
+            to_the_end(self._end)
             raise
-        self._future.wait()
         self._forget(self)
+        self._running.outcome()
         return True
+
+    def _end(self) -> None:
+        """Cancels it, and what is queued before it."""
+        while not self._running.ended:
+            with contextlib.suppress(CollectiveError):  # closed, which ends it as well
+                self._cancel()
+            self._running.wait()
+
+    def _tell(self) -> None:
+        try:
+            self._running.outcome()
+        except BaseException as failure:
+            self._future.set_exception(failure)
+        else:
+            self._future.set_result(self._tensors)
 
     def result(self) -> list[torch.Tensor]:
         return self._tensors
 
     def is_completed(self) -> bool:
-        return bool(self._future.done())
+        return self._running.ended
 
     def get_future(self) -> Any:
         # A failure that Python sets is a value to C++; one that a callback raises is a failure there too.
@@ -114,6 +115,7 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
         address, _, group = store.get("collective").decode().rpartition("/")
         self._communicator = Communicator(address, group=int(group), minimum_world_size=size, call_timeout=timeout.total_seconds())
         self._communicator.connect()
+        self._process = os.getpid()
         self._lost: Aborted | None = None
         self._works: dict[int, Work] = {}
         # One after the other, in the order of the calls, which is the same on all ranks.
@@ -206,6 +208,8 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
     # ------------------------------------------------------------------------------------------------------ how it is done
 
     def _start(self, result: list[torch.Tensor], action: Callable[[], object]) -> Work:
+        if os.getpid() != self._process:
+            raise Forked("The process group is the parent process's.")
         work = Work(result, action, self._communicator.cancel, self._forget)
         self._works[id(work)] = work
         while len(self._works) > _WORKS_KEPT:

@@ -8,6 +8,8 @@ import threading
 import weakref
 from collections.abc import Callable
 
+from ..errors import Closed
+
 _Action = Callable[[], object]
 
 # How long the end of the interpreter waits for what is being handed over.
@@ -53,9 +55,11 @@ class Workers:
         self._actions: queue.SimpleQueue[_Action | None] = queue.SimpleQueue()
         for at in range(count):
             threading.Thread(target=_work, args=(self._actions,), name=f"collective-{name}-{at}", daemon=True).start()
-        weakref.finalize(self, _end, self._actions, count)
+        self._finalizer = weakref.finalize(self, _end, self._actions, count)
 
     def submit(self, action: _Action) -> None:
+        if not self._finalizer.alive:
+            raise Closed("The interpreter ends.", hint="Make the last calls before.")
         self._actions.put(action)
 
 
