@@ -169,7 +169,7 @@ def test_a_lost_master(master):
     with collective.Communicator(master.address) as communicator:
         master.close()
         with pytest.raises(collective.MasterLost):
-            communicator.step(timeout=DEADLINE)
+            communicator.update_topology(timeout=DEADLINE)
         assert not communicator.connected
         assert communicator.world.world_size == 1 and not communicator.world.connected
 
@@ -179,7 +179,7 @@ def test_reconnecting_makes_a_new_peer(master):
         before = communicator.world.id
         master.close()
         with pytest.raises(collective.MasterLost):
-            communicator.step(timeout=DEADLINE)
+            communicator.update_topology(timeout=DEADLINE)
         with master_at(master.address):
             assert communicator.connect(timeout=DEADLINE).id != before
 
