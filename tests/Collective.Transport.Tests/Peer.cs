@@ -82,6 +82,15 @@ internal sealed class Peer : ITransportEvents, IDisposable
     /// <summary>Nothing has been told that was not expected.</summary>
     public void ExpectNothing() => Assert.That(_events.TryTake(out var told), Is.False, $"told {told}");
 
+    /// <summary>Nothing has been told but, at most, that this probe has failed.</summary>
+    public void ExpectNothingBut(ulong probe)
+    {
+        while (_events.TryTake(out var told))
+        {
+            Assert.That(told, Is.TypeOf<Probed>().With.Property("Number").EqualTo(probe).And.Property("BytesPerSecond").Null);
+        }
+    }
+
     public void Dispose() => Transport.Dispose();
 
     void ITransportEvents.Wired(Epoch epoch) => _events.Add(epoch);

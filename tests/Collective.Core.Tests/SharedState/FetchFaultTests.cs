@@ -1,5 +1,6 @@
 using Collective.Kernels;
 using Collective.Protocol;
+using Collective.Transport;
 using NUnit.Framework;
 
 namespace Collective.Core.Tests.SharedState;
@@ -15,13 +16,22 @@ internal sealed class FetchFaultTests : FetchTest
     // All digests of the tensor are one payload of this size.
     private static readonly Func<int, bool> s_digests = bytes => bytes == Blocks * TreeHash.DigestBytes;
 
+    // Set by the first lie: the honest holder can be reached only then. Else it might give everything before the liar is asked.
+    private readonly ManualResetEventSlim _lied = new();
+
+    [SetUp]
+    public void NobodyHasLied() => _lied.Reset();
+
+    [OneTimeTearDown]
+    public void Forget() => _lied.Dispose();
+
     [Test]
     public void A_holder_that_gives_wrong_bytes_is_replaced_and_named()
     {
         var (elected, mine) = Tensors();
         var liar = Holders.Add(elected);
-        Holders.Add(elected);
-        liar.Fault = c => new LyingConnection(c, s_anyBlocks);
+        liar.Fault = c => new LyingConnection(c, bytes => Lies(s_anyBlocks(bytes)));
+        Holders.Add(elected).Fault = AfterTheLie;
         var fetch = Begin([mine], [elected]);
         fetch.Commit();
         Assert.That(mine.Content.SequenceEqual(elected.Content));
@@ -33,9 +43,8 @@ internal sealed class FetchFaultTests : FetchTest
     {
         var (elected, mine) = Tensors();
         var liar = Holders.Add(elected);
-        liar.Fault = c => new LyingConnection(c, s_digests);
-        var honest = Holders.Add(elected);
-        honest.Refusals = 2; // The liar is asked for the digests.
+        liar.Fault = c => new LyingConnection(c, bytes => Lies(s_digests(bytes)));
+        Holders.Add(elected).Fault = AfterTheLie;
         var fetch = Begin([mine], [elected]);
         fetch.Commit();
         Assert.That(mine.Content.SequenceEqual(elected.Content));
@@ -180,6 +189,22 @@ internal sealed class FetchFaultTests : FetchTest
         var fetch = Begin([mine], [elected], connections: 1);
         fetch.Commit();
         Assert.That(fetch.Failures, Is.Empty);
+    }
+
+    private bool Lies(bool lies)
+    {
+        if (lies)
+        {
+            _lied.Set();
+        }
+
+        return lies;
+    }
+
+    private IByteConnection AfterTheLie(IByteConnection connection)
+    {
+        Assert.That(_lied.Wait(Patience));
+        return connection;
     }
 
     private static void AssertLiar(Recorder fetch, FakeHolder liar, string detail)

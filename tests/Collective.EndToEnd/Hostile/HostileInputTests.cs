@@ -122,7 +122,7 @@ internal sealed class HostileInputTests : EndToEndTest
     [TestCase(false, "whom it reaches")]
     public async Task AnUnreachableNewcomerIsTheOneThatGoes(bool answers, string says)
     {
-        var master = StartMaster(heartbeat: TimeSpan.FromSeconds(2));
+        var master = StartMaster(heartbeat: TimeSpan.FromSeconds(5));
         var peer = await ConnectAlone(master);
         using var closed = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         closed.Bind(new IPEndPoint(IPAddress.Loopback, 0)); // Bound, so that nobody else listens there; not listening.

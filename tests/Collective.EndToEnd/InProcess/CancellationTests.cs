@@ -108,11 +108,13 @@ internal sealed class CancellationTests : EndToEndTest
         const int Count = 1_000_000;
         var master = StartMaster(4096);
         using var cancellation = new CancellationTokenSource();
+        using var launched = new ManualResetEventSlim();
         var segmentsLeft = segmentsBefore;
         var peers = Enumerable.Range(0, worldSize).Select(i => NewCommunicator(master, worldSize, probe: point =>
         {
             if (i == 0 && point == "segment-received" && Interlocked.Decrement(ref segmentsLeft) == 0)
             {
+                launched.Wait(Deadline); // Who launches after the abort hears of none, and waits for the others in the next epoch.
                 cancellation.Cancel();
             }
         })).ToArray();
@@ -120,6 +122,7 @@ internal sealed class CancellationTests : EndToEndTest
         var inputs = peers.Select((_, i) => Enumerable.Range(i, Count).ToArray()).ToArray();
         var buffers = Array.ConvertAll(inputs, input => (int[])input.Clone());
         var calls = peers.Select((p, i) => p.AllReduceAsync<int>(buffers[i], cancellationToken: i == 0 ? cancellation.Token : default)).ToArray();
+        launched.Set();
         await AssertCancelled(calls[0]);
         foreach (var other in calls.Skip(1))
         {

@@ -34,7 +34,7 @@ internal sealed class TimeoutTests : EndToEndTest
         var other = peers[1].AllReduceAsync<int>(new int[count], tag: 5);
         AssertFailure(
             await FailureOf(() => blocking ? Task.Run(() => peers[0].AllReduce(buffer.AsSpan(), tag: 5, timeout: Short)) : peers[0].AllReduceAsync<int>(buffer, tag: 5, timeout: Short)),
-            ErrorCode.TimedOut, "tag 5 was not done within 0.5 s", $"peer {peers[2].Id.ToShortString()} (is in no call) had not entered it");
+            ErrorCode.TimedOut, "tag 5 was not done within 0.5 s", $"peer {peers[2].Id.ToShortString()} (is in no call)", "had not entered it");
         Assert.That(buffer, Is.EqualTo(Enumerable.Range(0, count)));
         AssertFailure(await FailureOf(() => other), ErrorCode.OperationAborted, $"peer {peers[0].Id.ToShortString()} gave up tag 5", "0.5 s");
         await All(peers, p => p.AllReduceAsync<int>(buffer, tag: 5));
@@ -56,13 +56,13 @@ internal sealed class TimeoutTests : EndToEndTest
         var first = NewCommunicator(master);
         await first.ConnectAsync().WaitAsync(Deadline);
         var second = NewCommunicator(master);
-        AssertFailure(await FailureOf(() => second.ConnectAsync(TimeSpan.FromMilliseconds(500))), ErrorCode.TimedOut, "not connected within 0.5 s", "has not admitted it");
+        AssertFailure(await FailureOf(() => second.ConnectAsync(TimeSpan.FromSeconds(4))), ErrorCode.TimedOut, "not connected within 4 s", "has not admitted it");
         var connecting = second.ConnectAsync();
-        while (!await first.ArePeersPendingAsync().WaitAsync(Deadline))
+        while (first.World.WorldSize < 2) // The registration that was given up may be noticed late.
         {
+            await first.UpdateTopologyAsync().WaitAsync(Deadline);
         }
 
-        await All([first], p => p.UpdateTopologyAsync());
         await connecting.WaitAsync(Deadline);
     }
 

@@ -112,16 +112,20 @@ internal sealed class UnreachableMasterTests : EndToEndTest
         public void Dispose()
         {
             _listener.Dispose();
-            foreach (var socket in _accepted)
+            lock (_accepted)
             {
-                socket.Dispose();
+                _accepted.ForEach(socket => socket.Dispose());
             }
         }
 
         private async Task Serve(byte[] answer, bool close)
         {
             var socket = await _listener.AcceptAsync();
-            _accepted.Add(socket);
+            lock (_accepted)
+            {
+                _accepted.Add(socket);
+            }
+
             await socket.SendAsync(answer);
             if (close)
             {

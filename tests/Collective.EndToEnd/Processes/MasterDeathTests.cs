@@ -104,7 +104,7 @@ internal sealed class MasterDeathTests : EndToEndTest
     [Test]
     public async Task FrozenForLong()
     {
-        var (daemon, address) = await StartDaemon("--heartbeat-timeout 2");
+        var (daemon, address) = await StartDaemon("--heartbeat-timeout 5");
         var peers = new[] { NewPeer(address, 2), NewPeer(address, 2) };
         await All(peers, p => p.ConnectAsync());
         var buffer = Enumerable.Range(0, Count).ToArray();
@@ -112,7 +112,7 @@ internal sealed class MasterDeathTests : EndToEndTest
         await daemon.Freeze();
         foreach (var failure in await Task.WhenAll(calls).WaitAsync(Deadline))
         {
-            AssertFailure(failure, ErrorCode.MasterLost, "no sign of life from the master for", "timeout 2.0 s");
+            AssertFailure(failure, ErrorCode.MasterLost, "no sign of life from the master for", "timeout 5.0 s");
         }
 
         Assert.That(buffer.AsSpan().SequenceEqual(Enumerable.Range(0, Count).ToArray()), Is.True);

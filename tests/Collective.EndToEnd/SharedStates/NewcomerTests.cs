@@ -76,7 +76,7 @@ internal sealed class NewcomerTests : SharedStateTest
     {
         var content = Random(1, Size);
         var master = StartMaster();
-        var liar = NewCommunicator(master, 2, probe: point => content[^1] ^= (byte)(point == "after-send:SharedStateVote" ? 1 : 0));
+        var liar = NewCommunicator(master, 2, probe: point => content[^1] ^= (byte)(point == "before-send:SharedStateVote" ? 1 : 0));
         Communicator[] peers = [liar, NewCommunicator(master, 2)];
         await All(peers, p => p.ConnectAsync());
         var mine = Random(2, Size);
@@ -152,7 +152,7 @@ internal sealed class NewcomerTests : SharedStateTest
         var count = 2 + newcomers;
         var liar = NewCommunicator(master, count, probe: point =>
         {
-            if (point == "after-send:SharedStateVote")
+            if (point == "before-send:SharedStateVote") // hashed before
             {
                 Filled(0, Size).CopyTo(content, 0);
             }

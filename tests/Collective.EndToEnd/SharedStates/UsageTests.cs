@@ -157,7 +157,7 @@ internal sealed class UsageTests : SharedStateTest
         var state = State(0, ("t", mine));
         var giving = peers[0].SynchronizeSharedStateAsync(State(1, ("t", Random(1, Size))), SendOnly);
         var taking = peers[1].SynchronizeSharedStateAsync(
-            state, ReceiveOnly, new OnFirstBytes(() => _ = cancels && Task.Run(cancellation.Cancel).IsCompleted), cancels ? null : TimeSpan.FromSeconds(2), cancellation.Token);
+            state, ReceiveOnly, new OnFirstBytes(() => _ = cancels && Task.Run(cancellation.Cancel).IsCompleted), cancels ? null : TimeSpan.FromSeconds(5), cancellation.Token);
         if (cancels)
         {
             Assert.That(async () => await taking.WaitAsync(Deadline), Throws.InstanceOf<OperationCanceledException>());
