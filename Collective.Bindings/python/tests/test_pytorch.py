@@ -192,6 +192,58 @@ print("done")
     )
 
 
+def test_futures(script, tmp_path):
+    """Done after a wait; a callback may wait for a later call, as torch's PowerSGD does."""
+    run_ranks(
+        script,
+        tmp_path,
+        """
+for _ in range(200):
+    work = dist.all_reduce(torch.ones(3), async_op=True)
+    assert work.wait() and work.is_completed() and work.get_future().done() and work.get_future().value()[0].eq(size).all()
+
+def later(_):
+    return dist.all_reduce(torch.full((2,), 2.0), async_op=True).get_future().wait()
+
+works = [dist.all_reduce(torch.ones(3), async_op=True) for _ in range(10)]
+for future in [work.get_future().then(later) for work in works]:
+    assert future.wait()[0].eq(2 * size).all()
+print("done")
+""",
+    )
+
+
+def test_powersgd(script, tmp_path):
+    run_ranks(
+        script,
+        tmp_path,
+        """
+from torch.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState, powerSGD_hook
+torch.manual_seed(0)
+model = torch.nn.parallel.DistributedDataParallel(torch.nn.Sequential(torch.nn.Linear(50, 50), torch.nn.Linear(50, 50)))
+model.register_comm_hook(PowerSGDState(None, matrix_approximation_rank=1, start_powerSGD_iter=2), powerSGD_hook)
+for step in range(6):
+    model.zero_grad()
+    model(torch.full((4, 50), rank + step + 1.0)).sum().backward()
+mine = torch.cat([parameter.grad.reshape(-1) for parameter in model.parameters()])
+theirs = [torch.zeros_like(mine) for _ in range(size)]
+dist.all_gather(theirs, mine)
+assert all(torch.equal(mine, each) for each in theirs)
+print("done")
+""",
+    )
+
+
+def test_the_interpreter_ends_with_works_in_flight(script, tmp_path):
+    """However far each is: no rank aborts."""
+    body = """
+works = [dist.all_reduce(torch.ones(200_000), async_op=True) for _ in range(100)]
+works[rank].wait()
+print("done")
+"""
+    run_ranks(script, tmp_path, body)
+
+
 def test_a_call_when_the_interpreter_ends(script, tmp_path):
     last = """
 import atexit

@@ -69,7 +69,10 @@ def interruptible(call: Callable[[], _Result], cancel: Callable[[], None], after
         running.abandon(cancel)
         to_the_end(afterwards)
         raise
-    return running.outcome()
+    try:
+        return running.outcome()
+    finally:
+        del running  # a failure's traceback refers to this frame
 
 
 def to_the_end(action: Callable[[], None]) -> None:
@@ -145,9 +148,12 @@ class Running(Generic[_Result]):
 
     def outcome(self) -> _Result:
         """What it returned; raises what it raised."""
-        if self._failure is not None:
-            raise self._failure.with_traceback(None) from None
-        return self._result[0]
+        try:
+            if self._failure is not None:
+                raise self._failure.with_traceback(None) from None
+            return self._result[0]
+        finally:
+            del self  # a failure's traceback refers to this frame
 
 
 def cancel_all(communicator: int) -> None:

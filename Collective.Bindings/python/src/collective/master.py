@@ -41,20 +41,22 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return {AddressInUse: _EXIT_IN_USE, InvalidArgument: _EXIT_USAGE}.get(type(error), _EXIT_DEFECT)
 
-    defects: list[CollectiveError] = []
+    defects: list[Exception] = []
     with master:
         print(f"listening on {master.address}", flush=True)
         threading.Thread(target=_watch, args=(master, stopping, defects), name="collective-master-watch", daemon=True).start()
         os.read(stop, 1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # the end of the interpreter would let a second one kill
     for defect in defects:
         print(defect, file=sys.stderr)
     return _EXIT_DEFECT if defects else 0
 
 
-def _watch(master: Master, stopping: int, defects: list[CollectiveError]) -> None:
+def _watch(master: Master, stopping: int, defects: list[Exception]) -> None:
     try:
         master.wait()
-    except CollectiveError as error:
+    except Exception as error:
         if not master.closed:
             defects.append(error)
     finally:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,7 +15,7 @@ import torch.distributed
 from .._reduce import QuantizationLike
 from ..communicator import Communicator
 from ..errors import TooFewPeers
-from ._workers import Workers, hand_over
+from ._workers import Workers
 
 # So many buckets are on their way at once. All peers produce buckets in the same order, so that the earliest unfinished one is always among them.
 _BUCKETS_IN_FLIGHT = 4
@@ -31,7 +34,7 @@ class HookState:
         self.communicator = communicator
         self.quantization = quantization
         self.first_tag = first_tag
-        self._workers = Workers(_BUCKETS_IN_FLIGHT, "bucket")
+        self._workers = Workers(_BUCKETS_IN_FLIGHT, "bucket", functools.partial(_close, communicator))
 
     def _average(self, bucket: Any) -> Any:
         future: Any = torch.futures.Future()
@@ -40,16 +43,15 @@ class HookState:
         # A failure that Python sets is a value to C++; one that a callback raises is a failure there too.
         return future.then(lambda ended: ended.value())
 
-    def _reduce(self, gradients: torch.Tensor, index: int, future: Any) -> None:
+    def _reduce(self, gradients: torch.Tensor, index: int, future: Any) -> Callable[[], object]:
         try:
             self.communicator.all_reduce(gradients, op="avg", tag=self.first_tag + index, quantization=self.quantization, retry=True)
         except TooFewPeers:
             pass  # Alone: the average over one peer is its own gradient.
         except BaseException as error:  # goes to the thread that runs the backward pass
             failure = error
-            hand_over(lambda: future.set_exception(failure))
-            return
-        hand_over(lambda: future.set_result(gradients))
+            return lambda: future.set_exception(failure)
+        return lambda: future.set_result(gradients)
 
 
 # Without annotations: DDP compares them with types, and finds strings here.
@@ -90,6 +92,11 @@ def _group_of_one() -> Any:
     rank = torch.distributed.get_rank()
     groups = [torch.distributed.new_group([each], backend="gloo") for each in range(torch.distributed.get_world_size())]
     return groups[rank]
+
+
+def _close(communicator: Communicator) -> None:
+    with contextlib.suppress(ReferenceError):  # of a weak proxy
+        communicator.close()
 
 
 # Guards the table below.

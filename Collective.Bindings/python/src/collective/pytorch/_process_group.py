@@ -8,6 +8,7 @@ import math
 import os
 import secrets
 import time
+import weakref
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -18,8 +19,8 @@ import torch.distributed
 from .._calls import Running, to_the_end
 from .._master import Master
 from ..communicator import Communicator
-from ..errors import Aborted, CollectiveError, Forked, InvalidArgument, NotSupported, TimedOut, TooFewPeers
-from ._workers import Workers, hand_over
+from ..errors import Aborted, Closed, CollectiveError, Forked, InvalidArgument, NotSupported, TimedOut, TooFewPeers
+from ._workers import Workers, interpreter_ends
 
 BACKEND = "collective"
 
@@ -39,40 +40,49 @@ def register_backend() -> None:
 class Work(torch._C._distributed_c10d.Work):  # type: ignore[misc]
     """One call of a process group. The one that torch makes from a future would hide failures from who waits."""
 
-    def __init__(self, tensors: list[torch.Tensor], action: Callable[[], object], cancel: Callable[[], None], forget: Callable[[Work], None]) -> None:
+    def __init__(self, group: ProcessGroupCollective, tensors: list[torch.Tensor], action: Callable[[], object]) -> None:
         super().__init__()
+        self._group = weakref.ref(group)  # which keeps it
         self._tensors = tensors
         self._running = Running(torch.no_grad()(action))
-        self._cancel = cancel
-        self._forget = forget
-        self._future: Any = torch.futures.Future()
+        future: Any = torch.futures.Future()
+        self._future = future
+        # A failure that Python sets is a value to C++; one that a callback raises is a failure there too.
+        self._told = future.then(lambda ended: ended.value())
 
-    def run(self) -> None:
+    def run(self) -> Callable[[], object]:
         self._running.run()
-        hand_over(self._tell)
+        return self._tell
 
     def wait(self, timeout: timedelta | None = None) -> bool:
         try:
             seconds = timeout.total_seconds() if timeout else math.inf  # torch's zero means none
             deadline = time.monotonic() + seconds
             while not self._running.wait():
+                if interpreter_ends():
+                    raise Closed("The interpreter ends.", hint="Wait before.")
                 if time.monotonic() >= deadline:
                     raise TimedOut(f"The call has not ended within {seconds} s; it goes on.", hint="Wait again.")
-        except TimedOut:
+        except CollectiveError:
             raise
         except BaseException:  # an interrupt
             to_the_end(self._end)
+            self._forget()
             raise
-        self._forget(self)
+        with contextlib.suppress(RuntimeError):  # its failure, which is raised below as it was
+            self._told.wait()
+        self._forget()
         self._running.outcome()
         return True
 
-    def _end(self) -> None:
-        """Cancels it, and what is queued before it."""
-        while not self._running.ended:
-            with contextlib.suppress(CollectiveError):  # closed, which ends it as well
-                self._cancel()
-            self._running.wait()
+    def result(self) -> list[torch.Tensor]:
+        return self._tensors
+
+    def is_completed(self) -> bool:
+        return bool(self._told.done())
+
+    def get_future(self) -> Any:
+        return self._told
 
     def _tell(self) -> None:
         try:
@@ -82,15 +92,17 @@ class Work(torch._C._distributed_c10d.Work):  # type: ignore[misc]
         else:
             self._future.set_result(self._tensors)
 
-    def result(self) -> list[torch.Tensor]:
-        return self._tensors
+    def _end(self) -> None:
+        """Cancels it, and what is queued before it."""
+        while not self._running.ended:
+            with contextlib.suppress(CollectiveError):  # closed, which ends it as well
+                if (group := self._group()) is not None:
+                    group._communicator.cancel()
+            self._running.wait()
 
-    def is_completed(self) -> bool:
-        return self._running.ended
-
-    def get_future(self) -> Any:
-        # A failure that Python sets is a value to C++; one that a callback raises is a failure there too.
-        return self._future.then(lambda ended: ended.value())
+    def _forget(self) -> None:
+        if (group := self._group()) is not None:
+            group._works.pop(id(self), None)
 
 
 class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[misc]
@@ -119,7 +131,7 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
         self._lost: Aborted | None = None
         self._works: dict[int, Work] = {}
         # One after the other, in the order of the calls, which is the same on all ranks.
-        self._workers = Workers(1, "process-group")
+        self._workers = Workers(1, "process-group", self._communicator.close)
 
     # -------------------------------------------------------------------------------------------------- what torch calls
 
@@ -210,15 +222,12 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
     def _start(self, result: list[torch.Tensor], action: Callable[[], object]) -> Work:
         if os.getpid() != self._process:
             raise Forked("The process group is the parent process's.")
-        work = Work(result, action, self._communicator.cancel, self._forget)
+        work = Work(self, result, action)
         self._works[id(work)] = work
         while len(self._works) > _WORKS_KEPT:
             self._works.pop(next(iter(self._works)))
         self._workers.submit(work.run)
         return work
-
-    def _forget(self, work: Work) -> None:
-        self._works.pop(id(work), None)
 
     def _all_reduce(self, tensor: torch.Tensor, op: str) -> None:
         """Reduces in place, and again when a connection broke but nobody was lost."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import queue
 import threading
 import weakref
@@ -10,65 +11,110 @@ from collections.abc import Callable
 
 from ..errors import Closed
 
-_Action = Callable[[], object]
+# What an action gives is done when the next one may run already.
+_Action = Callable[[], Callable[[], object]]
 
-# How long the end of the interpreter waits for what is being handed over.
-_HAND_OVER_SECONDS = 5.0
+# How long the end of the interpreter waits for what its communicators' end has ended.
+_END_SECONDS = 5.0
 
-# Guards the two below.
+# Guards what follows, in all crews too.
 _gate = threading.Condition()
-_handing_over = 0
+_crews: weakref.WeakSet[_Crew] = weakref.WeakSet()
+_busy = 0
 _interpreter_ends = False
 
 
-def hand_over(action: _Action) -> None:
-    """Tells torch, unless the interpreter ends: a thread that then needs Python inside torch's C++ would be ended there, and C++ makes that an abort."""
-    global _handing_over
-    with _gate:
-        if _interpreter_ends:
-            return
-        _handing_over += 1
-    try:
-        action()
-    finally:
-        with _gate:
-            _handing_over -= 1
-            _gate.notify_all()
+def interpreter_ends() -> bool:
+    """Whether nothing will be done any more."""
+    return _interpreter_ends
 
 
-# Runs before the communicators end, which were imported earlier: what they were waited for in fails then.
+# A thread that then needs Python inside torch's C++ would be ended there, and C++ makes that an abort: so everything begun is done before, and nothing begins.
+# Runs before the communicators end by themselves, which were imported earlier.
 @atexit.register
 def _end_interpreter() -> None:
     global _interpreter_ends
     with _gate:
         _interpreter_ends = True
-        _gate.wait_for(lambda: _handing_over == 0, _HAND_OVER_SECONDS)
+    for crew in list(_crews):
+        crew.close()
+    with _gate:
+        _gate.wait_for(lambda: _busy == 0, _END_SECONDS)
 
 
 class Workers:
-    """As many threads as given, which take actions in the order in which they come.
+    """Take actions in the order in which they come, as many at once as given.
 
-    Unlike those of an executor they do not keep the interpreter from ending: what they wait in ends with the communicator.
+    What an action gives may wait for later actions, for as long as it likes: other threads take those. Unlike the threads of an executor they do not keep the
+    interpreter from ending: then ``close`` is called, which has to end what actions wait in.
     """
 
-    def __init__(self, count: int, name: str) -> None:
-        self._actions: queue.SimpleQueue[_Action | None] = queue.SimpleQueue()
-        for at in range(count):
-            threading.Thread(target=_work, args=(self._actions,), name=f"collective-{name}-{at}", daemon=True).start()
-        self._finalizer = weakref.finalize(self, _end, self._actions, count)
+    def __init__(self, count: int, name: str, close: Callable[[], None]) -> None:
+        crew = _Crew(count, name, close)
+        self._actions = crew.actions
+        for _ in range(count):
+            crew.grow()
+        weakref.finalize(self, crew.actions.put, None).atexit = False
 
     def submit(self, action: _Action) -> None:
-        if not self._finalizer.alive:
+        if _interpreter_ends:
             raise Closed("The interpreter ends.", hint="Make the last calls before.")
         self._actions.put(action)
 
 
-def _work(actions: queue.SimpleQueue[_Action | None]) -> None:
-    while (action := actions.get()) is not None:
-        action()
-        del action  # what it refers to is let go while the next one is waited for
+class _Crew:
+    """The threads of one Workers, which do not keep that alive."""
 
+    def __init__(self, count: int, name: str, close: Callable[[], None]) -> None:
+        self.actions: queue.SimpleQueue[_Action | None] = queue.SimpleQueue()
+        self.close = close
+        self._count = count
+        self._name = name
+        self._slots = threading.Semaphore(count)
+        # Threads that act, or wait to.
+        self._acting = 0
+        _crews.add(self)
 
-def _end(actions: queue.SimpleQueue[_Action | None], count: int) -> None:
-    for _ in range(count):
-        actions.put(None)
+    def grow(self) -> None:
+        self._acting += 1
+        threading.Thread(target=self._work, name=f"collective-{self._name}", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._slots:
+                action = self.actions.get()
+                if action is None or not self._begin():
+                    self.actions.put(None)  # for the other threads
+                    return
+                tell = action()
+                del action
+                self._step_aside()
+            tell()
+            del tell  # what it refers to is let go before the interpreter may end
+            if not self._come_back():
+                return
+
+    def _begin(self) -> bool:
+        global _busy
+        with _gate:
+            if not _interpreter_ends:
+                _busy += 1
+            return not _interpreter_ends
+
+    def _step_aside(self) -> None:
+        """Somebody else acts while this thread tells."""
+        with _gate:
+            self._acting -= 1
+            if self._acting < self._count:
+                with contextlib.suppress(RuntimeError):  # no more threads: who waits for this one waits longer
+                    self.grow()
+
+    def _come_back(self) -> bool:
+        """Whether this thread is still needed."""
+        global _busy
+        with _gate:
+            _busy -= 1
+            _gate.notify_all()
+            needed = self._acting <= self._count
+            self._acting += needed
+            return needed
