@@ -76,8 +76,8 @@ class _Crew:
         _crews.add(self)
 
     def grow(self) -> None:
-        self._acting += 1
         threading.Thread(target=self._work, name=f"collective-{self._name}", daemon=True).start()
+        self._acting += 1
 
     def _work(self) -> None:
         while True:
