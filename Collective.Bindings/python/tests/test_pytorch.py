@@ -192,6 +192,45 @@ print("done")
     )
 
 
+def test_a_failed_work_lets_go(script, tmp_path):
+    """Whoever heard of the failure; and the group ends when it is destroyed."""
+    run_ranks(
+        script,
+        tmp_path,
+        """
+import gc, weakref
+group = weakref.ref(dist.group.WORLD)
+communicator = weakref.ref(group()._communicator)
+lives = []
+for number in range(10):
+    tensor = torch.ones(3)
+    lives.append(weakref.ref(tensor))
+    work = group().allreduce([tensor], None) if number else group()._start([tensor], lambda: 1 / 0)
+    if number == 0:
+        group()._lost = collective.Aborted("Lost.")
+        group()._size = 2
+    for _ in range(2):
+        try:
+            work.wait()
+        except (ZeroDivisionError, collective.Aborted):
+            pass
+        try:
+            work.get_future().wait()
+        except RuntimeError as error:
+            assert "ZeroDivisionError" in str(error) or "Lost." in str(error)
+    del tensor, work
+group()._workers.submit(lambda: list)  # the thread that did the last one has let go of it
+gc.collect()
+assert [life for life in lives if life() is not None] in ([], lives[-1:]), lives
+dist.destroy_process_group()
+gc.collect()
+assert communicator() is None
+print("done")
+""",
+        size=1,
+    )
+
+
 def test_futures(script, tmp_path):
     """Done after a wait; a callback may wait for a later call, as torch's PowerSGD does."""
     run_ranks(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import copy
 import ctypes
 import math
 import threading
@@ -69,10 +70,7 @@ def interruptible(call: Callable[[], _Result], cancel: Callable[[], None], after
         running.abandon(cancel)
         to_the_end(afterwards)
         raise
-    try:
-        return running.outcome()
-    finally:
-        del running  # a failure's traceback refers to this frame
+    return running.outcome()
 
 
 def to_the_end(action: Callable[[], None]) -> None:
@@ -83,6 +81,14 @@ def to_the_end(action: Callable[[], None]) -> None:
             return
         except KeyboardInterrupt:
             continue
+
+
+def copied(failure: BaseException) -> BaseException:
+    """A failure to raise, once for each who hears of it: a traceback refers to all that it has passed through, so what is kept has to be without."""
+    try:
+        return copy.copy(failure)
+    except Exception:  # the program's own, which cannot be copied
+        return failure
 
 
 class Running(Generic[_Result]):
@@ -119,7 +125,7 @@ class Running(Generic[_Result]):
         try:
             self._result.append(self._call())
         except BaseException as error:  # handed to the caller's thread
-            self._failure = error
+            self._failure = error.with_traceback(None)
         finally:
             del self._call  # lets go what it refers to
             self.ended = True
@@ -148,12 +154,9 @@ class Running(Generic[_Result]):
 
     def outcome(self) -> _Result:
         """What it returned; raises what it raised."""
-        try:
-            if self._failure is not None:
-                raise self._failure.with_traceback(None) from None
-            return self._result[0]
-        finally:
-            del self  # a failure's traceback refers to this frame
+        if self._failure is not None:
+            raise copied(self._failure) from None
+        return self._result[0]
 
 
 def cancel_all(communicator: int) -> None:

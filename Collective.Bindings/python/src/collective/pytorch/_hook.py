@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import threading
 import weakref
 from collections.abc import Callable
@@ -15,6 +13,7 @@ import torch.distributed
 from .._reduce import QuantizationLike
 from ..communicator import Communicator
 from ..errors import TooFewPeers
+from ._futures import new_future
 from ._workers import Workers
 
 # So many buckets are on their way at once. All peers produce buckets in the same order, so that the earliest unfinished one is always among them.
@@ -34,24 +33,23 @@ class HookState:
         self.communicator = communicator
         self.quantization = quantization
         self.first_tag = first_tag
-        self._workers = Workers(_BUCKETS_IN_FLIGHT, "bucket", functools.partial(_close, communicator))
+        self._workers = Workers(_BUCKETS_IN_FLIGHT, "bucket", communicator.close)
 
     def _average(self, bucket: Any) -> Any:
-        future: Any = torch.futures.Future()
+        outcome, future = new_future()
         gradients, index = bucket.buffer(), bucket.index()
-        self._workers.submit(lambda: self._reduce(gradients, index, future))
-        # A failure that Python sets is a value to C++; one that a callback raises is a failure there too.
-        return future.then(lambda ended: ended.value())
+        self._workers.submit(lambda: self._reduce(gradients, index, outcome))
+        return future
 
-    def _reduce(self, gradients: torch.Tensor, index: int, future: Any) -> Callable[[], object]:
+    def _reduce(self, gradients: torch.Tensor, index: int, outcome: Any) -> Callable[[], object]:
         try:
             self.communicator.all_reduce(gradients, op="avg", tag=self.first_tag + index, quantization=self.quantization, retry=True)
         except TooFewPeers:
             pass  # Alone: the average over one peer is its own gradient.
         except BaseException as error:  # goes to the thread that runs the backward pass
-            failure = error
-            return lambda: future.set_exception(failure)
-        return lambda: future.set_result(gradients)
+            failure = error.with_traceback(None)
+            return lambda: outcome.set_result(failure)
+        return lambda: outcome.set_result(gradients)
 
 
 # Without annotations: DDP compares them with types, and finds strings here.
@@ -92,11 +90,6 @@ def _group_of_one() -> Any:
     rank = torch.distributed.get_rank()
     groups = [torch.distributed.new_group([each], backend="gloo") for each in range(torch.distributed.get_world_size())]
     return groups[rank]
-
-
-def _close(communicator: Communicator) -> None:
-    with contextlib.suppress(ReferenceError):  # of a weak proxy
-        communicator.close()
 
 
 # Guards the table below.

@@ -20,6 +20,7 @@ from .._calls import Running, to_the_end
 from .._master import Master
 from ..communicator import Communicator
 from ..errors import Aborted, Closed, CollectiveError, Forked, InvalidArgument, NotSupported, TimedOut, TooFewPeers
+from ._futures import new_future
 from ._workers import Workers, interpreter_ends
 
 BACKEND = "collective"
@@ -45,16 +46,14 @@ class Work(torch._C._distributed_c10d.Work):  # type: ignore[misc]
         self._group = weakref.ref(group)  # which keeps it
         self._tensors = tensors
         self._running = Running(torch.no_grad()(action))
-        future: Any = torch.futures.Future()
-        self._future = future
-        # A failure that Python sets is a value to C++; one that a callback raises is a failure there too.
-        self._told = future.then(lambda ended: ended.value())
+        self._outcome, self._future = new_future()
 
     def run(self) -> Callable[[], object]:
         self._running.run()
         return self._tell
 
     def wait(self, timeout: timedelta | None = None) -> bool:
+        self._require_process()
         try:
             seconds = timeout.total_seconds() if timeout else math.inf  # torch's zero means none
             deadline = time.monotonic() + seconds
@@ -70,7 +69,7 @@ class Work(torch._C._distributed_c10d.Work):  # type: ignore[misc]
             self._forget()
             raise
         with contextlib.suppress(RuntimeError):  # its failure, which is raised below as it was
-            self._told.wait()
+            self._future.wait()
         self._forget()
         self._running.outcome()
         return True
@@ -79,26 +78,30 @@ class Work(torch._C._distributed_c10d.Work):  # type: ignore[misc]
         return self._tensors
 
     def is_completed(self) -> bool:
-        return bool(self._told.done())
+        return bool(self._future.done())
 
     def get_future(self) -> Any:
-        return self._told
+        return self._future
 
     def _tell(self) -> None:
         try:
             self._running.outcome()
         except BaseException as failure:
-            self._future.set_exception(failure)
+            self._outcome.set_result(failure.with_traceback(None))
         else:
-            self._future.set_result(self._tensors)
+            self._outcome.set_result(self._tensors)
 
     def _end(self) -> None:
         """Cancels it, and what is queued before it."""
-        while not self._running.ended:
+        while not self._running.ended and not interpreter_ends():
             with contextlib.suppress(CollectiveError):  # closed, which ends it as well
                 if (group := self._group()) is not None:
                     group._communicator.cancel()
             self._running.wait()
+
+    def _require_process(self) -> None:
+        if (group := self._group()) is not None:
+            group.require_process()
 
     def _forget(self) -> None:
         if (group := self._group()) is not None:
@@ -219,9 +222,13 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
 
     # ------------------------------------------------------------------------------------------------------ how it is done
 
-    def _start(self, result: list[torch.Tensor], action: Callable[[], object]) -> Work:
+    def require_process(self) -> None:
+        """Fails in a forked child."""
         if os.getpid() != self._process:
             raise Forked("The process group is the parent process's.")
+
+    def _start(self, result: list[torch.Tensor], action: Callable[[], object]) -> Work:
+        self.require_process()
         work = Work(self, result, action)
         self._works[id(work)] = work
         while len(self._works) > _WORKS_KEPT:

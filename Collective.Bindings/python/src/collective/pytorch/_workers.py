@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import queue
+import signal
 import threading
 import weakref
 from collections.abc import Callable
@@ -34,19 +35,22 @@ def interpreter_ends() -> bool:
 @atexit.register
 def _end_interpreter() -> None:
     global _interpreter_ends
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt in here would leave something undone
     with _gate:
         _interpreter_ends = True
-    for crew in list(_crews):
+        crews = list(_crews)
+    for crew in crews:
         crew.close()
     with _gate:
         _gate.wait_for(lambda: _busy == 0, _END_SECONDS)
+    signal.signal(signal.SIGINT, previous or signal.SIG_DFL)
 
 
 class Workers:
     """Take actions in the order in which they come, as many at once as given.
 
     What an action gives may wait for later actions, for as long as it likes: other threads take those. Unlike the threads of an executor they do not keep the
-    interpreter from ending: then ``close`` is called, which has to end what actions wait in.
+    interpreter from ending: then ``close``, a method of an object that need not live so long, is called; it has to end what actions wait in.
     """
 
     def __init__(self, count: int, name: str, close: Callable[[], None]) -> None:
@@ -67,13 +71,18 @@ class _Crew:
 
     def __init__(self, count: int, name: str, close: Callable[[], None]) -> None:
         self.actions: queue.SimpleQueue[_Action | None] = queue.SimpleQueue()
-        self.close = close
+        self._close = weakref.WeakMethod(close)
         self._count = count
         self._name = name
         self._slots = threading.Semaphore(count)
         # Threads that act, or wait to.
         self._acting = 0
-        _crews.add(self)
+        with _gate:
+            _crews.add(self)
+
+    def close(self) -> None:
+        if (close := self._close()) is not None:
+            close()
 
     def grow(self) -> None:
         threading.Thread(target=self._work, name=f"collective-{self._name}", daemon=True).start()
@@ -89,9 +98,12 @@ class _Crew:
                 tell = action()
                 del action
                 self._step_aside()
-            tell()
-            del tell  # what it refers to is let go before the interpreter may end
-            if not self._come_back():
+            try:
+                tell()
+            finally:
+                del tell  # what it refers to is let go before the interpreter may end
+                needed = self._come_back()
+            if not needed:
                 return
 
     def _begin(self) -> bool:
