@@ -153,7 +153,7 @@ def test_the_log_goes_where_it_is_told(caplog, master):
 def test_silent_by_default(script):
     program = script(
         """
-import collective.master
+import collective
 with collective.Master("127.0.0.1:0") as master, collective.Communicator(master.address) as communicator:
     communicator.step()
 """

@@ -196,7 +196,6 @@ internal sealed class MembershipTests : EndToEndTest
         Assert.That(first.World.WorldSize, Is.EqualTo(2));
     }
 
-    /// <summary>Two peers that ask for different minimum sizes: the one that is still connecting waits in update topology, the other reduces.</summary>
     /// <summary>Who asks for more peers than there are stays pending: nobody waits for it, and nobody loses a call to it.</summary>
     [Test]
     public async Task AMinimumThatIsNotReachedHoldsNobodyUp()
@@ -219,6 +218,7 @@ internal sealed class MembershipTests : EndToEndTest
 
         await Task.WhenAll(connecting, joining).WaitAsync(Deadline);
     }
+
     private static async Task ConnectOneAfterTheOther(Communicator[] peers)
     {
         for (var i = 0; i < peers.Length; i++)
