@@ -4,37 +4,50 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable, Mapping, MutableMapping, MutableSequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence
 from typing import Any
 
-from . import _ffi
+from . import _ffi, _values
+from ._optimizers import HeldState, prove
 from ._tensors import Buffer, is_tensor, shareable
 from ._types import DataType
 from .errors import InvalidArgument
 
-# A dict of tensors, numbers, modules, optimizers and dicts of these; a module; an optimizer; or a pair of the latter two.
+# A dict of tensors, numbers, strings, modules, optimizers and dicts of these; a module; an optimizer; or a pair of the latter two.
 StateLike = Any
 
 Replace = Callable[[Any], object]
 
+# Objects with a state_dict that take their own state back.
+_round_trips: weakref.WeakSet[Any] = weakref.WeakSet()
+
 
 class Entries:
-    """The named tensors of a state."""
+    """The named tensors of a state. Values such as numbers, strings and None are tensors of bytes."""
 
-    def __init__(self, state: StateLike, may_differ: frozenset[str]) -> None:
+    def __init__(self, state: StateLike, may_differ: frozenset[str], *, proving: bool = False) -> None:
         self._buffers: dict[str, Buffer] = {}
         self._places: set[tuple[int, int, DataType]] = set()
         self._aliases: set[str] = set()
+        # What takes received state in as a whole, once all tensors are written.
+        self._adopt: list[Callable[[], object]] = []
+        self._proving = proving
         self._add_root(state)
         if unknown := may_differ - self._buffers.keys() - self._aliases:
-            raise InvalidArgument(f"may_differ names {sorted(unknown)[0]!r}, which is not in the state.", hint=f"Its keys are {_some(self._buffers)}.")
+            raise InvalidArgument(
+                f"may_differ names {sorted(unknown)[0]!r}, which is not in the state.", hint=f"Its keys are {_some(self._buffers)}."
+            )
         if not self._buffers:
-            raise InvalidArgument("The state holds no tensor.", hint="Pass a dict of tensors, a torch module, an optimizer, or a pair of both.")
+            hint = "Pass a dict of tensors, a torch module, an optimizer, or a pair of both."
+            raise InvalidArgument("The state holds no tensor.", hint=hint)
         names = [name.encode() for name in self._buffers]
         self._names = names
         self.infos = (_ffi.pcclTensorInfo_t * len(names))(
             *(
-                _ffi.pcclTensorInfo_t(name, buffer.address, buffer.count, buffer.dtype, _ffi.pcclDeviceType_t.pcclDeviceCpu, name.decode() in may_differ)
+                _ffi.pcclTensorInfo_t(
+                    name, buffer.address, buffer.count, buffer.dtype, _ffi.pcclDeviceType_t.pcclDeviceCpu, name.decode() in may_differ
+                )
                 for name, buffer in zip(names, self._buffers.values())
             )
         )
@@ -48,10 +61,21 @@ class Entries:
         return list(self._buffers)
 
     def write_back(self) -> None:
-        """Brings what was received to where it was read from; to be called on success."""
-        for buffer in self._buffers.values():
-            if buffer.write_back is not None:
-                buffer.write_back()
+        """Brings what was received to where it was read from; to be called on success. One failure does not stop the rest."""
+        writes: list[Callable[[], object]] = [buffer.write_back for buffer in self._buffers.values() if buffer.write_back is not None]
+        failure: BaseException | None = None
+        for write in [*writes, *self._adopt]:
+            try:
+                write()
+            except BaseException as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+    def bytes_of(self, key: str) -> bytes:
+        """The content under a key."""
+        buffer = self._buffers[key]
+        return ctypes.string_at(buffer.address, buffer.count * buffer.dtype.itemsize)
 
     def _add_root(self, state: StateLike) -> None:
         if isinstance(state, (tuple, list)):
@@ -67,35 +91,56 @@ class Entries:
             raise InvalidArgument("The state contains itself, or is nested too deeply.", hint="Pass a dict of its tensors.") from None
 
     def _add(self, key: str, value: Any, replace: Replace | None) -> None:
-        if _is_module(value):
-            self._add_mapping(key, value.state_dict(), None)
-        elif _is_optimizer(value):
+        if _is_optimizer(value):
             self._add_optimizer(key, value)
+        elif _is_module(value) or (callable(getattr(value, "state_dict", None)) and callable(getattr(value, "load_state_dict", None))):
+            self._add_stateful(key, value)
         elif isinstance(value, Mapping):
             self._add_mapping(key, value, value if isinstance(value, MutableMapping) else None)
-        elif isinstance(value, (bool, int, float)) and replace is not None:
-            self._add_buffer(key, _number(key, value, replace))
         elif isinstance(value, MutableSequence) and not is_tensor(value):
             for at, item in enumerate(value):
                 self._add(_join(key, at), item, _setter(value, at))
+        elif (record := _record(key, value)) is not None:
+            self._add_value(key, value, record, replace)
+        elif type(value) is tuple:
+            items = list(value)
+            for at, item in enumerate(value):
+                self._add(_join(key, at), item, None if replace is None else _item_setter(items, at, replace))
         elif is_tensor(value):
-            self._add_buffer(key, shareable(value, name=key))
+            self._add_buffer(key, shareable(_ready(key, value), name=key))
         else:
             raise InvalidArgument(
                 f"{key or 'The state'} is a {type(value).__name__}, which cannot be shared.",
-                hint="A state is made of tensors, numbers, torch modules and optimizers, and dicts and lists of these.",
+                hint="A state is made of tensors, numbers, strings, torch modules and optimizers, and dicts and lists of these.",
             )
 
     def _add_mapping(self, key: str, values: Mapping[Any, Any], target: MutableMapping[Any, Any] | None) -> None:
         for name, value in values.items():
             self._add(_join(key, name), value, None if target is None else _setter(target, name))
 
+    def _add_stateful(self, key: str, owner: Any) -> None:
+        """A module, or anything else that hands out its state and takes it back."""
+        state = owner.state_dict()
+        if not isinstance(state, MutableMapping):
+            raise InvalidArgument(
+                f"The state_dict of {_of(key, owner)} is a {type(state).__name__}.", hint="Share its tensors as a dict of your own."
+            )
+        own = {_storage(tensor) for tensor in (*owner.parameters(), *owner.buffers())} if _is_module(owner) else set()
+        if not all(_storage(leaf) in own for leaf in _leaves(state)):
+            # Some of it are copies, into which receiving would be in vain.
+            _require_round_trip(key, owner, state)
+            self._adopt.append(lambda: _take_back(key, owner, state))
+        self._add_mapping(key, state, state)
+
     def _add_optimizer(self, key: str, optimizer: Any) -> None:
-        _materialize(optimizer)
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        for at, parameter in enumerate(parameters):
-            state = optimizer.state.get(parameter, {})
-            self._add_mapping(_join(key, f"state.{at}"), {name: value for name, value in state.items() if value is not None}, state)
+        if not self._proving:
+            prove(optimizer, _transplant)
+        held = HeldState(optimizer)
+        for at, values in enumerate(held.values):
+            self._add_mapping(_join(key, f"state.{at}"), values, values)
+        if held.present:
+            self._add_buffer(_join(key, "state.present"), shareable(held.present, name=key))
+            self._adopt.append(held.adopt)
         for at, group in enumerate(optimizer.param_groups):
             for name, value in group.items():
                 if name != "params":
@@ -103,12 +148,28 @@ class Entries:
 
     def _add_option(self, key: str, value: Any, replace: Replace) -> None:
         """Numbers of a parameter group, such as lr and betas; switches and None are the program's, not the state's."""
-        if isinstance(value, tuple) and all(isinstance(item, (int, float)) for item in value):
-            items = list(value)
-            for at, item in enumerate(value):
-                self._add(_join(key, at), item, _item_setter(items, at, replace))
-        elif is_tensor(value) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        numbers = value if type(value) is tuple else (value,)
+        if is_tensor(value) or all(_is_number(item) for item in numbers):
             self._add(key, value, replace)
+
+    def _add_value(self, key: str, value: Any, record: bytes, replace: Replace | None) -> None:
+        if replace is None:
+            what = f"{key or 'The state'} is a {type(value).__name__} that cannot be replaced where it is."
+            raise InvalidArgument(what, hint="Keep it in a dict or a list.")
+        put: Replace = replace
+        memory = (ctypes.c_uint8 * len(record)).from_buffer_copy(record)
+
+        def write() -> None:
+            if bytes(memory) == record:
+                return
+            try:
+                received = _values.decode(bytes(memory))
+            except ValueError as error:
+                hint = "All peers need the same version of this package."
+                raise InvalidArgument(f"What was received for {key} is {error}.", hint=hint) from None
+            put(received)
+
+        self._add_buffer(key, Buffer(ctypes.addressof(memory), len(record), DataType.UINT8, memory, True, write))
 
     def _add_buffer(self, key: str, buffer: Buffer) -> None:
         if not key:
@@ -123,6 +184,94 @@ class Entries:
             self._buffers[key] = buffer
 
 
+def _transplant(source: Any, target: Any) -> None:
+    """Makes an optimizer what another one is, as a sync between them would."""
+    sent, received = (Entries({"optimizer": each}, frozenset(), proving=True) for each in (source, target))
+    if sent.keys != received.keys:
+        raise ValueError(f"before its first step it cannot be known that it has {', '.join(sorted(set(sent.keys) ^ set(received.keys)))}")
+    for key in sent.keys:
+        content, buffer = sent.bytes_of(key), received._buffers[key]
+        if len(content) != buffer.count * buffer.dtype.itemsize:
+            raise ValueError(f"before its first step the size of {key} cannot be known")
+        ctypes.memmove(buffer.address, content, len(content))
+    received.write_back()
+
+
+def _require_round_trip(key: str, owner: Any, state: Any) -> None:
+    if _remembered(owner):
+        return
+    try:
+        owner.load_state_dict(state)
+    except Exception as error:  # whatever the program's own code raises
+        what = f"{_of(key, owner)} hands out copies of its state, and does not take them back: {error}"
+        raise InvalidArgument(what, hint="Share its tensors as a dict of your own.") from error
+    try:
+        _round_trips.add(owner)
+    except TypeError:
+        pass  # no weak references, so it is tried each time
+
+
+def _remembered(owner: Any) -> bool:
+    try:
+        return owner in _round_trips
+    except TypeError:
+        return False
+
+
+def _take_back(key: str, owner: Any, state: Any) -> None:
+    owner.load_state_dict(state)
+    wanted, found = (Entries({key or "state": each}, frozenset()) for each in (state, dict(owner.state_dict())))
+    for name in wanted.keys:
+        if name not in found._buffers or found.bytes_of(name) != wanted.bytes_of(name):
+            raise InvalidArgument(
+                f"{_of(key, owner)} did not keep what was received for {name}.",
+                hint="Its load_state_dict has to bring back what its state_dict hands out; or share its tensors as a dict of your own.",
+            )
+
+
+def _leaves(state: Any) -> Iterator[Any]:
+    """What a state_dict holds, without the dicts and lists around it."""
+    if isinstance(state, Mapping):
+        state = state.values()
+    elif not isinstance(state, (list, tuple)):
+        yield state
+        return
+    for item in state:
+        yield from _leaves(item)
+
+
+def _storage(value: Any) -> int | None:
+    """Where the memory of a torch tensor begins, whichever part of it the tensor is."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(value, torch.Tensor) or value.layout != torch.strided or _is_lazy(value):
+        return None
+    storage = value.untyped_storage() if hasattr(value, "untyped_storage") else value.storage()
+    return int(storage.data_ptr())
+
+
+def _is_lazy(tensor: Any) -> bool:
+    return bool(sys.modules["torch"].nn.parameter.is_lazy(tensor))
+
+
+def _ready(key: str, value: Any) -> Any:
+    """The tensor, unless its bytes are not its content."""
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        if _is_lazy(value):
+            raise InvalidArgument(f"{key} is a parameter without a shape yet.", hint="Run the module once on an input first.")
+        if value.is_quantized:
+            hint = "Share its int_repr(), scales and zero points as a dict of your own."
+            raise InvalidArgument(f"{key} is a quantized tensor.", hint=hint)
+    return value
+
+
+def _record(key: str, value: Any) -> bytes | None:
+    try:
+        return _values.encode(value)
+    except ValueError as error:
+        raise InvalidArgument(f"{key or 'The state'} {error}.", hint="Share it as a bytearray of a size that all peers know.") from None
+
+
 def _is_module(value: Any) -> bool:
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
@@ -133,54 +282,12 @@ def _is_optimizer(value: Any) -> bool:
     return torch is not None and isinstance(value, torch.optim.Optimizer)
 
 
-def _materialize(optimizer: Any) -> None:
-    """Gives every parameter that has not been stepped yet the state that a first step starts from, so that all peers have the same keys.
-
-    Made by a step with gradients, learning rate and weight decay of zero, after which parameters are put back and step counters set to zero.
-    """
-    torch = sys.modules["torch"]
-    every = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    fresh = [parameter for parameter in every if parameter.requires_grad and not optimizer.state.get(parameter)]
-    if not fresh:
-        return
-    gradients = [parameter.grad for parameter in every]
-    values = [parameter.detach().clone() for parameter in fresh]
-    options = [{name: group[name] for name in ("lr", "weight_decay") if name in group} for group in optimizer.param_groups]
-    try:
-        for parameter in every:
-            parameter.grad = None
-        for parameter in fresh:
-            parameter.grad = torch.zeros_like(parameter)
-        for group, saved in zip(optimizer.param_groups, options):
-            group.update(dict.fromkeys(saved, 0.0))
-        optimizer.step()
-    except TypeError as error:
-        raise InvalidArgument(f"{type(optimizer).__name__} makes no step without a closure: {error}", hint="Share its state as a dict of your own.") from None
-    finally:
-        for group, saved in zip(optimizer.param_groups, options):
-            group.update(saved)
-        for parameter, gradient in zip(every, gradients):
-            parameter.grad = gradient
-    with torch.no_grad():
-        for parameter, value in zip(fresh, values):
-            parameter.copy_(value)
-            state = optimizer.state.get(parameter, {})
-            if "step" in state:
-                state["step"] = state["step"] * 0
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _number(key: str, value: Any, replace: Replace) -> Buffer:
-    kind = type(value)
-    memory: Any
-    if isinstance(value, bool):
-        memory, dtype = ctypes.c_uint8(value), DataType.UINT8
-    elif isinstance(value, int):
-        if not -(1 << 63) <= value < 1 << 63:
-            raise InvalidArgument(f"{key} is {value}.", hint="Numbers of the state have 64 bits.")
-        memory, dtype = ctypes.c_int64(value), DataType.INT64
-    else:
-        memory, dtype = ctypes.c_double(value), DataType.FLOAT64
-    return Buffer(ctypes.addressof(memory), 1, dtype, memory, True, lambda: replace(kind(memory.value)))
+def _of(key: str, owner: Any) -> str:
+    return f"{key} ({type(owner).__name__})" if key else f"The {type(owner).__name__}"
 
 
 def _setter(target: Any, key: Any) -> Replace:
