@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Builds the native library into artifacts/native/:
 #
-#   libcollective.so       the library (NativeAOT, stripped); libcollective.so.1 and libpccl.so are links to it
+#   libcollective.so       the library (NativeAOT, stripped); libcollective.so.1 is a link to it
+#   libpccl.so             the same code under PCCL's name, which programs linked with -lpccl ask for
 #   libcollective.so.dbg   its debugging symbols
-#   collective.h           the header; pccl.h and ccoip.h include it, for programs written for PCCL
+#   collective.h           the header; pccl.h, ccoip.h and ccoip_inet.h include it, for programs written for PCCL
 #   collective.pc          for pkg-config; works where it lies, install.sh writes one for a prefix
-#   collectiveConfig.cmake for find_package(collective), likewise
+#   collectiveConfig.cmake for find_package(collective), likewise; pcclConfig.cmake for find_package(pccl)
 #
 # Needs the .NET 10 SDK and gcc. Installs gcc where it is missing and can be had (root on Debian).
 #
@@ -36,10 +37,11 @@ cp Collective.Native/include/*.h "$out"
 cp "$work/out/Collective.Native.so" "$out/libcollective.so"
 cp "$work/out/Collective.Native.so.dbg" "$out/libcollective.so.dbg"
 objcopy --remove-section=.gnu_debuglink --add-gnu-debuglink="$out/libcollective.so.dbg" "$out/libcollective.so"
-chmod 755 "$out/libcollective.so"
+cp "$work/out/libpccl.so" "$out/libpccl.so"
+chmod 755 "$out/libcollective.so" "$out/libpccl.so"
 ln -s libcollective.so "$out/libcollective.so.1"
-ln -s libcollective.so "$out/libpccl.so"
 sed -e "s|@version@|$version|" -e 's|@prefix@|${pcfiledir}|' -e 's|@libdir@|${prefix}|' -e 's|@includedir@|${prefix}|' Collective.Native/collective.pc.in >"$out/collective.pc"
 sed -e "s|@version@|$version|" Collective.Native/collectiveConfig.cmake.in >"$out/collectiveConfig.cmake"
 sed -e "s|@version@|$version|" Collective.Native/collectiveConfigVersion.cmake.in >"$out/collectiveConfigVersion.cmake"
+cp Collective.Native/pcclConfig.cmake "$out"
 echo "Built $out/libcollective.so ($(stat -c %s "$out/libcollective.so") bytes), version $version, for $rid"

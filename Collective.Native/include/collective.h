@@ -58,6 +58,11 @@ extern "C" {
 #endif
 #endif
 
+/* Marks what may be null in declarations of programs written for PCCL. */
+#ifndef PCCL_NULLABLE
+#define PCCL_NULLABLE
+#endif
+
 /* Version of this header. pcclxGetVersion() tells that of the library. */
 #define COLLECTIVE_VERSION "0.1.0"
 

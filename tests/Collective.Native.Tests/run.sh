@@ -157,6 +157,12 @@ by_name() {
         && gcc -std=c99 -D_DEFAULT_SOURCE -DPLAIN_PCCL -I"$library" "$sources/hello.c" -o "$work/hello-pccl" -L"$work/pccl" -lpccl -Wl,-rpath,"$PWD/$library" \
         && with_master say_hello_as_pccl
     check "a_program_linked_to_libpccl_runs" "$? $(sort -u "$work"/hello.[123] | tr '\n' ';')" "0 3 peers, value 999: 2997;"
+    # The other way round: what is linked with our library under PCCL's name asks for that name, so that it runs where PCCL is installed.
+    printf '%s\n' '#include <pccl.h>' '#include <ccoip.h>' '#include <ccoip_inet.h>' 'int check(pcclReduceInfo_t *PCCL_NULLABLE info);' \
+        'int main(void) { ccoip_socket_address_t a = {0}; a.port = CCOIP_PROTOCOL_PORT_MASTER; return pcclInit() || a.port != 48148; }' >"$work/plain.c"
+    gcc -std=c99 -Wall -Wextra -Werror -I"$library" "$work/plain.c" -o "$work/plain" -L"$library" -lpccl -Wl,-rpath,"$PWD/$library" && "$work/plain"
+    check "what_is_linked_with_lpccl_runs" "$?" "0"
+    check "what_is_linked_with_lpccl_asks_for_libpccl" "$(readelf -d "$work/plain" | sed -n 's/.*NEEDED.*\[\(lib[cp]c[a-z]*\.so\)\]/\1/p')" "libpccl.so"
 }
 
 say_hello_as_pccl() { three_hellos "$work/hello-pccl" "$1"; }
@@ -179,9 +185,21 @@ packages() {
         cmake -S "$work/cmake" -B "$work/cmake/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log" 2>&1 && cmake --build "$work/cmake/build" >>"$work/cmake.log" 2>&1 \
             && [ "$("$work/cmake/build/hello"; echo $?)" = 2 ] || tail -n 20 "$work/cmake.log"
         check "cmake_finds_it" "$([ -x "$work/cmake/build/hello" ] && echo yes)" "yes"
+        cmake_builds cmake_finds_pccl 'find_package(pccl REQUIRED)'
+        cmake_builds cmake_adds_pccl_as_a_subdirectory "add_subdirectory($PWD collective)"
     else
         echo "skipped cmake_finds_it: there is no cmake"
     fi
+}
+
+# cmake_builds NAME LINE: a program that links to the target pccl, which the line brings, is built and runs.
+cmake_builds() {
+    local name=$1 at=$work/$1
+    mkdir -p "$at"
+    printf '%s\n' 'cmake_minimum_required(VERSION 3.18)' 'project(plain C)' "$2" "add_executable(plain $PWD/$work/plain.c)" 'target_link_libraries(plain pccl)' >"$at/CMakeLists.txt"
+    { cmake -S "$at" -B "$at/build" -DCMAKE_PREFIX_PATH="$PWD/$work/prefix" && cmake --build "$at/build" && "$at/build/plain"; } >"$at.log" 2>&1
+    check "$name" "$?" "0"
+    [ -x "$at/build/plain" ] || tail -n 20 "$at.log"
 }
 
 # The same results, to the bit, on an emulated old processor and an emulated newer one; and no end of the host on one that is too old.
