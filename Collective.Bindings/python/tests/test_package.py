@@ -28,6 +28,17 @@ with collective.Master("127.0.0.1:0") as master:
 print(collective.version())
 """
 
+SWITCHER = """
+import pccl.master
+from pccl import Communicator, MasterNode
+from pccl.cuda import is_available
+import pccl.cuda
+import pccl
+import collective.pccl
+assert pccl is collective.pccl and pccl.master.main and MasterNode is pccl.MasterNode
+print(is_available())
+"""
+
 USER = """
 import numpy
 import collective
@@ -58,19 +69,22 @@ def test_the_wheel_contains_the_library_and_works(tmp_path):
     environment = {**os.environ, "OUT": str(tmp_path / "wheel"), "PYTHON": sys.executable, "COLLECTIVE_LIBRARY": str(collective.library_path())}
     built = subprocess.run(["bash", str(PACKAGE / "build_wheel.sh")], capture_output=True, text=True, env=environment)
     assert built.returncode == 0, built.stdout + built.stderr
-    (wheel,) = (tmp_path / "wheel").iterdir()
+    wheel, names_of_pccl = sorted((tmp_path / "wheel").iterdir())
+    assert names_of_pccl.name == "pypccl-1.0.0.post1-py3-none-any.whl"
     assert wheel.name.startswith(f"collective-{collective.__version__}-py3-none-linux_")
     names = zipfile.ZipFile(wheel).namelist()
     assert {"collective/lib/libcollective.so", "collective/py.typed", "collective/pccl/cuda.py", "collective/pytorch/_hook.py"} <= set(names)
     assert not any("test" in name or "example" in name for name in names)
 
     target = tmp_path / "installed"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--target", str(target), str(wheel)]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--target", str(target), str(wheel), str(names_of_pccl)]
     installed = subprocess.run(install, capture_output=True, text=True)
     assert installed.returncode == 0, installed.stderr
     clean = {name: value for name, value in os.environ.items() if name not in ("COLLECTIVE_LIBRARY", "PYTHONPATH")}
     ran = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env={**clean, "PYTHONPATH": str(target)}, cwd=tmp_path)
     assert (ran.returncode, ran.stdout.strip()) == (0, collective.version()), ran.stderr
+    ran = subprocess.run([sys.executable, "-c", SWITCHER], capture_output=True, text=True, env={**clean, "PYTHONPATH": str(target)}, cwd=tmp_path)
+    assert (ran.returncode, ran.stdout.strip()) == (0, "False"), ran.stderr
 
 
 def test_an_interpreter_that_cannot_make_a_wheel_is_named(tmp_path):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import math
+import signal
+import subprocess
 import sys
 import threading
 
 import pytest
-from conftest import DEADLINE, together
+from conftest import DEADLINE, PROCESS_DEADLINE, together
 
 import collective
 import collective.pccl as pccl
@@ -81,11 +83,51 @@ def test_the_alias_is_one_line():
 
     try:
         import pccl as theirs
+        import pccl.cuda
+        import pccl.master
         from pccl import Communicator, ReduceOp  # noqa: F401
+        from pccl.cuda import is_available
 
-        assert theirs is pccl and theirs.cuda.is_available() is False
+        assert theirs is collective.pccl and theirs.cuda.is_available() is False and is_available() is False and pccl.master.main
     finally:
-        del sys.modules["pccl"]
+        for name in [name for name in sys.modules if name.partition(".")[0] == "pccl"]:
+            del sys.modules[name]
+
+
+def test_types_of_torch_and_numpy():
+    for package, back, name in (("torch", "to_torch_dtype", "from_torch_dtype"), ("numpy", "to_numpy_dtype", "from_numpy_dtype")):
+        module, found = pytest.importorskip(package), 0
+        for member in pccl.DataType:
+            try:
+                dtype = getattr(member, back)()
+            except ValueError as error:
+                assert package in str(error)  # torch 1.13 has no uint16, numpy no bfloat16
+                continue
+            assert getattr(pccl.DataType, name)(dtype) is member
+            found += 1
+        assert found >= 9
+        assert getattr(pccl.DataType, name)(module.float32) is pccl.DataType.FLOAT
+        with pytest.raises(ValueError, match="no type of PCCL's"):
+            getattr(pccl.DataType, name)(module.complex64)
+    torch = pytest.importorskip("torch")
+    assert pccl.DeviceType.from_torch_device("cuda:1") is pccl.DeviceType.CUDA
+    assert pccl.DeviceType.CPU.to_torch_device() == torch.device("cpu")
+    with pytest.raises(ValueError, match="no device"):
+        pccl.DeviceType.from_torch_device("meta")
+
+
+def test_types_without_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    for convert in (lambda: pccl.DataType.from_torch_dtype("float32"), pccl.DataType.FLOAT.to_torch_dtype, pccl.DataType.FLOAT.to_numpy_dtype):
+        with pytest.raises(RuntimeError, match="is not installed"):
+            convert()
+
+
+def test_checking_a_result():
+    pccl.PCCLError.check(0, "pcclConnect")
+    with pytest.raises(pccl.PCCLError, match="pcclConnect.*INVALID_USAGE"):
+        pccl.PCCLError.check(4, "pcclConnect")
 
 
 def test_basic_reduce(node):
@@ -233,3 +275,31 @@ def test_a_master_is_interrupted_while_a_peer_is_connected():
     with pytest.raises(pccl.PCCLError):
         communicator.update_topology()
     assert math.isfinite(communicator.get_attribute(pccl.Attribute.GLOBAL_WORLD_SIZE))
+
+
+PROGRAM_OF_A_MASTER = """
+import atexit
+import collective, collective.pccl as pccl
+probe = collective.Master("127.0.0.1:0")
+address = probe.address
+probe.close()
+master = pccl.MasterNode(address)
+master.run()
+atexit.register(print, address, flush=True)  # runs before the master's end is waited for
+"""
+
+
+def test_a_program_that_only_runs_a_master_stays_until_it_is_interrupted():
+    """All examples of PCCL have their masters like that: nothing follows run()."""
+    with subprocess.Popen([sys.executable, "-c", PROGRAM_OF_A_MASTER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        address = program.stdout.readline().strip()
+        # Peers come, and go, and the master is still there.
+        for _ in range(3):
+            communicator = pccl.Communicator(address)
+            communicator.connect(n_attempts=15)
+            assert communicator.get_attribute(pccl.Attribute.GLOBAL_WORLD_SIZE) == 1
+            del communicator
+        assert program.poll() is None
+        program.send_signal(signal.SIGINT)
+        assert program.wait(PROCESS_DEADLINE) == 0
+        assert "Traceback" not in program.stderr.read()

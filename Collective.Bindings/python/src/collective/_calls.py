@@ -73,7 +73,7 @@ def interruptible(call: Callable[[], _Result], cancel: Callable[[], None], after
     return running.outcome()
 
 
-def to_the_end(action: Callable[[], None]) -> None:
+def to_the_end(action: Callable[[], object]) -> None:
     """Runs it again and again until nothing interrupts it."""
     while True:
         try:
@@ -108,6 +108,8 @@ class Running(Generic[_Result]):
         # Taken until the call has ended.
         self._running = threading.Lock()
         self._running.acquire()
+        self.started = False
+        """Whether a thread was started for it."""
         self.ended = False
         """Whether it was made and has ended."""
 
@@ -115,6 +117,7 @@ class Running(Generic[_Result]):
         """May be called again: the call is made once."""
         if not self._entered:
             _thread.start_new_thread(self.run, ())
+            self.started = True
 
     def run(self) -> None:
         """Makes the call, unless it was made or abandoned: for a thread that is there already."""

@@ -1,8 +1,10 @@
-"""The Python names of PCCL 1.0, on top of this library: programs written for ``pccl`` run after changing one import.
+"""The Python names of PCCL 1.0, on top of this library. The wheel ``pypccl`` brings them as ``pccl``, so that programs run without an edit.
+
+Without it, programs written for ``pccl`` run after changing one import
 
     import collective.pccl as pccl                                        # instead of: import pccl
 
-or, for a whole program whose modules import ``pccl`` in many places, one line before them:
+or, for a whole program whose modules import ``pccl`` in many places, after one line before them:
 
     import sys, collective.pccl; sys.modules["pccl"] = collective.pccl
 
@@ -13,17 +15,20 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import functools
+import importlib
 import ipaddress
 import time
 import weakref
 from typing import Any
 
-from .. import _ffi
-from .._calls import cancel_all, interruptible
-from .._library import library
-from .._tensors import Buffer, is_tensor, reducible, shareable
-from ..errors import CollectiveError, last_error
-from . import cuda
+# Absolute imports: the modules of this package may be loaded under PCCL's name.
+from collective import _ffi
+from collective._calls import Running, cancel_all, interruptible, to_the_end
+from collective._library import library
+from collective._tensors import Buffer, is_tensor, reducible, shareable
+from collective.errors import CollectiveError, last_error
+from collective.pccl import cuda
 
 __version__ = _ffi.COLLECTIVE_VERSION
 
@@ -103,10 +108,59 @@ class DataType(enum.IntEnum):
     FLOAT = 10
     DOUBLE = 11
 
+    @classmethod
+    def from_torch_dtype(cls, dtype: Any) -> DataType:
+        """The type of such torch tensors. ValueError where there is none, RuntimeError without torch."""
+        _installed("torch")
+        return cls._named(str(dtype).removeprefix("torch."), dtype)
+
+    @classmethod
+    def from_numpy_dtype(cls, dtype: Any) -> DataType:
+        """The type of such numpy arrays. ValueError where there is none, RuntimeError without numpy."""
+        return cls._named(_installed("numpy").dtype(dtype).name, dtype)
+
+    def to_torch_dtype(self) -> Any:
+        """torch's name of this type. ValueError where torch has none, RuntimeError without torch."""
+        return self._of(_installed("torch"))
+
+    def to_numpy_dtype(self) -> Any:
+        """numpy's name of this type. ValueError where numpy has none, RuntimeError without numpy."""
+        numpy = _installed("numpy")
+        return numpy.dtype(self._of(numpy))
+
+    @classmethod
+    def _named(cls, name: str, dtype: Any) -> DataType:
+        for member in cls:
+            if member._name == name:
+                return member
+        raise ValueError(f"{dtype} is no type of PCCL's")
+
+    @property
+    def _name(self) -> str:
+        return {"FLOAT": "float32", "DOUBLE": "float64"}.get(self.name, self.name.lower())
+
+    def _of(self, package: Any) -> Any:
+        dtype = getattr(package, self._name, None)
+        if dtype is None:
+            raise ValueError(f"{package.__name__} {package.__version__} has no type {self._name}")
+        return dtype
+
 
 class DeviceType(enum.IntEnum):
     CPU = 0
     CUDA = 1
+
+    @classmethod
+    def from_torch_device(cls, device: Any) -> DeviceType:
+        """Where such torch tensors are. ValueError for other devices, RuntimeError without torch."""
+        kind = _installed("torch").device(device).type
+        if kind.upper() not in cls.__members__:
+            raise ValueError(f"{device} is no device of PCCL's")
+        return cls[kind.upper()]
+
+    def to_torch_device(self) -> Any:
+        """torch's name of the device. RuntimeError without torch."""
+        return _installed("torch").device(self.name.lower())
 
 
 class DistributionHint(enum.IntEnum):
@@ -133,6 +187,12 @@ class PCCLError(Exception):
         super().__init__(f"{function} failed with {Result(result).name} ({result}): {error}")
         self.result = Result(result)
         self.error = error
+
+    @staticmethod
+    def check(result: int, function: str = "the call") -> None:
+        """Raises the calling thread's last failure unless ``result`` is 0."""
+        if result != 0:
+            raise PCCLError(function, result, last_error(result))
 
 
 class ReduceOperandDescriptor:
@@ -289,7 +349,7 @@ class Communicator:
     def __init__(self, address: str, peer_group: int = 0, p2p_connection_pool_size: int = 0) -> None:
         parameters = _ffi.pcclCommCreateParams_t(_address(address), peer_group, p2p_connection_pool_size)
         pointer = ctypes.c_void_p()
-        _check("pcclCreateCommunicator", library().pcclCreateCommunicator(ctypes.byref(parameters), ctypes.byref(pointer)))
+        PCCLError.check(library().pcclCreateCommunicator(ctypes.byref(parameters), ctypes.byref(pointer)), "pcclCreateCommunicator")
         assert pointer.value is not None
         self._pointer: int = pointer.value
         self._in_flight: dict[int, object] = {}
@@ -308,7 +368,7 @@ class Communicator:
 
     def get_attribute(self, attribute: Attribute) -> int:
         value = ctypes.c_int()
-        _check("pcclGetAttribute", library().pcclGetAttribute(self._pointer, attribute, ctypes.byref(value)))
+        PCCLError.check(library().pcclGetAttribute(self._pointer, attribute, ctypes.byref(value)), "pcclGetAttribute")
         return value.value
 
     def update_topology(self) -> None:
@@ -362,7 +422,7 @@ class Communicator:
         result = library().pcclAllReduceAsync(source.address, destination.address, ctypes.byref(descriptor), self._pointer, ctypes.byref(native))
         if result != 0:
             del self._in_flight[id(native)]
-        _check("pcclAllReduceAsync", result)
+        PCCLError.check(result, "pcclAllReduceAsync")
         return AsyncReduceHandle(native, owners, self)
 
     def all_reduce_multiple_with_retry(self, descriptors: list[ReduceOpDescriptor], *, max_in_flight: int = 4) -> ReduceInfo:
@@ -375,29 +435,37 @@ class Communicator:
 
     def _blocking(self, function: str, *arguments: Any) -> None:
         """Unlike PCCL's calls, these are ended by Ctrl+C."""
-        interruptible(lambda: _check(function, getattr(library(), function)(*arguments)), lambda: cancel_all(self._pointer))
+        interruptible(lambda: PCCLError.check(getattr(library(), function)(*arguments), function), lambda: cancel_all(self._pointer))
 
 
 class MasterNode:
-    """A master in this process. Unlike PCCL's, its finaliser interrupts it before it waits for its end."""
+    """A master in this process. As PCCL's, one that runs keeps the process when the program has come to its end, until it is interrupted.
+
+    So the end of the object waits for the end of the master: :meth:`interrupt` from another thread, or Ctrl+C, which ends the master.
+    """
 
     def __init__(self, listen_address: str) -> None:
         pointer = ctypes.c_void_p()
-        _check("pcclCreateMaster", library().pcclCreateMaster(_address(listen_address), ctypes.byref(pointer)))
+        PCCLError.check(library().pcclCreateMaster(_address(listen_address), ctypes.byref(pointer)), "pcclCreateMaster")
         assert pointer.value is not None
         self._pointer: int = pointer.value
-        self._finalizer = weakref.finalize(self, _destroy_master, self._pointer)
+        self._end = Running(functools.partial(library().pcclMasterAwaitTermination, self._pointer))
+        self._finalizer = weakref.finalize(self, _destroy_master, self._pointer, self._end)
 
     def run(self) -> None:
-        _check("pcclRunMaster", library().pcclRunMaster(self._pointer))
+        PCCLError.check(library().pcclRunMaster(self._pointer), "pcclRunMaster")
+        # At once: when the interpreter ends there are no new threads.
+        self._end.start()
 
     def interrupt(self) -> None:
-        _check("pcclInterruptMaster", library().pcclInterruptMaster(self._pointer))
+        PCCLError.check(library().pcclInterruptMaster(self._pointer), "pcclInterruptMaster")
 
 
-def _check(function: str, result: int) -> None:
-    if result != 0:
-        raise PCCLError(function, result, last_error(result))
+def _installed(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError:
+        raise RuntimeError(f"{package} is not installed") from None
 
 
 def _address(text: str) -> _ffi.ccoip_socket_address_t:
@@ -455,5 +523,10 @@ def _destroy_communicator(pointer: int, in_flight: dict[int, object]) -> None:
     in_flight.clear()
 
 
-def _destroy_master(pointer: int) -> None:
-    library().pcclDestroyMaster(pointer)
+def _destroy_master(pointer: int, end: Running[int]) -> None:
+    try:
+        while end.started and not end.wait():
+            pass
+    except KeyboardInterrupt:
+        pass  # as interrupted by the program
+    to_the_end(functools.partial(library().pcclDestroyMaster, pointer))

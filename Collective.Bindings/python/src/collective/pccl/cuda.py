@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 
-from .. import _ffi
-from .._library import library
+from collective import _ffi
+from collective._library import library
 
 
 def is_available() -> bool:

@@ -1,11 +1,11 @@
-"""``python -m collective.pccl.master``: PCCL's stand-alone master, with its option."""
+"""``python -m pccl.master``, or ``python -m collective.pccl.master``: PCCL's stand-alone master, with its option."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from ..master import main as run
+from collective.master import main as run
 
 
 def main() -> int:
