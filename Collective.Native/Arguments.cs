@@ -81,6 +81,10 @@ internal static unsafe class Arguments
     public static TimeSpan? Timeout(nint callOptions)
         => callOptions == 0 ? null : Timeout(ReadSized<CallOptions>(callOptions, "call options").TimeoutMs);
 
+    /// <summary>The label of a reduction: empty where none is given.</summary>
+    public static string Label(nint callOptions)
+        => callOptions == 0 ? "" : Text(ReadSized<CallOptions>(callOptions, "call options").Label, "label") ?? "";
+
     public static TimeSpan? Timeout(long milliseconds)
     {
         Require(milliseconds is >= -1 and <= int.MaxValue, $"The timeout is {milliseconds} ms: use 1 ms to 24 days, PCCLX_NO_TIMEOUT (-1), or 0 for the default.");
@@ -94,18 +98,23 @@ internal static unsafe class Arguments
     }
 
     /// <summary>What a reduction shall do.</summary>
-    public static AllReduceRequest Reduction(nint source, nint destination, in ReduceDescriptor descriptor)
+    /// <param name="source">The send buffer.</param>
+    /// <param name="destination">The receive buffer.</param>
+    /// <param name="descriptor">Its elements and what becomes of them.</param>
+    /// <param name="label">What the caller says that it is; null for a call of PCCL, which has no labels, and no reductions of nothing.</param>
+    public static AllReduceRequest Reduction(nint source, nint destination, in ReduceDescriptor descriptor, string? label)
     {
-        Require(source != 0, "The send buffer is null.");
-        Require(destination != 0, "The receive buffer is null.");
+        var mayBeEmpty = label is not null && descriptor.Count == 0;
+        Require(source != 0 || mayBeEmpty, "The send buffer is null.");
+        Require(destination != 0 || mayBeEmpty, "The receive buffer is null.");
         Require(descriptor.DataType is >= 0 and <= (int)DataType.Float64, $"{descriptor.DataType} is no data type: use one of pcclDataType_t.");
         Require(descriptor.Algorithm == 0 || descriptor.QuantizedDataType is >= 0 and <= (int)DataType.Float64, $"{descriptor.QuantizedDataType} is no data type to quantise to: use one of pcclDataType_t.");
         Require(descriptor.Algorithm is >= 0 and <= 2, $"{descriptor.Algorithm} is no quantisation algorithm: use one of pcclQuantizationAlgorithm_t.");
         Require(descriptor.Operation is >= 0 and <= (int)ReduceOperation.Min, $"{descriptor.Operation} is no reduce operation: use one of pcclRedOp_t.");
-        Require(descriptor.Count > 0, "The count is 0: a reduction needs at least one element.");
+        Require(descriptor.Count > 0 || mayBeEmpty, "The count is 0: a reduction needs at least one element (pcclxAllReduce does not).");
         Require((ulong)descriptor.Count <= long.MaxValue / 8, $"The count is {descriptor.Count}, which is more than memory can hold.");
         QuantizedReduction.Check(descriptor);
         var quantization = descriptor.Algorithm == 0 ? default : new Quantization((QuantizationAlgorithm)descriptor.Algorithm, (DataType)descriptor.QuantizedDataType);
-        return AllReduceRequest.Unmanaged(source, destination, (long)descriptor.Count, (DataType)descriptor.DataType, descriptor.Tag, (ReduceOperation)descriptor.Operation, quantization);
+        return AllReduceRequest.Unmanaged(source, destination, (long)descriptor.Count, (DataType)descriptor.DataType, descriptor.Tag, (ReduceOperation)descriptor.Operation, quantization, label ?? "");
     }
 }

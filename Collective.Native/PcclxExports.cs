@@ -180,7 +180,7 @@ internal static unsafe class PcclxExports
     {
         try
         {
-            var result = ReduceCalls.Reduce(source, destination, descriptor, comm, new ReduceCalls.Extras(options, info, AdmitsCompany: true));
+            var result = ReduceCalls.Reduce(source, destination, descriptor, comm, new ReduceCalls.Extras(options, info, IsExtended: true));
             Reports.Reduction(result.World, result.BytesSent, result.BytesReceived, retries: 0, info);
             return PcclResult.Success;
         }
@@ -195,7 +195,7 @@ internal static unsafe class PcclxExports
     {
         try
         {
-            ReduceCalls.Launch(source, destination, descriptor, comm, handle, new ReduceCalls.Extras(options, 0, AdmitsCompany: true));
+            ReduceCalls.Launch(source, destination, descriptor, comm, handle, new ReduceCalls.Extras(options, 0, IsExtended: true));
             return PcclResult.Success;
         }
         catch (Exception e)
@@ -209,7 +209,7 @@ internal static unsafe class PcclxExports
     {
         try
         {
-            var result = ReduceCalls.ReduceAll(descriptors, count, comm, maxInFlight, new ReduceCalls.Extras(options, info, AdmitsCompany: true));
+            var result = ReduceCalls.ReduceAll(descriptors, count, comm, maxInFlight, new ReduceCalls.Extras(options, info, IsExtended: true));
             Reports.Reduction(result.World, result.BytesSent, result.BytesReceived, result.Retries, info);
             return PcclResult.Success;
         }

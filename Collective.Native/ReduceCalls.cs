@@ -11,8 +11,10 @@ internal static unsafe class ReduceCalls
     /// <summary>What the call is given besides the arguments of its PCCL namesake.</summary>
     /// <param name="Options">Call options; may be null.</param>
     /// <param name="Info">Where the result is to be told; may be null.</param>
-    /// <param name="AdmitsCompany">A peer that is alone asks for company, as in Core, instead of failing at once, as in PCCL.</param>
-    internal readonly record struct Extras(nint Options, nint Info, bool AdmitsCompany);
+    /// <param name="IsExtended">
+    /// It is one of ours: a peer that is alone asks for company, as in Core, instead of failing at once, as in PCCL; there may be nothing to reduce; and there may be a label.
+    /// </param>
+    internal readonly record struct Extras(nint Options, nint Info, bool IsExtended);
 
     [MethodImpl(Apart)]
     public static void Launch(nint source, nint destination, ReduceDescriptor* descriptor, nint comm, AsyncReduceOperation* handle, Extras extras)
@@ -73,10 +75,11 @@ internal static unsafe class ReduceCalls
         var communicator = Library.Communicator(comm);
         communicator.RequireJoined();
         Arguments.Require(maxInFlight >= 1, $"max_in_flight is {maxInFlight}: use at least 1.");
+        var label = LabelOf(extras);
         var requests = new AllReduceRequest[(int)count];
         for (var i = 0; i < requests.Length; i++)
         {
-            requests[i] = Arguments.Reduction(descriptors[i].SendBuffer, descriptors[i].ReceiveBuffer, descriptors[i].Descriptor);
+            requests[i] = Arguments.Reduction(descriptors[i].SendBuffer, descriptors[i].ReceiveBuffer, descriptors[i].Descriptor, label);
         }
 
         Arguments.CheckSized<ExtendedReduceInfo>(extras.Info, "reduce info");
@@ -127,7 +130,7 @@ internal static unsafe class ReduceCalls
     private static void Launch(nint source, nint destination, ReduceDescriptor* descriptor, CommunicatorHandle communicator, Extras extras)
     {
         Arguments.Require(descriptor is not null, "The descriptor is null.");
-        var request = Arguments.Reduction(source, destination, *descriptor);
+        var request = Arguments.Reduction(source, destination, *descriptor, LabelOf(extras));
         Arguments.CheckSized<ExtendedReduceInfo>(extras.Info, "reduce info");
         var timeout = Arguments.Timeout(extras.Options);
         RequireCompany(communicator, extras);
@@ -139,9 +142,11 @@ internal static unsafe class ReduceCalls
         communicator.Launch(request, timeout);
     }
 
+    private static string? LabelOf(Extras extras) => extras.IsExtended ? Arguments.Label(extras.Options) : null;
+
     private static void RequireCompany(CommunicatorHandle communicator, Extras extras)
     {
-        if (!extras.AdmitsCompany && communicator.World().World.WorldSize < 2)
+        if (!extras.IsExtended && communicator.World().World.WorldSize < 2)
         {
             throw new NativeException(PcclResult.TooFewPeers, PcclxError.TooFewPeers, "This peer is alone in its group: wait for others (pcclUpdateTopology), then reduce.");
         }

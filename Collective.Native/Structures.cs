@@ -100,6 +100,7 @@ internal struct CallOptions
 {
     public nuint StructSize;
     public long TimeoutMs;
+    public nint Label;
 }
 
 internal struct SyncOptions

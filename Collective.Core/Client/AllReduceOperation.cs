@@ -199,6 +199,11 @@ internal sealed class AllReduceOperation : IRingEvents
     {
         try
         {
+            if (bytes == 0)
+            {
+                return;
+            }
+
             if (_source == _destination)
             {
                 _work = _workBuffers.Rent(bytes);

@@ -3,18 +3,20 @@ namespace Collective;
 /// <summary>One operation of <see cref="Communicator.AllReduceMultipleWithRetryAsync"/>.</summary>
 public sealed class AllReduceRequest
 {
-    private AllReduceRequest(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ReduceOperation operation, ulong tag, Quantization quantization)
+    private AllReduceRequest(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ReduceOperation operation, ulong tag, Quantization quantization, string label)
     {
+        ArgumentNullException.ThrowIfNull(label);
         Source = source;
         Destination = destination;
         DataType = dataType;
         Operation = operation;
         Tag = tag;
         Quantization = quantization;
+        Label = label;
     }
 
-    private AllReduceRequest(nint source, nint destination, long count, DataType dataType, ReduceOperation operation, ulong tag, Quantization quantization)
-        : this(default, default, dataType, operation, tag, quantization)
+    private AllReduceRequest(nint source, nint destination, long count, DataType dataType, ReduceOperation operation, ulong tag, Quantization quantization, string label)
+        : this(default, default, dataType, operation, tag, quantization, label)
     {
         UnmanagedMemory = (source, destination, count);
     }
@@ -37,30 +39,33 @@ public sealed class AllReduceRequest
     /// <summary>What travels in place of the elements; by default the elements themselves.</summary>
     public Quantization Quantization { get; }
 
+    /// <summary>What this operation is, in the caller's words: at most 255 bytes of UTF-8. Peers whose labels differ get <see cref="ErrorCode.Mismatch"/>, which quotes both, and nothing is combined.</summary>
+    public string Label { get; }
+
     /// <summary>Addresses and number of elements, of a request made by <see cref="Unmanaged"/>.</summary>
     internal (nint Source, nint Destination, long Count)? UnmanagedMemory { get; }
 
     /// <summary>An in-place operation on <paramref name="buffer"/>, whose element type follows from <typeparamref name="T"/>.</summary>
-    public static AllReduceRequest InPlace<T>(Memory<T> buffer, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default)
+    public static AllReduceRequest InPlace<T>(Memory<T> buffer, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default, string label = "")
         where T : unmanaged
     {
         var bytes = Buffers.AsBytes(buffer);
-        return new AllReduceRequest(bytes, bytes, Buffers.DataTypeOf<T>(), operation, tag, quantization);
+        return new AllReduceRequest(bytes, bytes, Buffers.DataTypeOf<T>(), operation, tag, quantization, label);
     }
 
     /// <summary>An out-of-place operation from <paramref name="source"/> to <paramref name="destination"/>.</summary>
-    public static AllReduceRequest OutOfPlace<T>(ReadOnlyMemory<T> source, Memory<T> destination, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default)
+    public static AllReduceRequest OutOfPlace<T>(ReadOnlyMemory<T> source, Memory<T> destination, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default, string label = "")
         where T : unmanaged
-        => new(Buffers.AsBytes(source), Buffers.AsBytes(destination), Buffers.DataTypeOf<T>(), operation, tag, quantization);
+        => new(Buffers.AsBytes(source), Buffers.AsBytes(destination), Buffers.DataTypeOf<T>(), operation, tag, quantization, label);
 
     /// <summary>An operation on untyped memory holding elements of <paramref name="dataType"/>.</summary>
-    public static AllReduceRequest Untyped(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default)
-        => new(source, destination, dataType, operation, tag, quantization);
+    public static AllReduceRequest Untyped(ReadOnlyMemory<byte> source, Memory<byte> destination, DataType dataType, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default, string label = "")
+        => new(source, destination, dataType, operation, tag, quantization, label);
 
     /// <summary>
     /// An operation on memory that no garbage collector moves, of any length: from the <paramref name="count"/> elements at <paramref name="source"/> to those at
     /// <paramref name="destination"/>, the same address for an in-place operation. Both stay where they are, allocated, until the operation ends.
     /// </summary>
-    public static AllReduceRequest Unmanaged(nint source, nint destination, long count, DataType dataType, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default)
-        => new(source, destination, count, dataType, operation, tag, quantization);
+    public static AllReduceRequest Unmanaged(nint source, nint destination, long count, DataType dataType, ulong tag, ReduceOperation operation = ReduceOperation.Sum, Quantization quantization = default, string label = "")
+        => new(source, destination, count, dataType, operation, tag, quantization, label);
 }

@@ -229,7 +229,8 @@ public sealed class Communicator : IAsyncDisposable
     /// </summary>
     /// <remarks>
     /// The buffers belong to the library until the task ends. Cancelling, or the end of <paramref name="timeout"/> (<see langword="null"/>: <see cref="CommunicatorOptions.CallTimeout"/>),
-    /// aborts the operation for all peers, unless all had finished; the task ends when the group's ring stands again. If this peer has not entered yet (a ring is being made) the others go on waiting for it.
+    /// aborts the operation for all peers, unless all had finished; the task ends when the group's ring stands again. Empty buffers are allowed: nothing is sent but the call takes part in
+    /// the sequence of calls as any other, and is compared with those of the other peers. If this peer has not entered yet (a ring is being made) the others go on waiting for it.
     /// </remarks>
     /// <exception cref="CollectiveException">
     /// <see cref="ErrorCode.OperationAborted"/>: a peer or link was lost; call again. <see cref="ErrorCode.TooFewPeers"/>: this peer is alone in its group.
@@ -249,15 +250,16 @@ public sealed class Communicator : IAsyncDisposable
         Require(elementBytes > 0, $"{(int)request.DataType} is no data type");
         if (request.UnmanagedMemory is { } memory)
         {
-            Require(memory.Source != 0 && memory.Destination != 0, "a buffer is null");
+            Require(memory.Count >= 0, $"the count is {memory.Count}: use 0 or more");
+            Require(memory.Count == 0 || (memory.Source != 0 && memory.Destination != 0), "a buffer is null");
             Require(memory.Count <= long.MaxValue / elementBytes, $"{memory.Count} elements of {request.DataType} are more than memory can hold");
-            var unmanaged = NewOperation(participation, memory.Count, request.DataType, request.Operation, request.Tag, request.Quantization);
+            var unmanaged = NewOperation(participation, memory.Count, request.DataType, request.Operation, request.Tag, request.Quantization, request.Label);
             unmanaged.UseMemory(memory.Source, memory.Destination);
             return Launch(participation, unmanaged, timeoutMs, cancellationToken);
         }
 
         Require(request.Source.Length % elementBytes == 0, $"{request.Source.Length} bytes are no whole number of {request.DataType} elements");
-        var operation = NewOperation(participation, request.Source.Length / elementBytes, request.DataType, request.Operation, request.Tag, request.Quantization);
+        var operation = NewOperation(participation, request.Source.Length / elementBytes, request.DataType, request.Operation, request.Tag, request.Quantization, request.Label);
         operation.Pin(request.Source, request.Destination);
         return Launch(participation, operation, timeoutMs, cancellationToken);
     }
@@ -370,7 +372,7 @@ public sealed class Communicator : IAsyncDisposable
     {
         var timeoutMs = TimeoutMs(timeout);
         var participation = Current();
-        var launched = NewOperation(participation, count, type, operation, tag, Quantization.None);
+        var launched = NewOperation(participation, count, type, operation, tag, Quantization.None, "");
         launched.UseMemory(source, destination);
         return Launch(participation, launched, timeoutMs, cancellationToken);
     }
@@ -389,13 +391,14 @@ public sealed class Communicator : IAsyncDisposable
         return timeout == Timeout.InfiniteTimeSpan ? PeerInput.NoTimeout : (long)timeout.TotalMilliseconds;
     }
 
-    private static AllReduceOperation NewOperation(Participation participation, long count, DataType type, ReduceOperation operation, ulong tag, Quantization quantization)
+    private static AllReduceOperation NewOperation(Participation participation, long count, DataType type, ReduceOperation operation, ulong tag, Quantization quantization, string label)
     {
-        Require(count > 0, "the buffer is empty: an all-reduce needs at least one element");
         Require(Enum.IsDefined(operation), $"{(int)operation} is no reduce operation");
         var objection = quantization.Objection(type, operation);
         Require(objection is null, $"{objection} (docs/quantisation.md lists what there is)");
-        return participation.NewOperation(new Tag(tag), new CollectiveDescriptor((ulong)count, type, operation, quantization.ToByte()));
+        var labelObjection = CollectiveDescriptor.LabelObjection(label);
+        Require(labelObjection is null, labelObjection!);
+        return participation.NewOperation(new Tag(tag), new CollectiveDescriptor((ulong)count, type, operation, quantization.ToByte(), label));
     }
 
     private Participation Current()

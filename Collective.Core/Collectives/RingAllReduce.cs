@@ -87,7 +87,7 @@ internal sealed unsafe class RingAllReduce(ILink next) : ISegmentHandler
             _buffers = buffers;
             _reducer = reducer;
             _codec = Codecs.For(descriptor);
-            Invariant.Holds(_codec is null || buffers.Pieces != 0);
+            Invariant.Holds(_codec is null || buffers.Pieces != 0 || descriptor.Count == 0);
             _events = events;
             (_sendsLeft, BytesSent) = layout.TotalSent();
             (_receivesLeft, BytesReceived) = layout.TotalReceived();
@@ -113,6 +113,11 @@ internal sealed unsafe class RingAllReduce(ILink next) : ISegmentHandler
         for (var segment = 0; segment < segments; segment++)
         {
             Post(0, segment, chunk);
+        }
+
+        if (_layout.IsEmpty)
+        {
+            _events.RingCompleted(this); // No segment moves whose end would say so.
         }
     }
 

@@ -39,6 +39,9 @@ internal readonly struct RingLayout
         SegmentsPerChunkMax = (int)((ChunkElements(0) + _segmentElements - 1) / _segmentElements);
     }
 
+    /// <summary>Whether there are no elements, so that nothing moves.</summary>
+    public bool IsEmpty => _count == 0;
+
     public int WorldSize { get; }
 
     public int Rank { get; }
@@ -108,7 +111,7 @@ internal readonly struct RingLayout
         get
         {
             var full = SegmentsPerChunkMax - 1;
-            return ((long)full * _codec!.PieceBytes(_segmentElements)) + _codec.PieceBytes((int)(ChunkElements(0) - ((long)full * _segmentElements)));
+            return IsEmpty ? 0 : ((long)full * _codec!.PieceBytes(_segmentElements)) + _codec.PieceBytes((int)(ChunkElements(0) - ((long)full * _segmentElements)));
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 
 namespace Collective.Protocol;
 
@@ -7,15 +8,21 @@ namespace Collective.Protocol;
 /// <param name="DataType">Element type.</param>
 /// <param name="Operation">How contributions are combined.</param>
 /// <param name="Quantisation">0: none. Otherwise a <see cref="Quantization"/> as a byte.</param>
-internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataType, ReduceOperation Operation, byte Quantisation)
+/// <param name="Label">What the caller says that it is: compared like the other fields, and quoted where it differs.</param>
+internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataType, ReduceOperation Operation, byte Quantisation, string Label = "")
 {
-    /// <summary>Whether the quantisation is one, and fits the elements and the operation.</summary>
+    /// <summary>Of labels that take more bytes than this, an error quotes the part in which they differ.</summary>
+    private const int QuotedWholeBytes = 160;
+
+    public string Label { get => field ?? ""; init; } = Label;
+
+    /// <summary>Whether the quantisation is one, and fits the elements and the operation, and the label is one.</summary>
     public bool IsPossible
     {
         get
         {
             var quantization = Quantization.FromByte(Quantisation);
-            return quantization.ToByte() == Quantisation && quantization.Objection(DataType, Operation) is null;
+            return quantization.ToByte() == Quantisation && quantization.Objection(DataType, Operation) is null && LabelObjection(Label) is null;
         }
     }
 
@@ -41,6 +48,12 @@ internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataT
             {
                 var value = i < 8 ? Count >> (8 * i) : fields >> (8 * (i - 8));
                 hash = (hash ^ (byte)value) * 16777619u;
+            }
+
+            Span<byte> label = stackalloc byte[Limits.LabelBytesMax];
+            foreach (var value in label[..Encoding.UTF8.GetBytes(Label, label)])
+            {
+                hash = (hash ^ value) * 16777619u;
             }
 
             return hash;
@@ -74,8 +87,54 @@ internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataT
             return $"operation {left.Operation} against {right.Operation}";
         }
 
-        return left.Quantisation == right.Quantisation
-            ? null
-            : $"quantisation {Quantization.FromByte(left.Quantisation)} against {Quantization.FromByte(right.Quantisation)}";
+        if (left.Quantisation != right.Quantisation)
+        {
+            return $"quantisation {Quantization.FromByte(left.Quantisation)} against {Quantization.FromByte(right.Quantisation)}";
+        }
+
+        return left.Label == right.Label ? null : LabelDifference(left.Label, right.Label);
+    }
+
+    /// <summary>Why a text cannot be a label; null when it can.</summary>
+    public static string? LabelObjection(string label)
+    {
+        if (Encoding.UTF8.GetByteCount(label) is > Limits.LabelBytesMax and var bytes)
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"the label has {bytes} bytes in UTF-8: use at most {Limits.LabelBytesMax}");
+        }
+
+        foreach (var rune in label.EnumerateRunes())
+        {
+            if (Rune.IsControl(rune) || rune == Rune.ReplacementChar)
+            {
+                return "the label contains a control character, or one that is not valid Unicode: use printable text";
+            }
+        }
+
+        return null;
+    }
+
+    private static string LabelDifference(string left, string right)
+    {
+        if (Encoding.UTF8.GetByteCount(left) <= QuotedWholeBytes && Encoding.UTF8.GetByteCount(right) <= QuotedWholeBytes)
+        {
+            return $"label \"{left}\" against \"{right}\"";
+        }
+
+        var same = 0;
+        while (same < left.Length && same < right.Length && left[same] == right[same])
+        {
+            same++;
+        }
+
+        return $"label {Around(left, same)} against {Around(right, same)}";
+    }
+
+    /// <summary>At most 50 characters around a position, quoted.</summary>
+    private static string Around(string label, int position)
+    {
+        var start = Math.Max(0, position - 20);
+        var end = Math.Min(label.Length, position + 30);
+        return $"\"{(start > 0 ? "…" : "")}{label[start..end]}{(end < label.Length ? "…" : "")}\"";
     }
 }

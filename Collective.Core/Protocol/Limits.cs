@@ -111,6 +111,9 @@ internal static class Limits
     /// <summary>Open attempts named with their own decision in one epoch message; the others are aborted with the epoch's reason.</summary>
     public const int DecisionsMax = 256;
 
+    /// <summary>A collective's label, in UTF-8 bytes.</summary>
+    public const int LabelBytesMax = 255;
+
     /// <summary>Parallel connections of one link.</summary>
     public const int StripesMax = 64;
 

@@ -249,7 +249,8 @@ internal static class MessageCodec
             reader.UInt64(),
             (DataType)reader.Enumeration((byte)DataType.Float64),
             (ReduceOperation)reader.Enumeration((byte)ReduceOperation.Min),
-            reader.Byte());
+            reader.Byte(),
+            reader.Text());
         if (!descriptor.IsPossible)
         {
             reader.Fail();
@@ -264,6 +265,7 @@ internal static class MessageCodec
         writer.Byte((byte)descriptor.DataType);
         writer.Byte((byte)descriptor.Operation);
         writer.Byte(descriptor.Quantisation);
+        writer.Text(descriptor.Label);
     }
 
     private static ErrorCode ReadErrorCode(ref WireReader reader) => (ErrorCode)reader.UInt16();

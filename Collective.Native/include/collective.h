@@ -530,9 +530,11 @@ typedef struct pcclxCommOptions_t {
 typedef struct pcclxCallOptions_t {
     size_t struct_size;        /* 0: sizeof(pcclxCallOptions_t) */
     int64_t timeout_ms;        /* 8: longest time of the call; default: the communicator's; PCCLX_NO_TIMEOUT */
-} pcclxCallOptions_t;          /* 16 bytes */
+    const char *label;         /* 16: of an all-reduce: what it is, in printable UTF-8 of at most 255 bytes; default "". Peers
+                                      whose labels differ get pcclxErrorMismatch, which quotes both; nothing is combined */
+} pcclxCallOptions_t;          /* 24 bytes */
 
-#define PCCLX_CALL_OPTIONS_INIT { sizeof(pcclxCallOptions_t), 0 }
+#define PCCLX_CALL_OPTIONS_INIT { sizeof(pcclxCallOptions_t), 0, NULL }
 
 /* The membership of this peer's group, and the sizes of the run. */
 typedef struct pcclxWorld_t {
@@ -656,8 +658,9 @@ PCCL_EXPORT pcclResult_t pcclxCancel(const pcclComm_t *comm);
 
 /*
  * pcclxAllReduce, pcclxAllReduceAsync, pcclxAllReduceMultipleWithRetry - as their namesakes without x, with options and more
- * information, and one difference: at the start of a program that never updates its topology, a peer that is alone admits
- * who waits in its group instead of returning pcclTooFewPeers at once. Infos and options may be null.
+ * information, and differences: at the start of a program that never updates its topology, a peer that is alone admits
+ * who waits in its group instead of returning pcclTooFewPeers at once. Infos and options may be null. The count may be 0, and
+ * the buffers are not looked at then: nothing is sent, but the call is one like any other, entered by all and compared.
  * The timeout counts from launch; of pcclxAllReduceMultipleWithRetry it is that of the whole call.
  * RETURNS as those; pcclInvalidArgument also for infos and options of a wrong size or out of range, when the arguments are
  * checked.

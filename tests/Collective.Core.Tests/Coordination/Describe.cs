@@ -156,7 +156,7 @@ internal static class Describe
 
     private static string Text(Outcome outcome) => outcome.Succeeded ? "ok" : $"{outcome.Code}: {outcome.Reason}";
 
-    private static string Text(CollectiveDescriptor descriptor) => string.Create(CultureInfo.InvariantCulture, $"{descriptor.Count} {descriptor.DataType} {descriptor.Operation}{(descriptor.Quantisation == 0 ? "" : $", quantised {Quantization.FromByte(descriptor.Quantisation)}")}");
+    private static string Text(CollectiveDescriptor descriptor) => string.Create(CultureInfo.InvariantCulture, $"{descriptor.Count} {descriptor.DataType} {descriptor.Operation}{(descriptor.Quantisation == 0 ? "" : $", quantised {Quantization.FromByte(descriptor.Quantisation)}")}{(descriptor.Label.Length == 0 ? "" : $", \"{descriptor.Label}\"")}");
 
     private static string Text(WorldSizes sizes) => $"world {sizes.Global} in {sizes.Groups} groups, largest {sizes.LargestGroup}";
 

@@ -17,6 +17,13 @@ internal sealed class MasterCollectiveTests
         .Check();
 
     [Test]
+    public void Commit_of_nothing() => new MasterScript("Without elements there is no data, but the call is one like any other.")
+        .Given("AB")
+        .Start("AB", 7, count: 0, label: "barrier 1")
+        .Promise("AB", 7)
+        .Check();
+
+    [Test]
     public void Commit_with_go() => new MasterScript("Bulk data waits for the Go, which comes when all are in.")
         .Given("ABC")
         .Start("CAB", 7, Bulk)
@@ -108,13 +115,15 @@ internal sealed class MasterCollectiveTests
     [TestCase("type", 10UL, DataType.Int32, ReduceOperation.Sum)]
     [TestCase("operation", 10UL, DataType.Float32, ReduceOperation.Average)]
     [TestCase("quantisation", 10UL, DataType.Float32, ReduceOperation.Sum, 0x10)]
-    public void Mismatch(string field, ulong count, DataType type, ReduceOperation operation, byte quantisation = 0)
+    [TestCase("label", 10UL, DataType.Float32, ReduceOperation.Sum, 0, "step 8")]
+    [TestCase("nothing", 0UL, DataType.Float32, ReduceOperation.Sum)]
+    public void Mismatch(string field, ulong count, DataType type, ReduceOperation operation, byte quantisation = 0, string label = "")
     {
         var script = new MasterScript("Peers entered one all-reduce with different arguments: all hear which, when all are in; another attempt ends with the epoch.")
             .Note(field)
             .Given("ABC")
             .Start("A", 9)
-            .Start("A", 7).Start("B", 7, count, type, operation, quantization: Quantization.FromByte(quantisation))
+            .Start("A", 7).Start("B", 7, count, type, operation, quantization: Quantization.FromByte(quantisation), label: label)
             .Promise("A", 7)
             .Start("C", 7)
             .Ready("ABC");

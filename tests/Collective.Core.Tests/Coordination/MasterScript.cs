@@ -132,8 +132,8 @@ internal sealed class MasterScript
 
     public MasterScript AskWhenAlone(char peer) => Receive(peer, new AdmitWhenAlone(new RequestNumber((1UL << 63) + ++_request)));
 
-    public MasterScript Start(string peers, ulong tag, ulong count = 10, DataType type = DataType.Float32, ReduceOperation operation = ReduceOperation.Sum, uint ordinal = 0, Quantization quantization = default)
-        => Receive(peers, p => new CollectiveStart(new AttemptKey(EpochOf(p), new Tag(tag), ordinal), new CollectiveDescriptor(count, type, operation, quantization.ToByte())));
+    public MasterScript Start(string peers, ulong tag, ulong count = 10, DataType type = DataType.Float32, ReduceOperation operation = ReduceOperation.Sum, uint ordinal = 0, Quantization quantization = default, string label = "")
+        => Receive(peers, p => new CollectiveStart(new AttemptKey(EpochOf(p), new Tag(tag), ordinal), new CollectiveDescriptor(count, type, operation, quantization.ToByte(), label)));
 
     public MasterScript Promise(string peers, ulong tag, uint ordinal = 0)
         => Receive(peers, p => new CollectiveDone(new AttemptKey(EpochOf(p), new Tag(tag), ordinal), Ok: true, ""));

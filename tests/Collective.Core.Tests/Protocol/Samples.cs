@@ -15,7 +15,7 @@ internal static class Samples
     private static readonly PeerAddress AddressV4 = new(0xC0A8_0001, IsIPv6: false, 0x1234);
     private static readonly PeerAddress AddressV6 = new(new UInt128(0x2001_0DB8_0000_0000, 0x0000_0000_0000_0042), IsIPv6: true, 0x5678);
     private static readonly AttemptKey Attempt = new(Epoch, new Tag(0x1112_1314_1516_1718), 0x2122_2324);
-    private static readonly CollectiveDescriptor Descriptor = new(0x3132_3334_3536_3738, DataType.Float64, ReduceOperation.Max, 0x13);
+    private static readonly CollectiveDescriptor Descriptor = new(0x3132_3334_3536_3738, DataType.Float64, ReduceOperation.Max, 0x13, "gradiënts");
     private static readonly WorldSizes Sizes = new(0x0102, 0x0304, 0x0506);
 
     private static readonly StateHash Hash = new(new UInt128(0xE0E1_E2E3_E4E5_E6E7, 0xE8E9_EAEB_ECED_EEEF));

@@ -1,3 +1,4 @@
+using System.Text;
 using Collective.Protocol;
 using NUnit.Framework;
 
@@ -82,6 +83,8 @@ internal sealed class VocabularyTests
                         var descriptor = new CollectiveDescriptor(count, type, operation, quantisation);
                         Assert.That(digests.TryAdd(descriptor.Digest, descriptor), Is.True, $"{descriptor} against {digests[descriptor.Digest]}");
                         Assert.That(CollectiveDescriptor.Difference(descriptor, descriptor), Is.Null);
+                        var labelled = descriptor with { Label = "a" };
+                        Assert.That(digests.TryAdd(labelled.Digest, labelled), Is.True, $"{labelled} against {digests[labelled.Digest]}");
                     }
                 }
             }
@@ -97,6 +100,32 @@ internal sealed class VocabularyTests
         Assert.That(CollectiveDescriptor.Difference(left, left with { Operation = ReduceOperation.Max }), Is.EqualTo("operation Sum against Max"));
         Assert.That(CollectiveDescriptor.Difference(left, left with { Quantisation = 0x10 }), Is.EqualTo("quantisation none against MinMax to UInt8"));
         Assert.That(CollectiveDescriptor.Difference(left with { Quantisation = 0x21 }, left with { Quantisation = 0x20 }), Is.EqualTo("quantisation ZeroPointScale to Int8 against ZeroPointScale to UInt8"));
+    }
+
+    [Test]
+    public void Labels_that_differ_are_quoted_both()
+    {
+        var left = new CollectiveDescriptor(10, DataType.Float32, ReduceOperation.Sum, 0, "step 7");
+        Assert.That(CollectiveDescriptor.Difference(left, left with { Label = "step 8" }), Is.EqualTo("label \"step 7\" against \"step 8\""));
+        Assert.That(CollectiveDescriptor.Difference(left, left with { Label = "" }), Is.EqualTo("label \"step 7\" against \"\""));
+        Assert.That(CollectiveDescriptor.Difference(left, left with { Label = new string("step 7") }), Is.Null);
+
+        // Long ones, that differ late: what differs is in the reason, which is cut at its limit.
+        var common = new string('x', 240);
+        var difference = CollectiveDescriptor.Difference(left with { Label = common + " of A" }, left with { Label = common + " of B" })!;
+        Assert.That(difference, Is.EqualTo($"label \"…{new string('x', 16)} of A\" against \"…{new string('x', 16)} of B\""));
+        var wide = new string('語', 84);
+        Assert.That(Encoding.UTF8.GetByteCount(CollectiveDescriptor.Difference(left with { Label = wide }, left with { Label = "x" + wide[1..] })!), Is.LessThan(Limits.ReasonBytesMax - 100));
+    }
+
+    [Test]
+    public void A_label_is_printable_text_of_at_most_255_bytes()
+    {
+        Assert.That(new[] { "", "a", "größe", new string('x', 255), new string('語', 85) }.Select(CollectiveDescriptor.LabelObjection), Is.All.Null);
+        Assert.That(CollectiveDescriptor.LabelObjection(new string('語', 86)), Is.EqualTo("the label has 258 bytes in UTF-8: use at most 255"));
+        Assert.That(new[] { "two\nlines", "\0", "\u0085", "\ud800" }.Select(CollectiveDescriptor.LabelObjection), Is.All.Contains("printable"));
+        var message = new CollectiveStart(default, new CollectiveDescriptor(1, DataType.Int8, ReduceOperation.Sum, 0, "two\nlines"));
+        Assert.That(MessageCodec.Decode(message.Kind, Samples.Payload(message)), Is.Null, "nor on the wire");
     }
 
     [Test]

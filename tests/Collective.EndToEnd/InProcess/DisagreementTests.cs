@@ -33,6 +33,45 @@ internal sealed class DisagreementTests : EndToEndTest
     }
 
     [Test]
+    public async Task LabelsThatDifferAreQuotedOnEveryPeer([Values(0, 10, 100_000)] int count)
+    {
+        var peers = await ConnectGroup(StartMaster(), 3);
+        var buffers = peers.Select((_, i) => Enumerable.Range(i, count).ToArray()).ToArray();
+        var inputs = Array.ConvertAll(buffers, b => (int[])b.Clone());
+        var failures = await Task.WhenAll(peers.Select((peer, i) => FailureOf(() => peer.AllReduceAsync(AllReduceRequest.InPlace<int>(buffers[i], 3, label: i == 1 ? "weights" : "biases")))))
+            .WaitAsync(Deadline);
+        foreach (var failure in failures)
+        {
+            AssertFailure(failure, ErrorCode.Mismatch, "tag 3", "\"weights\"", "\"biases\"", peers[1].Id.ToShortString(), "make the calls equal");
+        }
+
+        Assert.That(buffers, Is.EqualTo(inputs));
+        Assert.That((await All(peers, p => p.AllReduceAsync(AllReduceRequest.InPlace<int>(new int[count], 3, label: "weights")))).Select(r => r.WorldSize), Is.All.EqualTo(3));
+    }
+
+    /// <summary>Empty tensors keep their place in the sequence of calls: on a peer that skipped one, the next would be summed with another's.</summary>
+    [Test]
+    public async Task NothingIsAMismatchWithSomething([Values] bool quantised, [Values(1, 100_000)] int count)
+    {
+        var peers = await ConnectGroup(StartMaster(), 2);
+        var quantization = quantised ? new Quantization(QuantizationAlgorithm.MinMax, DataType.UInt8) : default;
+        var full = Enumerable.Repeat(1f, count).ToArray();
+        var failures = await Task.WhenAll(
+            FailureOf(() => peers[0].AllReduceAsync(AllReduceRequest.InPlace<float>(Memory<float>.Empty, 3, quantization: quantization))),
+            FailureOf(() => peers[1].AllReduceAsync(AllReduceRequest.InPlace<float>(full, 3, quantization: quantization)))).WaitAsync(Deadline);
+        foreach (var failure in failures)
+        {
+            AssertFailure(failure, ErrorCode.Mismatch, "count ", " against ", $"{count}");
+        }
+
+        Assert.That(full, Is.All.EqualTo(1f));
+        var results = await All(peers, p => p.AllReduceAsync(AllReduceRequest.InPlace<float>(Memory<float>.Empty, 3, quantization: quantization)));
+        Assert.That(results.Select(r => (r.WorldSize, r.BytesSent, r.BytesReceived)), Is.All.EqualTo((2, 0L, 0L)));
+        Assert.That((await All(peers, p => Task.Run(() => p.AllReduce<int>([], tag: 3)))).Select(r => r.WorldSize), Is.All.EqualTo(2));
+        Assert.That((await All(peers, p => p.AllReduceAsync(AllReduceRequest.Unmanaged(0, 0, 0, DataType.Int8, 3)))).Select(r => r.WorldSize), Is.All.EqualTo(2));
+    }
+
+    [Test]
     public async Task CrossedCallsAreNamedOnBothSides([Values] bool voteFirst)
     {
         var points = new ConcurrentQueue<string>();

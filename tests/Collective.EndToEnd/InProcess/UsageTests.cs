@@ -118,8 +118,10 @@ internal sealed class UsageTests : EndToEndTest
         var bytes = new byte[10];
         (Action Call, string Says)[] wrong =
         [
-            (() => peer.AllReduceAsync<int>(Memory<int>.Empty), "at least one element"),
-            (() => peer.AllReduce<int>([]), "at least one element"),
+            (() => peer.AllReduceAsync(AllReduceRequest.InPlace<int>(memory, 1, label: new string('x', 256))), "the label has 256 bytes"),
+            (() => peer.AllReduceAsync(AllReduceRequest.InPlace<int>(memory, 1, label: "two\nlines")), "printable"),
+            (() => peer.AllReduceAsync(AllReduceRequest.Unmanaged(0, 0, 1, DataType.Int32, 1)), "null"),
+            (() => peer.AllReduceAsync(AllReduceRequest.Unmanaged(0, 0, -1, DataType.Int32, 1)), "count is -1"),
             (() => peer.AllReduceAsync<int>(memory.AsMemory(0, 5), memory.AsMemory(4, 5)), "overlap"),
             (() => peer.AllReduce<int>(memory.AsSpan(0, 5), memory.AsSpan(4, 5)), "overlap"),
             (() => peer.AllReduceAsync<int>(new int[3], new int[4]), "must be equal"),

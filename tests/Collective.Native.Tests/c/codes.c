@@ -289,6 +289,50 @@ static void arguments_of_reductions(void) {
     RETURNS(pcclInvalidArgument, pcclxAllReduce(numbers, numbers, &good, peer, &info, NULL));
     options.timeout_ms = -2;
     RETURNS(pcclInvalidArgument, pcclxAllReduceAsync(numbers, numbers, &good, peer, &handle, &options));
+    options.timeout_ms = 0, options.label = "two\nlines";
+    RETURNS(pcclInvalidArgument, pcclxAllReduceAsync(numbers, numbers, &good, peer, &handle, &options));
+    options.label = "not UTF-8: \xFF";
+    RETURNS(pcclInvalidArgument, pcclxAllReduceAsync(numbers, numbers, &good, peer, &handle, &options));
+    options.struct_size = 16; /* that of a header without labels */
+    RETURNS(pcclInvalidArgument, pcclxAllReduceAsync(numbers, numbers, &good, peer, &handle, &options));
+    OK(pcclDestroyCommunicator(other));
+    OK(pcclDestroyCommunicator(peer));
+}
+
+static void *reduce_nothing(void *peer) {
+    pcclReduceDescriptor_t descriptor = floats(1);
+    pcclxCallOptions_t options = PCCLX_CALL_OPTIONS_INIT;
+    options.label = "nothing";
+    descriptor.count = 0;
+    return (void *) (intptr_t) pcclxAllReduce(NULL, NULL, &descriptor, peer, NULL, &options);
+}
+
+static void labels_and_nothing(void) {
+    pcclComm_t *peer = new_peer(master.address, 0), *other = new_peer(master.address, 0);
+    pcclReduceDescriptor_t descriptor = floats(1);
+    pcclxCallOptions_t options = PCCLX_CALL_OPTIONS_INIT;
+    pcclxReduceInfo_t info = PCCLX_REDUCE_INFO_INIT;
+    pcclReduceOpDescriptor_t many[1];
+    pthread_t thread;
+    void *result;
+    connect_two(peer, other);
+    descriptor.count = 0;
+    many[0] = (pcclReduceOpDescriptor_t) {numbers, numbers, descriptor};
+    RETURNS(pcclInvalidArgument, pcclAllReduce(numbers, numbers, &descriptor, peer, NULL)); /* PCCL has neither */
+    RETURNS(pcclInvalidArgument, pcclAllReduceMultipleWithRetry(many, 1, peer, NULL, 1));
+    options.label = "something";
+    pthread_create(&thread, NULL, reduce_nothing, other);
+    RETURNS(pcclInvalidArgument, pcclxAllReduce(NULL, NULL, &descriptor, peer, &info, &options));
+    CHECK(pcclxGetLastErrorCode() == pcclxErrorMismatch);
+    CHECK(strstr(pcclxGetLastError(), "\"nothing\"") != NULL && strstr(pcclxGetLastError(), "\"something\"") != NULL);
+    pthread_join(thread, &result);
+    CHECK((pcclResult_t) (intptr_t) result == pcclInvalidArgument);
+    options.label = "nothing";
+    pthread_create(&thread, NULL, reduce_nothing, other);
+    OK(pcclxAllReduce(NULL, NULL, &descriptor, peer, &info, &options));
+    CHECK(info.world_size == 2 && info.tx_bytes == 0 && info.rx_bytes == 0);
+    pthread_join(thread, &result);
+    CHECK((pcclResult_t) (intptr_t) result == pcclSuccess);
     OK(pcclDestroyCommunicator(other));
     OK(pcclDestroyCommunicator(peer));
 }
@@ -477,6 +521,7 @@ int main(void) {
     RUN(connecting);
     RUN(alone);
     RUN(arguments_of_reductions);
+    RUN(labels_and_nothing);
     RUN(in_flight);
     RUN(arguments_of_shared_state);
     RUN(master_lost);

@@ -79,8 +79,9 @@ static void structures_of_our_own(void) {
     AT(pcclxCommOptions_t, connect_timeout_ms, 32, 8);
     AT(pcclxCommOptions_t, call_timeout_ms, 40, 8);
     AT(pcclxCommOptions_t, link_stall_timeout_ms, 48, 8);
-    SIZE(pcclxCallOptions_t, 16);
+    SIZE(pcclxCallOptions_t, 24);
     AT(pcclxCallOptions_t, timeout_ms, 8, 8);
+    AT(pcclxCallOptions_t, label, 16, 8);
     SIZE(pcclxWorld_t, 64);
     AT(pcclxWorld_t, epoch, 8, 8);
     AT(pcclxWorld_t, rank, 16, 4);

@@ -37,11 +37,23 @@ def timeout_ms(seconds: float | None) -> int:
     return max(1, round(seconds * 1000))
 
 
-def call_options(timeout: float | None) -> Any:
+def call_options(timeout: float | None, label: str = "") -> Any:
     """Options of one call, or a null pointer where everything is default."""
-    if timeout is None:
+    if timeout is None and not label:
         return None
-    return ctypes.byref(_ffi.pcclxCallOptions_t(ctypes.sizeof(_ffi.pcclxCallOptions_t), timeout_ms(timeout)))
+    return ctypes.byref(_ffi.pcclxCallOptions_t(ctypes.sizeof(_ffi.pcclxCallOptions_t), timeout_ms(timeout), label_bytes(label)))
+
+
+def label_bytes(label: str) -> bytes | None:
+    """A label in the native library's terms, which looks at the rest."""
+    if not isinstance(label, str):
+        raise InvalidArgument(f"The label is a {type(label).__name__}.", hint="Pass a str.")
+    if "\0" in label:
+        raise InvalidArgument("The label contains a zero character.", hint="Use printable text.")
+    try:
+        return label.encode() if label else None
+    except UnicodeEncodeError:
+        raise InvalidArgument("The label contains a character that is not valid Unicode.", hint="Use printable text.") from None
 
 
 def on_main_thread() -> bool:

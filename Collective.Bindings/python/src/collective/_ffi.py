@@ -270,6 +270,7 @@ class pcclxCallOptions_t(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
         ("timeout_ms", c_int64),
+        ("label", c_char_p),
     ]
 
 

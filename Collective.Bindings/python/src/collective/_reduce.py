@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from . import _ffi
-from ._calls import SLICE_SECONDS, on_main_thread, timeout_ms
+from ._calls import SLICE_SECONDS, label_bytes, on_main_thread, timeout_ms
 from ._library import library
 from ._tensors import Buffer, reducible
 from ._types import DataType, Quantization, ReduceOp, ReduceResult, member
@@ -29,7 +29,8 @@ QuantizationLike = Quantization | str | None
 class Operation:
     """The memory and the descriptor of one all-reduce."""
 
-    def __init__(self, tensor: Any, out: Any, op: ReduceOp | str, tag: int, quantization: QuantizationLike) -> None:
+    def __init__(self, tensor: Any, out: Any, op: ReduceOp | str, tag: int, quantization: QuantizationLike, label: str = "") -> None:
+        self.label = label_bytes(label)
         in_place = out is None or out is tensor
         self.source = reducible(tensor, writable=in_place)
         self.destination = self.source if in_place else reducible(out, name="out")
@@ -84,7 +85,7 @@ class ReduceHandle:
 
     def launch(self, operation: Operation, pointer: int, timeout: float | None) -> None:
         """Not for users: they get it launched. When this fails it was not, or was aborted."""
-        options = _ffi.pcclxCallOptions_t(ctypes.sizeof(_ffi.pcclxCallOptions_t), timeout_ms(timeout))
+        options = _ffi.pcclxCallOptions_t(ctypes.sizeof(_ffi.pcclxCallOptions_t), timeout_ms(timeout), operation.label)
         source, destination, descriptor = operation.source.address, operation.destination.address, ctypes.byref(operation.descriptor)
         try:
             # Before: whatever interrupts this thread from here on, the buffers live as long as the library may use them.

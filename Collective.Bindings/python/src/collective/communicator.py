@@ -198,6 +198,7 @@ class Communicator:
         op: ReduceOp | str = "sum",
         tag: int = 0,
         quantization: QuantizationLike = None,
+        label: str = "",
         retry: bool = False,
         timeout: float | None = None,
     ) -> ReduceResult:
@@ -205,11 +206,13 @@ class Communicator:
 
         Args:
             tensor: numpy array or torch CPU tensor of any strides (one that is not contiguous is copied and copied back), or a contiguous object with the
-                buffer protocol.
+                buffer protocol. It may be empty: then nothing is sent, but the call is one like any other, made by all peers and compared.
             out: where the result goes, as large and of the same type; None for in place.
             op: ``"sum"``, ``"avg"``, ``"prod"``, ``"min"`` or ``"max"``.
             tag: tells operations in flight apart; the same on all peers.
             quantization: a :class:`Quantization`, or the name of its algorithm, to send fewer bytes; the same on all peers.
+            label: what this operation is, in printable text of at most 255 bytes of UTF-8. Peers whose labels differ get :class:`Mismatch`, which quotes both, and
+                nothing is combined.
             retry: makes the call again when it was aborted because a peer was lost, until it succeeds or this peer is alone.
             timeout: longest time in seconds; None for the communicator's ``call_timeout``, ``math.inf`` for no limit.
 
@@ -221,7 +224,7 @@ class Communicator:
         retries = 0
         while True:
             try:
-                result = self._reduce(Operation(tensor, out, op, tag, quantization), timeout)
+                result = self._reduce(Operation(tensor, out, op, tag, quantization, label), timeout)
                 return result if retries == 0 else dataclasses.replace(result, retries=retries)
             except Aborted:
                 if not retry:
@@ -229,13 +232,21 @@ class Communicator:
                 retries += 1
 
     def all_reduce_async(
-        self, tensor: Any, out: Any = None, *, op: ReduceOp | str = "sum", tag: int = 0, quantization: QuantizationLike = None, timeout: float | None = None
+        self,
+        tensor: Any,
+        out: Any = None,
+        *,
+        op: ReduceOp | str = "sum",
+        tag: int = 0,
+        quantization: QuantizationLike = None,
+        label: str = "",
+        timeout: float | None = None,
     ) -> ReduceHandle:
         """Launches :meth:`all_reduce` and returns a handle: ``handle.wait()``, ``handle.done()``, or ``await handle`` in a coroutine.
 
         The tensors belong to the library until the handle was waited for. Operations that are in flight together need different tags.
         """
-        operation = Operation(tensor, out, op, tag, quantization)
+        operation = Operation(tensor, out, op, tag, quantization, label)
         handle = ReduceHandle(self, tag)
         self._launch(handle, operation, timeout)
         return handle
@@ -263,6 +274,7 @@ class Communicator:
         op: ReduceOp | str = "sum",
         first_tag: int = 0,
         quantization: QuantizationLike = None,
+        label: str = "",
         max_in_flight: int = 8,
         timeout: float | None = None,
     ) -> ReduceResult:
@@ -282,7 +294,7 @@ class Communicator:
             *(_ffi.pcclReduceOpDescriptor_t(each.source.address, each.destination.address, each.descriptor) for each in operations)
         )
         info = NewReduceInfo(with_contributors=False)
-        options = call_options(timeout)
+        options = call_options(timeout, label)
         self._await_dropped([each.tag for each in operations])
         made: list[int] = []
 
