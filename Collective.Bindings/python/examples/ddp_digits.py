@@ -5,13 +5,13 @@
 """
 
 import sys
-import time
 
 import digits
 import local_run
 import torch
 
 import collective
+import collective.pytorch
 
 STEPS = 300
 
@@ -25,7 +25,11 @@ def train(options):
     # What all peers hold alike, and a newcomer is given. Numbers count as much as tensors.
     state = {"model": model, "optimizer": optimizer, "step": 0, "peers": 0}
 
+    # A peer that dies in the middle of a backward pass: the others average again without it.
+    next(model.parameters()).register_hook(lambda _: local_run.die() if state["step"] == options.die_at else None)
+
     with collective.Communicator(options.master, minimum_world_size=options.peers_at_start) as communicator:
+        parallel = collective.pytorch.data_parallel(model, communicator)
         while state["step"] < STEPS or state["peers"] < options.peers_at_end:
             # All peers get the same answer, so that all take the same way.
             world = communicator.step()
@@ -33,23 +37,14 @@ def train(options):
                 communicator.sync(state)
 
             inputs, targets = digits.batch(images, labels, state["step"], world.rank, world.world_size)
-            optimizer.zero_grad(set_to_none=False)
-            loss = loss_of(model(inputs), targets)
+            optimizer.zero_grad()
+            loss = loss_of(parallel(inputs), targets)
             loss.backward()
-            if state["step"] == options.die_at:
-                for tag, parameter in enumerate(model.parameters()):
-                    communicator.all_reduce_async(parameter.grad, op="avg", tag=tag)
-                local_run.die()
-            try:
-                result = communicator.all_reduce_many([parameter.grad for parameter in model.parameters()], op="avg")
-            except collective.TooFewPeers:
-                time.sleep(0.1)  # alone: drop the step, and look whether somebody waits
-                continue
             optimizer.step()
             state["step"] += 1
-            state["peers"] = result.world_size
+            state["peers"] = parallel.result.world_size if parallel.result else 1
             if state["step"] % 50 == 0:
-                print(f"step {state['step']}: loss {loss.item():.3f}, {result.world_size} peers", flush=True)
+                print(f"step {state['step']}: loss {loss.item():.3f}, {state['peers']} peers", flush=True)
 
     score = digits.accuracy(model, test_images, test_labels)
     print(f"end step={state['step']} accuracy={score:.3f} digest={digits.digest(*model.parameters())}", flush=True)
