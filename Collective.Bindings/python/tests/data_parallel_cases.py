@@ -88,6 +88,23 @@ class OneBucket(Case):
     options = {"bucket_bytes": 1 << 20}
 
 
+class ManyBuckets(Case):
+    """More than may be in flight at once."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shifts = nn.ParameterList(torch.randn(6) for _ in range(300))
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return inputs + torch.stack([torch.tanh(shift) for shift in self.shifts]).sum(0)
+
+    options = {"bucket_bytes": 1}
+
+    def build(self) -> dict[str, nn.Module]:
+        return {"net": self.Net()}
+
+
 class StaticGraph(Case):
     options = {"static_graph": True, "find_unused_parameters": False}
 
@@ -144,7 +161,7 @@ class LossScaling(Case):
 
 
 class Types(Case):
-    """Parameters of several types in one module."""
+    """Parameters of several types in one module, and one without elements."""
 
     tolerance = 3e-2
 
@@ -152,9 +169,10 @@ class Types(Case):
         def __init__(self) -> None:
             super().__init__()
             self.one, self.two, self.three = nn.Linear(6, 8), nn.Linear(8, 8).double(), nn.Linear(8, 6).bfloat16()
+            self.empty = nn.Parameter(torch.empty(0))
 
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            return self.three(torch.tanh(self.two(torch.tanh(self.one(inputs)).double())).bfloat16()).float()
+            return self.three(torch.tanh(self.two(torch.tanh(self.one(inputs) + self.empty.sum()).double())).bfloat16()).float()
 
     def build(self) -> dict[str, nn.Module]:
         return {"net": self.Net()}
@@ -454,6 +472,7 @@ CASES = {
     for kind in (
         Plain,
         OneBucket,
+        ManyBuckets,
         StaticGraph,
         Accumulation,
         AccumulationAlone,

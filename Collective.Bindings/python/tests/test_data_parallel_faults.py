@@ -296,3 +296,25 @@ else:
     programs = [script(body, master.address, str(number)) for number in range(2)]
     programs[0].expect("interrupted 0")
     assert programs[0].end()[0] == 0
+
+
+def test_the_interpreter_ends_while_gradients_are_on_their_way(script, master):
+    body = (
+        PROGRAM
+        + """
+if number == 0:
+    def leave(grad):
+        while communicator.statistics.reduces_in_flight == 0:
+            pass
+        print("on its way", flush=True)
+        sys.exit(0)
+    model[0].weight.register_hook(leave)
+    parallel(torch.ones(4, 8)).sum().backward()
+else:
+    sys.stdin.readline()
+"""
+    )
+    programs = [script(body, master.address, str(number)) for number in range(2)]
+    programs[0].expect("on its way")
+    code, _, errors = programs[0].end()
+    assert code == 0, errors

@@ -1,7 +1,8 @@
-"""One try to average the gradients and buffers of some models: one set of reductions, under one verdict."""
+"""One try to average the gradients and buffers of some models: all of them over the same peers, or none."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,16 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from .._reduce import ReduceHandle
 from .._types import ReduceResult
 from ..communicator import Communicator
-from ..errors import CollectiveError, Mismatch
+from ..errors import Aborted, CollectiveError, Mismatch
 from ._layout import Bucket, BufferGroup
 
 if TYPE_CHECKING:
     from ._gradients import Model
 
-# A communicator has one set of reductions in flight for gradients, under this tag.
+# Part i of what is averaged has the tag GRADIENTS_TAG + i.
 GRADIENTS_TAG = 1 << 32
+
+# The library allows for 256 operations in flight. Those that are launched early come in any order. The rest comes in the same order on all
+# peers, so that a peer that waits for the first of the rest waits for what all others have launched, or launch next.
+_EARLY_MAX = 64
+_REST_MAX = 128
 
 # Less than anything that a peer says.
 _NOTHING = -(1 << 62)
@@ -29,7 +36,7 @@ _HEAD = ["pass", "opposite of pass", "misses", "opposite of misses", "root", "op
 
 @dataclass(frozen=True)
 class _Part:
-    """What one position of the set moves."""
+    """What one all-reduce of an attempt moves."""
 
     source: Bucket | BufferGroup
     op: str
@@ -48,11 +55,11 @@ class Attempt:
         self._launched: set[int] = set()
         self._failure: CollectiveError | None = None
         self._ended = False
-        self._set: Any = None
+        self._reductions = _Reductions(self._communicator)
 
     def launch_early(self, bucket: Bucket) -> None:
         """A failure is told by :meth:`complete`."""
-        if self._failure is None:
+        if self._failure is None and len(self._launched) < _EARLY_MAX:
             try:
                 self._launch(self._positions[bucket], is_root=False)
             except CollectiveError as error:
@@ -66,19 +73,22 @@ class Attempt:
             world = self._communicator.world
             root = (world.id.int >> 66) + 1 if world.rank == 0 else None
             early = [part.source for position, part in enumerate(self._parts) if position in self._launched]
-            for position in range(len(self._parts)):
-                if position not in self._launched:
-                    self._launch(position, is_root=root is not None)
+            for ordinal, position in enumerate(rest := [each for each in range(len(self._parts)) if each not in self._launched]):
+                if ordinal >= _REST_MAX:
+                    self._reductions.result_of(rest[ordinal - _REST_MAX])
+                self._launch(position, is_root=root is not None)
             stale = any(source.is_stale() for source in early if isinstance(source, Bucket))
             used = [parameter.grad is not None for model in self._models for parameter in model.layout.parameters]
             agreement = Agreement(place, root, stale, used, needs_root=any(part.op == "max" for part in self._parts))
-            self._reductions().launch(agreement.memory, op="max", label="what the peers agree on", position=len(self._parts))
-            result: ReduceResult = self._set.wait()
+            self._reductions.launch(len(self._parts), agreement.memory, op="max", label="what the peers agree on")
+            results = self._reductions.wait()
         except BaseException:
             self.abandon()
             raise
         self._ended = True
-        return result, agreement
+        agreement.has_one_membership = len({each.contributor_bytes for each in results}) == 1
+        sums = {name: sum(getattr(each, name) for each in results) for name in ("tx_bytes", "rx_bytes")}
+        return dataclasses.replace(results[-1], **sums), agreement
 
     def finish(self, agreement: Agreement) -> None:
         """Writes what came of it."""
@@ -94,38 +104,50 @@ class Attempt:
         """Ends it, for all peers, unless it has ended."""
         if not self._ended:
             self._ended = True
-            if self._set is not None:
-                self._set.abandon()
+            self._reductions.abandon()
 
     def _launch(self, position: int, *, is_root: bool) -> None:
         part = self._parts[position]
         self._launched.add(position)
         tensor, out = part.source.pack(is_root)
-        self._reductions().launch(tensor, out, op=part.op, quantization=part.quantization, label=part.label, position=position)
-
-    def _reductions(self) -> Any:
-        if self._set is None:
-            self._set = _InOrder(self._communicator, len(self._parts) + 1)
-        return self._set
+        self._reductions.launch(position, tensor, out, op=part.op, quantization=part.quantization, label=part.label)
 
 
-class _InOrder:
-    """Reductions that are made one after the other, when all are known."""
+class _Reductions:
+    """The all-reduces of an attempt. When a peer is lost, those that it has aborted are made again."""
 
-    def __init__(self, communicator: Communicator, count: int) -> None:
+    def __init__(self, communicator: Communicator) -> None:
         self._communicator = communicator
-        self._calls: list[Callable[[], ReduceResult]] = [self.wait] * count
+        self._calls: dict[int, Callable[[], ReduceHandle]] = {}
+        self._handles: dict[int, ReduceHandle] = {}
 
-    def launch(self, tensor: torch.Tensor, out: torch.Tensor | None = None, *, position: int, **options: Any) -> None:
-        self._calls[position] = functools.partial(
-            self._communicator.all_reduce, tensor, out, tag=GRADIENTS_TAG + position, retry=True, **options
-        )
+    def launch(self, position: int, tensor: torch.Tensor, out: torch.Tensor | None = None, **options: Any) -> None:
+        tag = GRADIENTS_TAG + position
+        self._calls[position] = functools.partial(self._communicator.all_reduce_async, tensor, out, tag=tag, **options)
+        self._handles[position] = self._calls[position]()
 
-    def wait(self) -> ReduceResult:
-        return [call() for call in self._calls][-1]
+    def wait(self) -> list[ReduceResult]:
+        return [self.result_of(position) for position in sorted(self._calls)]
+
+    def result_of(self, position: int) -> ReduceResult:
+        while True:
+            try:
+                return self._handles[position].wait()
+            except Aborted:
+                self._repeat()
 
     def abandon(self) -> None:
-        pass
+        """Ends them, for all peers, unless they have ended."""
+        for handle in self._handles.values():
+            handle.abandon()
+
+    def _repeat(self) -> None:
+        for position, handle in self._handles.items():
+            if handle.done():
+                try:
+                    handle.wait()
+                except Aborted:
+                    self._handles[position] = self._calls[position]()
 
 
 @dataclass(frozen=True)
@@ -139,12 +161,14 @@ class Place:
 
 
 class Agreement:
-    """What the peers tell each other of a pass: of each number the largest, once the set has ended."""
+    """What the peers tell each other of a pass: of each number the largest, once it was reduced."""
 
     def __init__(self, place: Place, root: int | None, stale: bool, used: list[bool], *, needs_root: bool) -> None:
         said = [*_both(place.number), *_both(place.misses if place.number is None else None), *_both(root), int(stale)]
         assert len(said) == len(_HEAD)
         self._needs_root = needs_root
+        # Known alike on all peers, because what was reduced tells all of them who took part.
+        self.has_one_membership = True
         self.memory = torch.tensor(said + [int(each) for each in used], dtype=torch.int64)
 
     @property
@@ -161,7 +185,7 @@ class Agreement:
     def is_final(self) -> bool:
         """Whether the result counts. All peers see the same, and else make another attempt."""
         root, opposite = self.memory[4:6].tolist()
-        return not self.was_stale and (not self._needs_root or root == -opposite)
+        return self.has_one_membership and not self.was_stale and (not self._needs_root or root == -opposite)
 
     @property
     def next_number(self) -> int:

@@ -22,9 +22,9 @@ _BUCKET_BYTES = 8 << 20
 class DataParallel(torch.nn.Module):  # type: ignore[misc]
     """A module whose gradients are averaged over the peers of a communicator when a backward pass ends. Made by :func:`data_parallel`.
 
-    Gradients leave while the backward pass goes on. Those of all modules that one pass reaches are averaged under one verdict, over the
-    same peers; when a peer is lost they are averaged again among the others. Afterwards ``.grad`` has the same bits on all peers. When
-    ``backward()`` raises instead, no gradient was averaged.
+    Gradients leave while the backward pass goes on. Those of all modules that one pass reaches are averaged over the same peers; when a
+    peer is lost they are averaged again among the others. Afterwards ``.grad`` has the same bits on all peers. When ``backward()`` raises
+    instead, no gradient was averaged.
 
     What is averaged is what ``.grad`` holds at the end of the pass. A peer that has no gradient for a parameter counts as zero; a
     parameter that has none on any peer keeps None. A peer that is alone keeps its gradients.

@@ -1,4 +1,4 @@
-"""Averages what backward passes leave in ``.grad``: of all models of one pass together, under one verdict."""
+"""Averages what backward passes leave in ``.grad``: of all models of one pass together, over the same peers."""
 
 from __future__ import annotations
 
