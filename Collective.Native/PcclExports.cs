@@ -198,7 +198,7 @@ internal static unsafe class PcclExports
     {
         try
         {
-            ReduceCalls.SynchronizeSharedState(comm, state, strategy, info, 0);
+            ReduceCalls.SynchronizeSharedState(comm, state, strategy, info, 0, Revisions.ByOne);
             return PcclResult.Success;
         }
         catch (Exception e)

@@ -281,7 +281,7 @@ internal static unsafe class PcclxExports
     {
         try
         {
-            ReduceCalls.SynchronizeSharedState(comm, state, strategy, info, options);
+            ReduceCalls.SynchronizeSharedState(comm, state, strategy, info, options, Revisions.Grow);
             return PcclResult.Success;
         }
         catch (Exception e)

@@ -89,7 +89,7 @@ internal static unsafe class ReduceCalls
     }
 
     [MethodImpl(Apart)]
-    public static void SynchronizeSharedState(nint comm, SharedState* state, int strategy, SharedStateSyncInfo* info, nint options)
+    public static void SynchronizeSharedState(nint comm, SharedState* state, int strategy, SharedStateSyncInfo* info, nint options, Revisions withoutOptions)
     {
         var communicator = Library.Communicator(comm);
         communicator.RequireJoined();
@@ -103,19 +103,24 @@ internal static unsafe class ReduceCalls
             Check(infos[i], i);
         }
 
-        var shared = new Collective.SharedState { Revision = state->Revision };
+        var given = options == 0 ? default : Arguments.ReadSized<SyncOptions>(options, "sync options");
+        Arguments.Require(given.Revisions is >= 0 and <= (int)Revisions.ByOne, $"{given.Revisions} is no rule for revisions: use one of pcclxRevisions_t.");
+        Arguments.CheckSized<SyncResult>(given.Result, "sync result");
+        var rule = options == 0 ? withoutOptions : (Revisions)given.Revisions;
+        var shared = new Collective.SharedState { Revision = rule == Revisions.Counted ? null : state->Revision, RevisionGrowsByOne = rule == Revisions.ByOne };
         for (nuint i = 0; i < state->Count; i++)
         {
             shared.Add(Arguments.Text(infos[i].Name, $"name of tensor {i}")!, infos[i].Data, (long)infos[i].Count, (DataType)infos[i].DataType, infos[i].AllowContentInequality != 0);
         }
 
-        var given = options == 0 ? default : Arguments.ReadSized<SyncOptions>(options, "sync options");
         var result = communicator.SynchronizeSharedState(shared, (SyncStrategy)strategy, ProgressCallback.From(given), Arguments.Timeout(given.TimeoutMs));
         state->Revision = result.Revision;
         if (info is not null)
         {
             *info = new SharedStateSyncInfo { TxBytes = (ulong)result.BytesSent, RxBytes = (ulong)result.BytesReceived };
         }
+
+        Reports.Synchronization(result, given.Result);
     }
 
     private static void Check(in TensorInfo info, nuint index)

@@ -1,10 +1,14 @@
 using System.Runtime.CompilerServices;
+using System.Text.Unicode;
 
 namespace Collective.Native;
 
 /// <summary>Writes what C is told. Structures that begin with their size keep it, and what lies beyond the fields this library knows.</summary>
 internal static unsafe class Reports
 {
+    /// <summary>A <c>pcclxLeftOut_t</c>: 16 of an id, 4 of a code, and a text.</summary>
+    private const int LeftOutBytes = 536;
+
     public static void World(CommunicatorHandle communicator, nint target, bool hasNewcomers = false)
     {
         Arguments.CheckSized<WorldInfo>(target, "world");
@@ -68,6 +72,32 @@ internal static unsafe class Reports
         {
             Ids(world.Peers, info.Contributors, info.ContributorCapacity);
         }
+    }
+
+    public static void Synchronization(SharedStateSyncResult result, nint target)
+    {
+        if (target == 0)
+        {
+            return;
+        }
+
+        var report = Unsafe.ReadUnaligned<SyncResult>((void*)target);
+        report.LeftOutCount = (nuint)result.LeftOut.Count;
+        report.WireTxBytes = (ulong)result.WireBytesSent;
+        report.WireRxBytes = (ulong)result.WireBytesReceived;
+        Unsafe.WriteUnaligned((void*)target, report);
+        for (var i = 0; report.LeftOut != 0 && i < result.LeftOut.Count && (nuint)i < report.LeftOutCapacity; i++)
+        {
+            LeftOut(result.LeftOut[i], report.LeftOut + (i * LeftOutBytes));
+        }
+    }
+
+    private static void LeftOut(LeftOutPeer peer, nint target)
+    {
+        new Span<byte>((void*)target, LeftOutBytes).Clear();
+        Id(peer.Id, target);
+        Unsafe.WriteUnaligned((void*)(target + 16), (int)peer.Code);
+        Utf8.FromUtf16(peer.Reason, new Span<byte>((void*)(target + 20), LeftOutBytes - 20 - 1), out _, out _); // Cut where it is too long, between characters.
     }
 
     private static void Id(PeerId id, nint target) => id.Value.TryWriteBytes(new Span<byte>((void*)target, 16), bigEndian: true, out _);

@@ -109,6 +109,26 @@ internal struct SyncOptions
     public long TimeoutMs;
     public nint Progress;
     public nint Context;
+    public nint Result;
+    public int Revisions;
+    public uint Reserved;
+}
+
+internal enum Revisions
+{
+    Grow = 0,
+    Counted = 1,
+    ByOne = 2,
+}
+
+internal struct SyncResult
+{
+    public nuint StructSize;
+    public nint LeftOut;
+    public nuint LeftOutCapacity;
+    public nuint LeftOutCount;
+    public ulong WireTxBytes;
+    public ulong WireRxBytes;
 }
 
 internal struct SyncProgress

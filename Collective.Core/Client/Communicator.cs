@@ -24,6 +24,8 @@ public sealed class Communicator : IAsyncDisposable
     // Kept from one stay to the next: what is freed and taken again, in other sizes and on other threads, the allocator does not give back.
     private readonly WorkBuffers _workBuffers = new();
 
+    private readonly RevisionCount _revisions = new();
+
     // Guards the change from one stay in a run to the next against concurrent connects and disposal.
     private readonly Lock _gate = new();
     private Participation? _participation;
@@ -284,7 +286,8 @@ public sealed class Communicator : IAsyncDisposable
     /// <summary>
     /// Makes the shared state equal on all peers of the group: a barrier, entered by all of them, in which one content is elected, and whoever has another one fetches the blocks
     /// that differ from all peers that have it. When it succeeds, every peer of the group holds the same bytes, checked by a 128-bit hash, and the same revision. When it fails, it
-    /// failed for every peer, and neither tensors nor <see cref="SharedState.Revision"/> of any of them were touched.
+    /// failed for every peer, and neither tensors nor <see cref="SharedState.Revision"/> of any of them were touched. A peer whose call does not fit what is elected leaves the run; the
+    /// others succeed in the same call, without it, and <see cref="SharedStateSyncResult.LeftOut"/> says who it was.
     /// </summary>
     /// <remarks>
     /// The tensors belong to the library until the task ends: do not write to them. Needs free memory of the size of what is fetched. Cancelling, or the end of <paramref name="timeout"/>
@@ -297,7 +300,8 @@ public sealed class Communicator : IAsyncDisposable
     /// <param name="cancellationToken">Cancels the call.</param>
     /// <exception cref="CollectiveException">
     /// <see cref="ErrorCode.InvalidArgument"/>: the list is empty, a key is used twice, tensors overlap, or the strategies of the peers do not go together. <see cref="ErrorCode.Mismatch"/>: this peer's tensors are not the others'.
-    /// <see cref="ErrorCode.RevisionMismatch"/>: its revision is not the one it must have. <see cref="ErrorCode.SyncFailed"/>: another peer could not take part, the message names it; call again.
+    /// <see cref="ErrorCode.RevisionMismatch"/>: its revision does not fit. Both end this peer's stay in the run, unless nothing could be elected at all; connect again.
+    /// <see cref="ErrorCode.SyncFailed"/>: a peer could not finish, the message names it; call again.
     /// <see cref="ErrorCode.PendingOperations"/>, <see cref="ErrorCode.InvalidUsage"/>: not now. <see cref="ErrorCode.CrossedCalls"/>, <see cref="ErrorCode.TimedOut"/>,
     /// <see cref="ErrorCode.NotConnected"/>, <see cref="ErrorCode.MasterLost"/>, <see cref="ErrorCode.Evicted"/>.
     /// </exception>
@@ -314,7 +318,7 @@ public sealed class Communicator : IAsyncDisposable
         var timeoutMs = TimeoutMs(timeout);
         var participation = Current();
         cancellationToken.ThrowIfCancellationRequested();
-        var pinned = state.Pin();
+        var pinned = state.Pin(_revisions);
         try
         {
             return participation.Synchronise(pinned, strategy, progress, timeoutMs, cancellationToken);

@@ -99,7 +99,7 @@ internal sealed class Participation : IPeerHandler
 
         if (_failure is not null)
         {
-            synchronisation.Finish(_cause, default);
+            synchronisation.Finish(_cause);
         }
 
         return synchronisation.Run(timeoutMs, cancellationToken);
@@ -183,7 +183,7 @@ internal sealed class Participation : IPeerHandler
 
     public void HolderLost(RequestNumber request, PeerId holder) => Find(request)?.HolderLost(holder);
 
-    public void FinishSync(RequestNumber request, Outcome outcome, Revision revision) => Find(request)?.Finish(outcome, revision);
+    public void FinishSync(PeerOutput.FinishSync end) => Find(end.Request)?.Finish(end);
 
     public void ServeState(IByteConnection connection) => _donor.Serve(connection);
 
@@ -206,7 +206,7 @@ internal sealed class Participation : IPeerHandler
             FinishRequest(request, _cause, yes: false);
         }
 
-        _synchronisation?.Finish(_cause, default);
+        _synchronisation?.Finish(_cause);
         _admitted.TrySetException(_failure!);
         _ = _admitted.Task.Exception; // Observed: nobody may be waiting.
         _ended.TrySetResult();

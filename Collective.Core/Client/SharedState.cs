@@ -14,10 +14,15 @@ public sealed class SharedState
     private readonly List<Entry> _entries = [];
 
     /// <summary>
-    /// Version of the content: 1 more with each step. The first sync of a run accepts any; after a success at revision r all peers present r + 1 next time, and who
-    /// presents less is brought up to date. A successful sync sets it to the elected revision; nothing else in the library changes it.
+    /// Version of the content, for example the number of the training step. <see langword="null"/> (the default): the communicator counts syncs, and a newcomer takes what the others have.
+    /// One that is given has to be higher than that of the last sync when the content has changed. Whoever presents less than the others is brought up to date; whoever presents more than
+    /// most is dismissed (<see cref="ErrorCode.RevisionMismatch"/>). In the first sync of a group the highest wins: give the step of the checkpoint to resume from it.
     /// </summary>
-    public ulong Revision { get; set; }
+    /// <remarks>A successful sync sets one that was given to the elected revision; nothing else in the library changes it.</remarks>
+    public ulong? Revision { get; set; }
+
+    /// <summary>PCCL's rule for a given revision: after a success at revision r the next one is r + 1. Less is outdated, and more does not fit. Defaults to <see langword="false"/>.</summary>
+    public bool RevisionGrowsByOne { get; set; }
 
     /// <summary>How many tensors there are.</summary>
     public int Count => _entries.Count;
@@ -66,15 +71,16 @@ public sealed class SharedState
     }
 
     /// <summary>Keeps all tensors where they are; refuses what cannot be synchronised.</summary>
-    internal PinnedState Pin()
+    /// <param name="count">Gives the revision where the caller does not.</param>
+    internal PinnedState Pin(RevisionCount count)
     {
         if (StateEntries.Refusal([.. _entries.Select(e => e.Key)]) is { } refusal)
         {
             throw new CollectiveException(ErrorCode.InvalidArgument, refusal);
         }
 
-        Require(new Revision(Revision) != Protocol.Revision.Limit, $"the revision is {Revision}: there must be a next one");
-        var pinned = new PinnedState(this);
+        Require(Revision != Protocol.Revision.Limit.Value, $"the revision is {Revision}: there must be a next one");
+        var pinned = new PinnedState(this, count);
         try
         {
             _entries.ForEach(e => pinned.Add(e.Key, e.DataType, e.Count, e.MayDiffer, e.Pin()));

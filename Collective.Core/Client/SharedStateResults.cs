@@ -8,6 +8,7 @@ namespace Collective;
 /// <param name="WireBytesReceived">What fetching them cost on the network.</param>
 /// <param name="KeysReceived">The tensors of which at least one block came.</param>
 /// <param name="Donors">The peers from which blocks came.</param>
+/// <param name="LeftOut">The peers whose call did not fit what was elected, and why; they have left the run. At most 64 are named.</param>
 public readonly record struct SharedStateSyncResult(
     ulong Revision,
     long BytesSent,
@@ -15,7 +16,8 @@ public readonly record struct SharedStateSyncResult(
     long WireBytesSent,
     long WireBytesReceived,
     IReadOnlyList<string> KeysReceived,
-    IReadOnlyList<PeerId> Donors);
+    IReadOnlyList<PeerId> Donors,
+    IReadOnlyList<LeftOutPeer> LeftOut);
 
 /// <summary>How far a peer is with fetching shared state.</summary>
 /// <param name="BytesDone">Bytes of tensors that have come and are verified. They become the caller's when all peers have theirs.</param>

@@ -36,7 +36,7 @@ internal sealed class StateSynchronisation : IFetchEvents
     // Guards the two fields below between the peer's loop and the thread of the sync.
     private readonly object _gate = new();
     private StateFetcher? _fetcher;
-    private (Outcome Outcome, Revision Revision)? _end;
+    private PeerOutput.FinishSync? _end;
 
     public StateSynchronisation(
         RequestNumber request,
@@ -96,14 +96,16 @@ internal sealed class StateSynchronisation : IFetchEvents
     public void HolderLost(PeerId holder) => _fetcher?.HolderLost(holder);
 
     /// <summary>The first end counts.</summary>
-    public void Finish(Outcome outcome, Revision revision)
+    public void Finish(PeerOutput.FinishSync end)
     {
         lock (_gate)
         {
-            _end ??= (outcome, revision);
+            _end ??= end;
             Monitor.PulseAll(_gate);
         }
     }
+
+    public void Finish(Outcome outcome) => Finish(new PeerOutput.FinishSync(Request, outcome, default, []));
 
     public void Fetched(bool ok, string detail) => _host.Post(new PeerInput.StateFetched(Request, ok, detail));
 
@@ -137,7 +139,7 @@ internal sealed class StateSynchronisation : IFetchEvents
     }
 
     /// <summary>From the hashes to the verdict.</summary>
-    private (Outcome Outcome, Revision Revision) Exchange(long timeoutMs, CancellationToken cancellationToken)
+    private PeerOutput.FinishSync Exchange(long timeoutMs, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
         if (_hashAhead)
@@ -151,7 +153,7 @@ internal sealed class StateSynchronisation : IFetchEvents
         }
 
         var leftMs = timeoutMs == PeerInput.NoTimeout ? timeoutMs : Math.Max(1, timeoutMs - (long)Stopwatch.GetElapsedTime(started).TotalMilliseconds);
-        _host.Post(new PeerInput.Synchronise(Request, _state.Revision, _strategy, _state.Entries(), leftMs));
+        _host.Post(new PeerInput.Synchronise(Request, _state.Revision, _state.Rule, _strategy, _state.Entries(), leftMs));
         using var registration = cancellationToken.Register(() => _host.Post(new PeerInput.Withdraw(Request)));
         while (true)
         {
@@ -171,7 +173,7 @@ internal sealed class StateSynchronisation : IFetchEvents
         }
     }
 
-    private void Conclude((Outcome Outcome, Revision Revision) end, CancellationToken cancellationToken)
+    private void Conclude(PeerOutput.FinishSync end, CancellationToken cancellationToken)
     {
         _fetcher?.Stop();
         var given = _donor.Withdraw();
@@ -184,7 +186,7 @@ internal sealed class StateSynchronisation : IFetchEvents
             var fetched = _fetcher?.Progress() ?? new FetchProgress(0, 0, []);
             _hadEverything = fetched.BytesDone == 0;
             result = new SharedStateSyncResult(
-                end.Revision.Value, given.Bytes, fetched.BytesDone, given.WireBytes, _fetcher?.WireBytes ?? 0, _fetcher?.KeysReceived ?? [], fetched.Donors);
+                end.Revision.Value, given.Bytes, fetched.BytesDone, given.WireBytes, _fetcher?.WireBytes ?? 0, _fetcher?.KeysReceived ?? [], fetched.Donors, end.LeftOut);
         }
 
         Release();

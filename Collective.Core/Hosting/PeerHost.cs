@@ -29,7 +29,7 @@ internal interface IPeerHandler
 
     void HolderLost(RequestNumber request, PeerId holder);
 
-    void FinishSync(RequestNumber request, Outcome outcome, Revision revision);
+    void FinishSync(PeerOutput.FinishSync end);
 
     /// <summary>Serves a connection to its end; on the connection's thread, not on the loop's.</summary>
     void ServeState(IByteConnection connection);
@@ -206,7 +206,7 @@ internal sealed class PeerHost : ITransportEvents
             case PeerOutput.FinishRequest m: _handler.FinishRequest(m.Request, m.Outcome, m.Yes); break;
             case PeerOutput.FetchState m: _handler.FetchState(m.Request, m.Plan); break;
             case PeerOutput.HolderLost m: _handler.HolderLost(m.Request, m.Holder); break;
-            case PeerOutput.FinishSync m: _handler.FinishSync(m.Request, m.Outcome, m.Revision); break;
+            case PeerOutput.FinishSync m: _handler.FinishSync(m); break;
             case PeerOutput.WakeAt m: _wakeAtMs = m.NowMs; break;
             case PeerOutput.Die m:
                 _dead = true;

@@ -23,7 +23,7 @@ public enum ErrorCode
     Evicted = 9,
     /// <summary>The operation was aborted for all peers of the group and inputs were restored. Call it again.</summary>
     OperationAborted = 10,
-    /// <summary>Peers entered one collective with different count, data type, operation or quantisation.</summary>
+    /// <summary>Peers entered one collective with different count, data type, operation or quantisation; or this peer did not fit a sync of the shared state, and has left the run.</summary>
     Mismatch = 11,
     /// <summary>Peers wait for each other in calls that can never meet; the message says who waits where.</summary>
     CrossedCalls = 12,
@@ -35,8 +35,8 @@ public enum ErrorCode
     InternalError = 15,
     /// <summary>The call's time was over; the message says what it waited for. The group is consistent and inputs are what they were: call again, or give up.</summary>
     TimedOut = 16,
-    /// <summary>The sync of the shared state failed for all peers of the group because of another peer, which the message names, with the reason. Nothing was written. Call it again.</summary>
+    /// <summary>The sync of the shared state failed for all peers of the group because one could not finish; the message names it, with the reason. Nothing was written. Call it again.</summary>
     SyncFailed = 17,
-    /// <summary>The revision of this peer's shared state is not the one that this sync needs; the message says which. Nothing was written.</summary>
+    /// <summary>The revision of this peer's shared state does not fit the elected one, which the message names. Nothing was written, and this peer has left the run.</summary>
     RevisionMismatch = 18,
 }

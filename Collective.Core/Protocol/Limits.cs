@@ -105,7 +105,7 @@ internal static class Limits
     /// <summary>Characters of a reason on the wire, in UTF-8 bytes; longer ones are cut.</summary>
     public const int ReasonBytesMax = 512;
 
-    /// <summary>Peers named with their reason in one epoch message.</summary>
+    /// <summary>Peers named with their reason in one epoch message, and at the end of a sync.</summary>
     public const int ExclusionsMax = 64;
 
     /// <summary>Open attempts named with their own decision in one epoch message; the others are aborted with the epoch's reason.</summary>
@@ -258,6 +258,8 @@ internal static class Limits
         + (ExclusionsMax * (16 + 2 + ReasonBytesMax))
         + (DecisionsMax * (16 + 2 + 2 + ReasonBytesMax))
         + ReasonBytesMax);
+
+    private const uint EndOfSyncFits = ControlBytesMax - (1024 + (ExclusionsMax * (16 + 2 + 2 + ReasonBytesMax)));
 
     private const uint VoteMessageFits = StateBytesMax - (1024 + (StateKeysMax * (2 + StateKeyBytesMax + 1 + 8 + 1 + 16)));
 

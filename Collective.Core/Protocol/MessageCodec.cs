@@ -51,6 +51,7 @@ internal static class MessageCodec
         EpochOpened => FrameHeader.Bytes + Limits.ControlBytesMax,
         SharedStateVote m => FrameHeader.Bytes + SharedStateCodec.BytesMax(m),
         SharedStatePlan m => FrameHeader.Bytes + SharedStateCodec.BytesMax(m),
+        SharedStateFinished m => FrameHeader.Bytes + SharedStateCodec.BytesMax(m),
         SurveyLinks or LinksSurveyed => FrameHeader.Bytes + 16 + (Limits.PeersMax * 2),
         _ => 1024,
     };
@@ -90,7 +91,8 @@ internal static class MessageCodec
             MessageKind.Evicted => new Evicted(reader.Text()),
             MessageKind.ProbeLink => new ProbeLink(reader.UInt64(), ReadMember(ref reader), ReadMember(ref reader)),
             MessageKind.SharedStatePlan => SharedStateCodec.ReadPlan(ref reader),
-            MessageKind.SharedStateFinished => new SharedStateFinished(new RequestNumber(reader.UInt64()), ReadErrorCode(ref reader), reader.Text(), new Revision(reader.UInt64())),
+            MessageKind.SharedStateFinished => SharedStateCodec.ReadFinished(ref reader),
+            MessageKind.Dismissed => new Dismissed(new RequestNumber(reader.UInt64()), ReadErrorCode(ref reader), reader.Text()),
             _ => null,
         };
         return reader.Complete ? message : null;
@@ -206,11 +208,11 @@ internal static class MessageCodec
                 WriteMember(ref writer, m.To);
                 break;
             case SharedStatePlan m: SharedStateCodec.WritePlan(ref writer, m); break;
-            case SharedStateFinished m:
+            case SharedStateFinished m: SharedStateCodec.WriteFinished(ref writer, m); break;
+            case Dismissed m:
                 writer.UInt64(m.Request.Value);
                 writer.UInt16((ushort)m.Error);
                 writer.Text(m.Reason);
-                writer.UInt64(m.Revision.Value);
                 break;
             default: throw new InvariantException($"message {message.Kind} has an encoding");
         }
@@ -268,7 +270,7 @@ internal static class MessageCodec
         writer.Text(descriptor.Label);
     }
 
-    private static ErrorCode ReadErrorCode(ref WireReader reader) => (ErrorCode)reader.UInt16();
+    public static ErrorCode ReadErrorCode(ref WireReader reader) => (ErrorCode)reader.UInt16();
 
     private static WorldSizes ReadSizes(ref WireReader reader) => new(reader.UInt16(), reader.UInt16(), reader.UInt16());
 

@@ -35,6 +35,7 @@ internal enum MessageKind : byte
     SurveyLinks = 82,
     SharedStatePlan = 73,
     SharedStateFinished = 74,
+    Dismissed = 83,
 }
 
 /// <summary>One decoded control record.</summary>
@@ -87,7 +88,7 @@ internal sealed record OptimizeVote(RequestNumber Request) : Message(MessageKind
 /// <summary>A probe has ended: measured, as its target says, or failed, as either of its ends says.</summary>
 internal sealed record ProbeDone(ulong Number, bool Ok, ulong BytesPerSecond, string Detail) : Message(MessageKind.ProbeDone);
 /// <summary>This peer's vote for what the shared state of its group is: what it has itself. Answered by a plan, or by the end when there is nothing to do.</summary>
-internal sealed record SharedStateVote(RequestNumber Request, Revision Revision, SyncStrategy Strategy, IReadOnlyList<StateEntry> Entries) : Message(MessageKind.SharedStateVote);
+internal sealed record SharedStateVote(RequestNumber Request, Revision Revision, RevisionRule Rule, SyncStrategy Strategy, IReadOnlyList<StateEntry> Entries) : Message(MessageKind.SharedStateVote);
 
 /// <summary>This peer's promise that it holds everything its plan asks for (ok), or its report that it will not. After a promise: its wish that the sync fail, void once there is a verdict.</summary>
 internal sealed record SharedStateDone(RequestNumber Request, bool Ok, string Detail) : Message(MessageKind.SharedStateDone);
@@ -157,5 +158,12 @@ internal sealed record SharedStatePlan(
     IReadOnlyList<IReadOnlyList<ushort>> HolderSets,
     IReadOnlyList<StateFetch> Fetches) : Message(MessageKind.SharedStatePlan);
 
-/// <summary>The end of a sync, the same for all members in that it succeeded or failed. <see cref="Error"/> 0 is success: every member holds the elected bytes and revision.</summary>
-internal sealed record SharedStateFinished(RequestNumber Request, ErrorCode Error, string Reason, Revision Revision) : Message(MessageKind.SharedStateFinished);
+/// <summary>
+/// The end of a sync, the same for all members in that it succeeded or failed. <see cref="Error"/> 0 is success: every member holds the elected bytes and revision.
+/// Peers that were dismissed for it are not members any more; they are named (at most <see cref="Limits.ExclusionsMax"/>).
+/// </summary>
+internal sealed record SharedStateFinished(RequestNumber Request, ErrorCode Error, string Reason, Revision Revision, IReadOnlyList<LeftOutPeer> LeftOut)
+    : Message(MessageKind.SharedStateFinished);
+
+/// <summary>This peer's vote does not fit what was elected in the sync: its call ends with this error, the master removes the peer, and the connection closes.</summary>
+internal sealed record Dismissed(RequestNumber Request, ErrorCode Error, string Reason) : Message(MessageKind.Dismissed);

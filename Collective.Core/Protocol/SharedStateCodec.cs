@@ -8,12 +8,15 @@ internal static class SharedStateCodec
     private const int EntryBytesMin = 2 + 1 + 8 + 1 + 16;
     private const int FetchBytes = 2 + 16 + 2;
     private const int MemberBytesMin = 16 + 1 + 4 + 2;
+    private const int LeftOutBytesMin = 16 + 2 + 2;
 
     public static int BytesMax(SharedStateVote vote)
         => 64 + vote.Entries.Sum(e => EntryBytesMin + Math.Min(Limits.StateKeyBytesMax, Encoding.UTF8.GetMaxByteCount(e.Key.Length)));
 
     public static int BytesMax(SharedStatePlan plan)
         => 64 + (plan.Holders.Count * Limits.MemberBytesMax) + plan.HolderSets.Sum(s => 2 + (2 * s.Count)) + (plan.Fetches.Count * FetchBytes);
+
+    public static int BytesMax(SharedStateFinished end) => 1024 + (end.LeftOut.Count * (LeftOutBytesMin + Limits.ReasonBytesMax));
 
     public static SharedStateVote ReadVote(ref WireReader reader)
     {
@@ -24,6 +27,7 @@ internal static class SharedStateCodec
             reader.Fail();
         }
 
+        var rule = (RevisionRule)reader.Enumeration((byte)RevisionRule.ByOne);
         var strategy = (SyncStrategy)reader.Enumeration((byte)SyncStrategy.SendOnly);
         var entries = new StateEntry[reader.Count(Limits.StateKeysMax, EntryBytesMin)];
         for (var i = 0; i < entries.Length; i++)
@@ -35,13 +39,14 @@ internal static class SharedStateCodec
             }
         }
 
-        return new SharedStateVote(request, revision, strategy, entries);
+        return new SharedStateVote(request, revision, rule, strategy, entries);
     }
 
     public static void WriteVote(ref WireWriter writer, SharedStateVote vote)
     {
         writer.UInt64(vote.Request.Value);
         writer.UInt64(vote.Revision.Value);
+        writer.Byte((byte)vote.Rule);
         writer.Byte((byte)vote.Strategy);
         writer.UInt16((ushort)vote.Entries.Count);
         foreach (var entry in vote.Entries)
@@ -101,6 +106,36 @@ internal static class SharedStateCodec
             writer.UInt16(fetch.Index);
             writer.StateHash(fetch.Hash);
             writer.UInt16(fetch.HolderSet);
+        }
+    }
+
+    public static SharedStateFinished ReadFinished(ref WireReader reader)
+    {
+        var request = new RequestNumber(reader.UInt64());
+        var error = MessageCodec.ReadErrorCode(ref reader);
+        var reason = reader.Text();
+        var revision = new Revision(reader.UInt64());
+        var leftOut = new LeftOutPeer[reader.Count(Limits.ExclusionsMax, LeftOutBytesMin)];
+        for (var i = 0; i < leftOut.Length; i++)
+        {
+            leftOut[i] = new LeftOutPeer(reader.Peer(), MessageCodec.ReadErrorCode(ref reader), reader.Text());
+        }
+
+        return new SharedStateFinished(request, error, reason, revision, leftOut);
+    }
+
+    public static void WriteFinished(ref WireWriter writer, SharedStateFinished end)
+    {
+        writer.UInt64(end.Request.Value);
+        writer.UInt16((ushort)end.Error);
+        writer.Text(end.Reason);
+        writer.UInt64(end.Revision.Value);
+        writer.UInt16((ushort)end.LeftOut.Count);
+        foreach (var peer in end.LeftOut)
+        {
+            writer.Peer(peer.Id);
+            writer.UInt16((ushort)peer.Code);
+            writer.Text(peer.Reason);
         }
     }
 

@@ -9,7 +9,7 @@ internal readonly record struct StateHash(UInt128 Value)
     public override string ToString() => Value.ToString("x32");
 }
 
-/// <summary>Version of the shared state: set by the application, one more with each step.</summary>
+/// <summary>Version of the shared state: set by the application, or counted by the library.</summary>
 internal readonly record struct Revision(ulong Value)
 {
     /// <summary>Above every revision that an application may use: there must be one after each.</summary>
@@ -18,6 +18,19 @@ internal readonly record struct Revision(ulong Value)
     public Revision Next() => new(Value + 1);
 
     public override string ToString() => $"{Value}";
+}
+
+/// <summary>What a peer's own revision may be.</summary>
+internal enum RevisionRule : byte
+{
+    /// <summary>The application gives it: higher than that of the last sync, or the same while the content is.</summary>
+    Grows = 0,
+
+    /// <summary>The library counts: whatever the others have is right.</summary>
+    Counted = 1,
+
+    /// <summary>PCCL's rule: one more than that of the last sync is up to date, more is wrong.</summary>
+    ByOne = 2,
 }
 
 /// <summary>What a peer says about one named tensor: never its bytes.</summary>

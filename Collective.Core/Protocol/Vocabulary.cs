@@ -56,6 +56,12 @@ public enum SyncStrategy
     SendOnly = 2,
 }
 
+/// <summary>A peer that did not fit what was elected in a sync of the shared state, and so has left the run.</summary>
+/// <param name="Id">The peer.</param>
+/// <param name="Code">What its own call ended with: <see cref="ErrorCode.Mismatch"/> or <see cref="ErrorCode.RevisionMismatch"/>.</param>
+/// <param name="Reason">What did not fit.</param>
+public readonly record struct LeftOutPeer(PeerId Id, ErrorCode Code, string Reason);
+
 /// <summary>Identifies one peer for the life of a run; made by the master, never reused.</summary>
 public readonly record struct PeerId(Guid Value) : IComparable<PeerId>
 {

@@ -21,6 +21,7 @@ internal sealed class FetchBoard
     // By holder set.
     private readonly Queue<FetchTarget>[] _untouched;
     private readonly Queue<FetchTask>[] _blocks;
+    private readonly int[] _missing;
 
     private readonly LinkedList<FetchTask> _asked = new();
     private int _targetsMissing;
@@ -34,6 +35,7 @@ internal sealed class FetchBoard
         _bound = Fill(holders, () => new Queue<FetchTask>());
         _untouched = Fill(holderSets.Count, () => new Queue<FetchTarget>());
         _blocks = Fill(holderSets.Count, () => new Queue<FetchTask>());
+        _missing = new int[holderSets.Count];
         _setsOf = new int[holders][];
         for (var h = 0; h < holders; h++)
         {
@@ -50,6 +52,7 @@ internal sealed class FetchBoard
             }
 
             _targetsMissing++;
+            _missing[target.HolderSet]++;
             _untouched[target.HolderSet].Enqueue(target);
         }
 
@@ -70,8 +73,11 @@ internal sealed class FetchBoard
 
     public bool IsGone(int holder) => _gone[holder];
 
-    /// <summary>Whether something can only be had here: none of those <paramref name="inUse"/> has it.</summary>
-    public bool Needs(int holder, Func<int, bool> inUse) => _setsOf[holder].Any(s => !_holderSets[s].Any(h => inUse(h)));
+    /// <summary>Whether a holder has anything that is still missing.</summary>
+    public bool IsOfUse(int holder) => !_gone[holder] && _setsOf[holder].Any(s => _missing[s] > 0);
+
+    /// <summary>Whether something that is missing can only be had here: none of those <paramref name="inUse"/> has it.</summary>
+    public bool Needs(int holder, Func<int, bool> inUse) => _setsOf[holder].Any(s => _missing[s] > 0 && !_holderSets[s].Any(h => inUse(h)));
 
     /// <summary>The next thing to ask a holder for; null when there is nothing now. <paramref name="overdueMs"/>: the age at which an unanswered request is made again here.</summary>
     public FetchTask? Take(int holder, long nowMs, long overdueMs)
@@ -319,6 +325,7 @@ internal sealed class FetchBoard
         target.Done = true;
         (target.Digests, target.Heads) = ([], []);
         _targetsMissing--;
+        _missing[target.HolderSet]--;
     }
 
     private void BeginAnew(FetchTarget target)

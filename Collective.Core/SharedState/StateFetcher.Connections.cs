@@ -17,7 +17,7 @@ internal sealed partial class StateFetcher
             {
                 lock (_gate)
                 {
-                    if (IsOver || _board.IsGone(holder))
+                    if (IsOver || !_board.IsOfUse(holder))
                     {
                         return;
                     }
@@ -74,7 +74,7 @@ internal sealed partial class StateFetcher
     {
         lock (_gate)
         {
-            if (IsOver || _board.IsGone(holder))
+            if (IsOver || !_board.IsOfUse(holder))
             {
                 return false;
             }
@@ -179,13 +179,13 @@ internal sealed partial class StateFetcher
         }
     }
 
-    /// <summary>Fills up what is under way, waiting for something to ask for when nothing is. False when the fetch is over or the holder gone.</summary>
+    /// <summary>Fills up what is under way, waiting for something to ask for when nothing is. False when the fetch is over, or the holder gone or of no more use.</summary>
     private bool TakeTasks(int holder, Queue<FetchTask> asked, int inFlightMax, long paceMs, out List<FetchTask> fresh)
     {
         fresh = [];
         lock (_gate)
         {
-            while (!IsOver && !_board.IsGone(holder))
+            while (!IsOver && _board.IsOfUse(holder))
             {
                 var overdueMs = Math.Max(Limits.StateOverdueMs, 4 * paceMs);
                 while (asked.Count < inFlightMax && _board.Take(holder, Environment.TickCount64, overdueMs) is { } task)

@@ -167,7 +167,7 @@ internal sealed partial class StateFetcher : IDisposable
         var inUse = _holders.Count(h => h.HasThreads);
         for (var i = 0; i < _holders.Length && !IsOver; i++)
         {
-            if (!_holders[i].HasThreads && !_board.IsGone(i) && (inUse < Limits.StateHoldersAtOnceMax || _board.Needs(i, h => _holders[h].HasThreads)))
+            if (!_holders[i].HasThreads && _board.IsOfUse(i) && (inUse < Limits.StateHoldersAtOnceMax || _board.Needs(i, h => _holders[h].HasThreads)))
             {
                 inUse++;
                 _holders[i].HasThreads = true;

@@ -243,7 +243,7 @@ typedef struct pcclTensorInfo_t {
 } pcclTensorInfo_t;                 /* 40 bytes */
 
 typedef struct pcclSharedState_t {
-    uint64_t revision;        /* 0: counted by the caller, +1 between two synchronisations */
+    uint64_t revision;        /* 0: version of the content, counted by the caller (see the function's rule) */
     size_t count;             /* 8: number of infos, at least 1 */
     pcclTensorInfo_t *infos;  /* 16 */
 } pcclSharedState_t;          /* 24 bytes */
@@ -376,6 +376,10 @@ PCCL_EXPORT pcclResult_t pcclAllReduceMultipleWithRetry(const pcclReduceOpDescri
  * pcclSynchronizeSharedState - make named tensors equal on all peers of the group, who call it together.
  * Nothing moves when they are equal. On success shared_state->revision is that of the group. The tensors are read by other
  * peers while this blocks; they must not change meanwhile. sync_info_out may be null; it is written on success only.
+ * The first synchronisation of a group accepts any revision, and the highest wins; after a success at revision r the next one
+ * is r + 1: a peer with less is brought up to date, a peer with more does not fit. A peer that does not fit (its tensors,
+ * strategy or revision) gets an error and has left the run; the others succeed in the same call. Only when nothing has a
+ * majority does it fail for all, and nobody has to go.
  * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: no communicator; pcclInvalidUsage: never connected;
  * pcclPendingAsyncOps: something was launched and not awaited; pcclInvalidArgument: shared_state, infos, a name or data is
  * null, a name is not UTF-8, count is 0, or strategy, data type or device is unknown, or the device is CUDA and this library has no CUDA support;
@@ -440,7 +444,7 @@ typedef enum pcclxError_t {
     pcclxErrorAddressInUse = 14,
     pcclxErrorInternalError = 15,
     pcclxErrorTimedOut = 16,
-    pcclxErrorSyncFailed = 17,        /* another peer could not, so nobody did: call again */
+    pcclxErrorSyncFailed = 17,        /* one could not finish, so nobody did: call again */
     pcclxErrorRevisionMismatch = 18,
     pcclxErrorNotInitialized = 100,
     pcclxErrorCancelled = 101,
@@ -733,18 +737,48 @@ typedef struct pcclxSyncProgress_t {
  */
 typedef void (*pcclxSyncProgressCallback_t)(const pcclxSyncProgress_t *progress, void *context);
 
+/* What the revision of a shared state is. */
+typedef enum pcclxRevisions_t {
+    PCCLX_REVISIONS_GROW = 0,    /* the caller's, for example the training step: higher than the last when the content has changed */
+    PCCLX_REVISIONS_COUNTED = 1, /* counted by the library: the caller's is ignored, and set on success */
+    PCCLX_REVISIONS_BY_ONE = 2   /* PCCL's rule: one more than the last; less is outdated, more does not fit */
+} pcclxRevisions_t;
+
+/* A peer that did not fit what was elected in a synchronisation, and so has left the run. */
+typedef struct pcclxLeftOut_t {
+    pcclRankUuid_t peer;   /* 0 */
+    pcclxError_t error;    /* 16: what its own call ended with: pcclxErrorMismatch or pcclxErrorRevisionMismatch */
+    char reason[516];      /* 20: what did not fit, in UTF-8 */
+} pcclxLeftOut_t;          /* 536 bytes */
+
+/* What a synchronisation reports when it has succeeded; nothing is written when it fails. */
+typedef struct pcclxSyncResult_t {
+    size_t struct_size;         /* 0: sizeof(pcclxSyncResult_t) */
+    pcclxLeftOut_t *left_out;   /* 8: the caller's memory for as many as fit; may be null */
+    size_t left_out_capacity;   /* 16: how many fit; the library names 64 at most */
+    size_t left_out_count;      /* 24: written: how many peers it names, whether they fit or not */
+    uint64_t wire_tx_bytes;     /* 32: written: what giving tensors cost on the network */
+    uint64_t wire_rx_bytes;     /* 40: written: what fetching them cost */
+} pcclxSyncResult_t;            /* 48 bytes */
+
+#define PCCLX_SYNC_RESULT_INIT { sizeof(pcclxSyncResult_t), NULL, 0, 0, 0, 0 }
+
 /* What a synchronisation is given besides its arguments. A null pointer means all defaults. */
 typedef struct pcclxSyncOptions_t {
     size_t struct_size;                    /* 0: sizeof(pcclxSyncOptions_t) */
     int64_t timeout_ms;                    /* 8: longest time of the call; default: the communicator's; PCCLX_NO_TIMEOUT */
     pcclxSyncProgressCallback_t progress;  /* 16: null: nobody is told */
     void *context;                         /* 24: passed to progress as it is */
-} pcclxSyncOptions_t;                      /* 32 bytes */
+    pcclxSyncResult_t *result;             /* 32: null: not wanted */
+    int32_t revisions;                     /* 40: one of pcclxRevisions_t */
+    uint32_t reserved;                     /* 44: 0 */
+} pcclxSyncOptions_t;                      /* 48 bytes */
 
-#define PCCLX_SYNC_OPTIONS_INIT { sizeof(pcclxSyncOptions_t), 0, NULL, NULL }
+#define PCCLX_SYNC_OPTIONS_INIT { sizeof(pcclxSyncOptions_t), 0, NULL, NULL, NULL, PCCLX_REVISIONS_GROW, 0 }
 
 /*
- * pcclxSynchronizeSharedState - as pcclSynchronizeSharedState, with options, which may be null.
+ * pcclxSynchronizeSharedState - as pcclSynchronizeSharedState, with options, which may be null, and another rule for revisions:
+ * one that is given only has to grow, and may stay the same while the content does.
  * RETURNS as that; pcclInvalidArgument also for options of a wrong size or out of range, when the arguments are checked.
  */
 PCCL_EXPORT pcclResult_t pcclxSynchronizeSharedState(const pcclComm_t *comm, pcclSharedState_t *shared_state,

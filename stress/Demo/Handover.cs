@@ -8,7 +8,7 @@ internal readonly record struct HandoverResult(bool Received, long Bytes, int Do
 
 /// <summary>
 /// Brings every peer of the world to the same state: those who have the newest one keep it, newcomers get it, from all the others at once. One call of the library does
-/// it. Handovers are counted by the state's revision, so that newcomers, who have not counted along, are outdated and follow.
+/// it. The library counts handovers: newcomers, who have not been in one, follow those who have.
 /// </summary>
 internal sealed class Handover(Communicator communicator, TrainingState state, IProgress<SharedStateProgress>? progress = null)
 {
@@ -16,7 +16,6 @@ internal sealed class Handover(Communicator communicator, TrainingState state, I
     private const int AttemptsMax = 32;
 
     private readonly SharedState _shared = Share(state);
-    private ulong _next;
 
     /// <summary>To be called by all peers of the world at once.</summary>
     public async Task<HandoverResult> RunAsync(CancellationToken cancellationToken)
@@ -25,9 +24,7 @@ internal sealed class Handover(Communicator communicator, TrainingState state, I
         {
             try
             {
-                _shared.Revision = _next;
                 var result = await communicator.SynchronizeSharedStateAsync(_shared, progress: progress, cancellationToken: cancellationToken);
-                _next = result.Revision + 1;
                 return new HandoverResult(result.KeysReceived.Count > 0, result.BytesReceived, result.Donors.Count);
             }
             catch (CollectiveException error) when (error.Code == ErrorCode.SyncFailed && attempt < AttemptsMax)

@@ -11,7 +11,7 @@ internal sealed class OneSync(Communicator communicator, Settings settings)
     {
         var tensor = Content(settings.Takes ? OwnSeed : GivenSeed);
         var state = new SharedState { Revision = settings.Takes ? 0 : GivenRevision };
-        state.Add<byte>("tensor", tensor);
+        state.Add<byte>(settings.SyncKey, tensor);
         try
         {
             var result = await communicator.SynchronizeSharedStateAsync(state, settings.Takes ? SyncStrategy.ReceiveOnly : SyncStrategy.SendOnly);

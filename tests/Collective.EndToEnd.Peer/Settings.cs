@@ -51,6 +51,9 @@ internal sealed record Settings
     /// <summary>Bytes of a shared state that is synchronised once, instead of rounds; 0: rounds.</summary>
     public int SyncBytes { get; init; }
 
+    /// <summary>The name of the tensor that is synchronized.</summary>
+    public string SyncKey { get; init; } = "tensor";
+
     /// <summary>Whether what is synchronised can be packed to a third.</summary>
     public bool Compressible { get; init; }
 
@@ -91,6 +94,7 @@ internal sealed record Settings
                 "--stall-timeout-ms" => settings with { StallTimeoutMs = Number(value) },
                 "--hold-at" => settings with { HoldAt = value },
                 "--sync-bytes" => settings with { SyncBytes = Number(value) },
+                "--sync-key" => settings with { SyncKey = value },
                 "--compressible" => settings with { Compressible = bool.Parse(value) },
                 "--takes" => settings with { Takes = bool.Parse(value) },
                 "--rejoin" => settings with { Rejoin = bool.Parse(value) },

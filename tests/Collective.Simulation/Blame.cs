@@ -24,7 +24,11 @@ internal sealed class Blame(Simulator simulator)
 
     public void MasterReports(MasterEvent what)
     {
-        if (what.Kind == MasterEventKind.PeerEvicted)
+        if (what.Kind == MasterEventKind.PeerDismissed)
+        {
+            _evicted[what.Peer] = what.Text; // Whether it does not fit the judge of syncs knows.
+        }
+        else if (what.Kind == MasterEventKind.PeerEvicted)
         {
             _evicted[what.Peer] = what.Text;
             var peer = simulator.PeerOf(what.Peer);

@@ -1,3 +1,5 @@
+using Collective.Coordination;
+using Collective.Protocol;
 using NUnit.Framework;
 
 namespace Collective.Simulation;
@@ -72,6 +74,17 @@ public sealed class NamedScenarioTests
     [Test]
     public void A_peer_that_accuses_others_removes_nobody()
         => ForSeeds(seed => Scenario.Of(seed, 5, 2, 1, SyncPolicy.EveryStep, [], falseAccuser: seed % 7), s => Assert.That(s.Blame.Evicted, Is.Empty));
+
+    /// <summary>It comes later than the others: they train on, in the same call, and no program of theirs sees an error.</summary>
+    [Test]
+    public void A_newcomer_that_does_not_fit_goes_and_nobody_else([Values(nameof(SyncPolicy.Guarded), nameof(SyncPolicy.EveryStep))] string syncs)
+        => ForSeeds(seed => Scenario.Of(seed, 4, 2, 1, Enum.Parse<SyncPolicy>(syncs), [], misfit: 4 + (seed % 2)), s =>
+        {
+            Assert.That(s.Blame.Evicted.Keys.Select(id => s.PeerOf(id).Index), Is.SubsetOf(new[] { s.Scenario.Misfit }));
+            Assert.That(s.Blame.Ended, Is.All.Matches<Outcome>(o => o.Code == ErrorCode.Evicted));
+            Assert.That(s.SyncJudge.Succeeded, Is.GreaterThan(0));
+            Assert.That(s.SyncJudge.Failed, Is.Zero);
+        }, atLeastOnce: s => s.Blame.Evicted.Count == 1);
 
     /// <summary>Of three holders two die; the third is enough.</summary>
     [Test]

@@ -30,6 +30,9 @@ internal enum Sabotage
 
     /// <summary>A sync that fails uses up a revision.</summary>
     FailureUsesRevision,
+
+    /// <summary>The master does not know who has synchronized before.</summary>
+    ForgottenVeterans,
 }
 
 /// <summary>When the training loop synchronises the shared state.</summary>
@@ -86,6 +89,8 @@ internal sealed class Scenario
         FalseAccuser = random.Next(4) == 0 ? random.Next(InitialPeers + Joiners) : -1;
         Quantises = random.Next(4) == 0;
         StepsAtTop = random.Next(3) == 0;
+        Revisions = (RevisionRule)random.Next(3);
+        Misfit = random.Next(4) == 0 ? random.Next(InitialPeers + Joiners) : -1;
     }
 
     public int Seed { get; }
@@ -153,6 +158,12 @@ internal sealed class Scenario
     /// <summary>Whether applications call with wrong arguments now and then.</summary>
     public bool Mistakes { get; init; }
 
+    /// <summary>The peer whose tensors are always of another type than the others'; -1: none.</summary>
+    public int Misfit { get; init; } = -1;
+
+    /// <summary>Who counts revisions, and how.</summary>
+    public RevisionRule Revisions { get; init; }
+
     /// <summary>Whether memory fails now and then.</summary>
     public bool Corruptions { get; init; }
 
@@ -187,8 +198,10 @@ internal sealed class Scenario
     public static Scenario Of(int seed, int peers, int joiners, int groups, params Fault[] faults) => Of(seed, peers, joiners, groups, SyncPolicy.Never, faults);
 
     /// <summary>The same with a shared state. Where somebody lies all begin with a state of two kinds, so that there are holders and fetchers.</summary>
-    public static Scenario Of(int seed, int peers, int joiners, int groups, SyncPolicy syncs, Fault[] faults, int liar = -1, int falseAccuser = -1) => new(seed)
+    public static Scenario Of(int seed, int peers, int joiners, int groups, SyncPolicy syncs, Fault[] faults, int liar = -1, int falseAccuser = -1, int misfit = -1) => new(seed)
     {
+        Misfit = misfit,
+        Revisions = (RevisionRule)(seed % 3),
         Syncs = syncs,
         Liar = liar,
         FalseAccuser = falseAccuser,
@@ -215,7 +228,7 @@ internal sealed class Scenario
     };
 
     public override string ToString()
-        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk{(Quantises ? ", the odd ones quantised" : "")}), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(StepsAtTop ? ", step at the top" : "")}{(Optimizes ? ", which optimise" : "")}{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; syncs: {Syncs} of {StateKeys} tensors{(Mistakes ? ", mistakes" : "")}{(Corruptions ? ", corruptions" : "")}{(Liar >= 0 ? $", peer{Liar} sends wrong bytes" : "")}{(FalseAccuser >= 0 ? $", peer{FalseAccuser} accuses others" : "")}; faults: {string.Join(", ", Faults)}";
+        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk{(Quantises ? ", the odd ones quantised" : "")}), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(StepsAtTop ? ", step at the top" : "")}{(Optimizes ? ", which optimise" : "")}{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; syncs: {Syncs} of {StateKeys} tensors{(Mistakes ? ", mistakes" : "")}{(Misfit >= 0 ? $", peer{Misfit} has other tensors" : "")}, revisions: {Revisions}{(Corruptions ? ", corruptions" : "")}{(Liar >= 0 ? $", peer{Liar} sends wrong bytes" : "")}{(FalseAccuser >= 0 ? $", peer{FalseAccuser} accuses others" : "")}; faults: {string.Join(", ", Faults)}";
 
     /// <summary>Deaths are the most frequent; "at any point": a number of the victim's own steps, between two of the outputs of one.</summary>
     private static IEnumerable<Fault> Draw(Random random, int peers, int count)

@@ -198,9 +198,11 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         var (revision, entries) = (State.Revision, State.Entries());
         switch (mistake)
         {
-            case SyncMistake.RevisionTooHigh: revision = revision.Next(); break;
-            case SyncMistake.RevisionTooLow: revision = new Revision(revision.Value / 2); break;
+            case SyncMistake.RevisionTooHigh: revision = new Revision(revision.Value + 1 + (ulong)Simulator.Random.Next(3)); break;
+            case SyncMistake.RevisionTooLow when revision.Value > 1: revision = new Revision(revision.Value / 2); break; // Programs tell the first sync by its revision.
             case SyncMistake.OtherType: entries[0] = entries[0] with { DataType = DataType.Int32 }; break;
+            case SyncMistake.OtherSize: entries[0] = entries[0] with { Count = 99 }; break;
+            case SyncMistake.MissingKey: entries = entries[..^1]; break;
             case SyncMistake.OtherStrategy: strategy = (SyncStrategy)(((int)strategy + 1) % 3); break;
         }
 
@@ -211,7 +213,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 
         var sync = new SimulatedSync(Simulator, this, request, strategy);
         _syncs.Add(request, sync);
-        Post(new PeerInput.Synchronise(request, revision, strategy, entries, timeoutMs));
+        Post(new PeerInput.Synchronise(request, revision, Simulator.Scenario.Revisions, strategy, entries, timeoutMs));
         return sync;
     }
 
@@ -368,7 +370,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
             case PeerOutput.FinishRequest m: FinishRequest(m); break;
             case PeerOutput.FetchState m: _syncs[m.Request].Fetch(m.Plan); break;
             case PeerOutput.HolderLost m: _syncs[m.Request].Lose(m.Holder); break;
-            case PeerOutput.FinishSync m: _syncs[m.Request].Finish(m.Outcome, m.Revision); break;
+            case PeerOutput.FinishSync m: _syncs[m.Request].Finish(m.Outcome, m.Revision, m.LeftOut); break;
             case PeerOutput.Die m: OnDeath(m.Outcome); break;
         }
     }

@@ -10,6 +10,8 @@ internal enum SyncMistake
     RevisionTooHigh,
     RevisionTooLow,
     OtherType,
+    OtherSize,
+    MissingKey,
     OtherStrategy,
 }
 
@@ -75,11 +77,11 @@ internal sealed class SimulatedSync
     /// <summary>It is no member any more.</summary>
     public void Lose(PeerId holder) => _failures[holder] = FailuresMax;
 
-    public void Finish(Outcome outcome, Revision revision)
+    public void Finish(Outcome outcome, Revision revision, IReadOnlyList<LeftOutPeer> leftOut)
     {
         Over = true;
         Ledger.Require(_own.AsSpan().SequenceEqual(_peer.State.Contents), $"G6: the state of {_peer.Name} changes during a sync");
-        _simulator.SyncJudge.Ended(_peer, this, outcome, revision);
+        _simulator.SyncJudge.Ended(_peer, this, outcome, revision, leftOut);
         if (outcome.Succeeded)
         {
             _peer.State.Write(_staged);

@@ -54,6 +54,7 @@ public sealed class SimulationTests
     [TestCase(nameof(Sabotage.FailureTakenForPromise), "G")]
     [TestCase(nameof(Sabotage.DeadVoteCounts), "sync: ")]
     [TestCase(nameof(Sabotage.FailureUsesRevision), "sync: ")]
+    [TestCase(nameof(Sabotage.ForgottenVeterans), "sync: ")]
     public void ASabotagedProtocolIsCaught(string sabotage, string check)
     {
         for (var seed = 1; seed <= SeedsTried; seed++)

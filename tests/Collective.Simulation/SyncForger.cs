@@ -12,6 +12,14 @@ internal sealed class SyncForger(Sabotage sabotage, MasterStateMachine master)
 
     public Message Forged(ConnectionId from, Message message)
     {
+        if (message is SharedStateVote && sabotage == Sabotage.ForgottenVeterans)
+        {
+            foreach (var peer in master.Peers)
+            {
+                peer.HasSynced = false;
+            }
+        }
+
         if (message is SharedStateVote vote && sabotage == Sabotage.DeadVoteCounts)
         {
             _open[from] = vote;
@@ -34,7 +42,7 @@ internal sealed class SyncForger(Sabotage sabotage, MasterStateMachine master)
     {
         foreach (var output in outputs)
         {
-            if (output is MasterOutput.Send { Message: SharedStatePlan or SharedStateFinished } send)
+            if (output is MasterOutput.Send { Message: SharedStatePlan or SharedStateFinished or Dismissed } send)
             {
                 _open.Remove(send.Connection);
             }
@@ -42,7 +50,7 @@ internal sealed class SyncForger(Sabotage sabotage, MasterStateMachine master)
             if (output is MasterOutput.Report { Event: { Kind: MasterEventKind.SyncFailed } failed } && sabotage == Sabotage.FailureUsesRevision)
             {
                 var group = master.Groups.First(g => g.Group == failed.Group);
-                group.ExpectedRevision = group.ExpectedRevision.Next();
+                group.LastSync = group.LastSync is { } last ? last with { Revision = last.Revision.Next() } : null;
             }
         }
     }

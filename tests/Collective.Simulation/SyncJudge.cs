@@ -13,7 +13,10 @@ internal sealed class SyncJudge(Simulator simulator)
     private readonly Dictionary<PeerGroup, HashSet<PeerId>> _members = [];
     private readonly HashSet<PeerId> _veterans = [];
     private readonly HashSet<PeerId> _gaveUp = [];
-    private readonly Dictionary<PeerGroup, ulong> _next = [];
+    private readonly Dictionary<PeerGroup, (ulong Revision, string Content)> _last = [];
+
+    // Sent away in this step, for the sync that is decided next.
+    private readonly Dictionary<PeerId, ErrorCode> _dismissed = [];
     private readonly Dictionary<PeerGroup, SyncModel> _running = [];
     private readonly Dictionary<(PeerId Peer, RequestNumber Request), (bool Succeeded, Revision Revision)> _ends = [];
 
@@ -53,19 +56,29 @@ internal sealed class SyncJudge(Simulator simulator)
                 case EpochOpened opened: _members[peer.Group] = [.. opened.Members.Select(m => m.Id)]; break;
                 case SharedStatePlan plan: plans.Add(peer.Id, plan); break;
                 case SharedStateFinished end: ends.Add(peer.Id, end); break;
+                case Dismissed dismissed: Dismiss(peer.Id, dismissed); break;
             }
         }
 
         Judge(batch.Group, plans, ends);
+        Ledger.Require(_dismissed.Count == 0, "sync: peers are dismissed, and the others' sync is not decided");
+    }
+
+    private void Dismiss(PeerId peer, Dismissed dismissed)
+    {
+        Ledger.Require(IsOpen(peer, dismissed.Request), $"G5: {peer} is dismissed from a sync that it has not voted in");
+        _dismissed.Add(peer, dismissed.Error);
+        _ends[(peer, dismissed.Request)] = (false, default);
     }
 
     /// <summary>A peer's application hears the end: what the master said, unless the peer leaves the run.</summary>
-    public void Ended(SimulatedPeer peer, SimulatedSync sync, Outcome outcome, Revision revision)
+    public void Ended(SimulatedPeer peer, SimulatedSync sync, Outcome outcome, Revision revision, IReadOnlyList<LeftOutPeer> leftOut)
     {
         var told = _ends.TryGetValue((peer.Id, sync.Request), out var end);
         if (outcome.Succeeded)
         {
             Ledger.Require(told && end.Succeeded && end.Revision == revision, $"G6: {peer.Name} takes a sync for successful that is not");
+            Ledger.Require(leftOut.All(p => p.Id != peer.Id), $"sync: {peer.Name} is left out and told of success");
             Fetched += sync.Fetched;
         }
         else if (outcome.Code is ErrorCode.SyncFailed or ErrorCode.TimedOut or ErrorCode.Mismatch or ErrorCode.RevisionMismatch)
@@ -95,11 +108,26 @@ internal sealed class SyncJudge(Simulator simulator)
     /// <summary>Whether members of the group fetch. If all who did have died, nobody does.</summary>
     private bool Runs(PeerGroup group, HashSet<PeerId> members) => _running.TryGetValue(group, out var model) && model.Concerns(members);
 
+    /// <summary>What must come of the votes of the members and of those who have just been dismissed.</summary>
     private SyncModel Predict(PeerGroup group, HashSet<PeerId> members)
     {
-        Ledger.Require(members.All(_votes.ContainsKey), $"sync: the sync of {group} is decided before all have voted");
-        var next = members.Any(_veterans.Contains) ? _next[group] : 0;
-        return new SyncModel(members.ToDictionary(id => id, id => _votes[id]), _veterans, next);
+        PeerId[] voters = [.. members, .. _dismissed.Keys];
+        Ledger.Require(voters.All(_votes.ContainsKey), $"sync: the sync of {group} is decided before all have voted");
+        var model = new SyncModel(voters.ToDictionary(id => id, id => _votes[id]), _veterans, voters.Any(_veterans.Contains) ? _last[group] : null);
+        if (model.Elects || _dismissed.Count > 0)
+        {
+            Ledger.Require(
+                model.Elects && _dismissed.Count == model.Guilty.Count && _dismissed.All(model.Guilty.Contains),
+                $"sync: {group} sends {string.Join(", ", _dismissed)} away, and the model {string.Join(", ", model.Guilty)}{(model.Elects ? "" : ", and nothing is elected")}");
+        }
+
+        foreach (var peer in _dismissed.Keys)
+        {
+            _votes.Remove(peer);
+        }
+
+        _dismissed.Clear();
+        return model;
     }
 
     private void OnPlans(PeerGroup group, HashSet<PeerId> members, Dictionary<PeerId, SharedStatePlan> plans)
@@ -107,7 +135,7 @@ internal sealed class SyncJudge(Simulator simulator)
         Ledger.Require(members.SetEquals(plans.Keys), $"sync: not all of {group} get a plan");
         Ledger.Require(!Runs(group, members), $"sync: {group} gets a plan while a sync runs");
         var model = Predict(group, members);
-        Ledger.Require(model.Guilty.Count == 0, $"sync: the sync of {group} runs, though {string.Join(", ", model.Guilty)}");
+        Ledger.Require(model.Elects, $"sync: the sync of {group} runs, though {string.Join(", ", model.Guilty)}");
         foreach (var (peer, plan) in plans)
         {
             model.CheckPlan(peer, plan);
@@ -149,14 +177,15 @@ internal sealed class SyncJudge(Simulator simulator)
         if (ends.Values.Any(e => e.Error == default))
         {
             Ledger.Require(ends.Values.All(e => e.Error == default), $"G1: a sync of {group} succeeds for some");
-            Ledger.Require(model.Guilty.Count == 0, $"sync: the sync of {group} succeeds, though {string.Join(", ", model.Guilty)}");
-            Ledger.Require(ends.Values.All(e => e.Revision.Value == model.Next), $"sync: {group} is at revision {ends.Values.First().Revision}, and the model at {model.Next}");
+            Ledger.Require(model.Elects, $"sync: the sync of {group} succeeds, though {string.Join(", ", model.Guilty)}");
+            Ledger.Require(ends.Values.All(e => e.Revision.Value == model.Revision), $"sync: {group} is at revision {ends.Values.First().Revision}, and the model at {model.Revision}");
+            Ledger.Require(ends.Values.All(e => e.LeftOut.Count == Math.Min(model.Guilty.Count, Limits.ExclusionsMax) && e.LeftOut.All(p => model.Guilty.GetValueOrDefault(p.Id) == p.Code)), $"sync: {group} is told of others than were left out");
             foreach (var id in members)
             {
                 model.CheckContents(simulator.PeerOf(id), simulator.PeerOf(id).SyncOf(ends[id].Request));
             }
 
-            _next[group] = model.Next + 1;
+            _last[group] = (model.Revision, model.Content);
             _veterans.UnionWith(members);
             Succeeded++;
             return;
@@ -170,7 +199,7 @@ internal sealed class SyncJudge(Simulator simulator)
             return;
         }
 
-        var guilty = ends.Where(e => e.Value.Error != ErrorCode.SyncFailed).ToDictionary(e => e.Key, e => e.Value.Error);
-        Ledger.Require(guilty.Count == model.Guilty.Count && guilty.All(model.Guilty.Contains), $"sync: the sync of {group} fails for {string.Join(", ", guilty)}, and the model says {string.Join(", ", model.Guilty)}");
+        var told = ends.ToDictionary(e => e.Key, e => e.Value.Error);
+        Ledger.Require(!model.Elects && told.Count == model.Guilty.Count && told.All(model.Guilty.Contains), $"sync: the sync of {group} fails for {string.Join(", ", told)}, and the model says {string.Join(", ", model.Guilty)}");
     }
 }

@@ -176,7 +176,9 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
                 peer.State.Corrupt(Random.Next(8));
             }
 
-            var mistake = Scenario.Mistakes && failed == 0 && Random.Next(5) == 0 ? (SyncMistake)Random.Next(1, 5) : SyncMistake.None;
+            var mistake = peer.Index == Scenario.Misfit ? SyncMistake.OtherType
+                : Scenario.Mistakes && failed == 0 && Random.Next(5) == 0 ? (SyncMistake)Random.Next(1, 7)
+                : SyncMistake.None;
             var sync = peer.Synchronise(strategy, Patience(), mistake);
             if (IsCancelled())
             {
@@ -188,12 +190,9 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
             switch (outcome.Code)
             {
                 case 0:
-                    peer.State.Revision = peer.State.Revision.Next();
+                    peer.State.Revision = NextRevision(peer.State.Revision.Value);
                     return;
                 case ErrorCode.Mismatch when strategy == SyncStrategy.ReceiveOnly && outcome.Reason.Contains("all peers chose", StringComparison.Ordinal): return;
-                case ErrorCode.RevisionMismatch when mistake == SyncMistake.None && outcome.Reason.Contains("exactly once", StringComparison.Ordinal):
-                    peer.State.Revision = default; // The group is elsewhere than this peer's checkpoint.
-                    break;
                 case ErrorCode.SyncFailed or ErrorCode.TimedOut or ErrorCode.Mismatch or ErrorCode.RevisionMismatch: break;
                 default: throw Failures.Of(outcome);
             }
@@ -201,6 +200,9 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
 
         throw new CollectiveException(ErrorCode.SyncFailed, "too often");
     }
+
+    /// <summary>Where revisions only grow they are numbers of steps, of which some are made between two syncs.</summary>
+    private Revision NextRevision(ulong last) => new(last + 1 + (Scenario.Revisions == RevisionRule.Grows ? last % 4 : 0));
 
     /// <summary>All tags at once, in any launch order; whether all were reduced. Who was alone for a moment repeats what that cost, if it has company again.</summary>
     private async Task<bool> Reduce()

@@ -131,11 +131,93 @@ def test_a_revision_that_is_ahead(run_peers):
     def body(communicator, number):
         state = {"a": array.array("q", [3])}
         communicator.sync(state)
-        with pytest.raises(collective.RevisionMismatch if number else collective.SyncFailed):
-            communicator.sync(state, revision=5 if number else None)
-        return communicator.sync(state).revision
+        if number:
+            with pytest.raises(collective.RevisionMismatch, match="its revision is 5, and 1 is elected"):
+                communicator.sync(state, revision=5)
+            with pytest.raises(collective.Evicted, match="its revision is 5"):
+                communicator.sync(state)
+            return None
+        result = communicator.sync(state, revision=1)
+        return result.revision, [(left.code, "its revision is 5" in left.reason) for left in result.left_out]
 
-    assert run_peers(2, body) == [1, 1]
+    assert run_peers(2, body) == [(1, [(collective.ErrorCode.REVISION_MISMATCH, True)]), None]
+
+
+def test_a_revision_may_skip_and_mixes_with_counted_ones(run_peers):
+    def body(communicator, number):
+        state = {"a": array.array("q", [3])}
+        communicator.sync(state)
+        return communicator.sync(state, revision=None if number else 40).revision, communicator.sync(state).revision
+
+    assert run_peers(2, body) == [(40, 41)] * 2
+
+
+def test_the_latest_checkpoint_is_the_one_that_is_resumed(run_peers):
+    """Three start together: one from step 70, one from step 90, one from none. Each gives its step as the revision."""
+
+    def body(communicator, number):
+        state = {"weight": array.array("f", [float(number)] * 10), "step": [70, 90, 0][number]}
+        communicator.sync(state, revision=state["step"])
+        for _ in range(3):
+            state["step"] += 1
+        return communicator.sync(state, revision=state["step"]).rx_bytes, state["step"], set(state["weight"])
+
+    assert run_peers(3, body) == [(0, 93, {1.0})] * 3
+
+
+def test_the_step_as_the_revision_where_there_are_newcomers(master):
+    """The loop of the documentation. Four steps by two peers, four more by three; who waits for company drops its step, and syncs again with the same revision."""
+    at_four = threading.Event()
+
+    def peer(number):
+        if number == 2:
+            assert at_four.wait(DEADLINE)
+        state = {"weight": array.array("f", [float(number)]), "step": 0}
+        with collective.Communicator(master.address, call_timeout=DEADLINE) as communicator:
+            while state["step"] < 8:
+                world = communicator.step()
+                if world.has_newcomers:
+                    communicator.sync(state, revision=state["step"])
+                if len(world.peers) < (2 if state["step"] < 4 else 3):
+                    continue
+                communicator.all_reduce(state["weight"], op="avg")
+                state["step"] += 1
+                if state["step"] == 4:
+                    at_four.set()
+        return state["step"], state["weight"][0]
+
+    results = together(3, peer)
+    assert len(set(results)) == 1 and results[0][0] == 8
+
+
+def test_a_newcomer_of_another_size_harms_itself_only(master):
+    """The two others train on in the same call, and neither of their programs sees an error."""
+    training, gone = threading.Event(), threading.Event()
+    lost = []
+
+    def peer(number):
+        if number == 2:
+            assert training.wait(DEADLINE)
+        state = {"weight": array.array("f", [1.0] * (33 if number == 2 else 32)), "step": 0}
+        with collective.Communicator(master.address, minimum_world_size=1 if number == 2 else 2, call_timeout=DEADLINE) as communicator:
+            over = array.array("f", [0.0])
+            while not over[0]:
+                if communicator.step().has_newcomers:
+                    try:
+                        lost.extend(communicator.sync(state).left_out)
+                    except collective.Mismatch as error:
+                        gone.set()
+                        return str(error)
+                communicator.all_reduce(state["weight"], op="avg", retry=True)
+                state["step"] += 1
+                training.set()
+                over[0] = gone.is_set()
+                communicator.all_reduce(over, op="min", retry=True)
+            return state["step"] > 0
+
+    *good, bad = together(3, peer)
+    assert good == [True, True] and '"weight" has 33 elements' in bad
+    assert [left.code for left in lost] == [collective.ErrorCode.MISMATCH] * 2
 
 
 def test_keys_that_differ(run_peers):

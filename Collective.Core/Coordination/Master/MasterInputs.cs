@@ -58,6 +58,7 @@ internal enum MasterEventKind
     TopologyOptimized = 2120,
     ProbeFailed = 2121,
     LinksSurveyed = 2122,
+    PeerDismissed = 2130,
 }
 
 /// <summary>One event with its reason.</summary>

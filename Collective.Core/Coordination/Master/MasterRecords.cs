@@ -107,8 +107,8 @@ internal sealed class GroupRecord(PeerGroup group)
     /// <summary>The sync that at least one member has voted for and that has not ended.</summary>
     public SyncRecord? Sync { get; set; }
 
-    /// <summary>One more than the revision of the last successful sync; 0: none yet. It means nothing any more when no member is left that took part in it: then any revision will do.</summary>
-    public Revision ExpectedRevision { get; set; }
+    /// <summary>The last successful sync. It means nothing any more when no member is left that took part in it: then any revision will do.</summary>
+    public LastSync? LastSync { get; set; }
 }
 
 /// <summary>A sync of the shared state: votes, then, while members fetch, promises.</summary>
@@ -122,9 +122,14 @@ internal sealed class SyncRecord
     /// <summary>Whether all have voted and somebody fetches.</summary>
     public bool Running { get; private set; }
 
-    public Revision Revision { get; set; }
+    /// <summary>What is elected: how the group is left behind if it succeeds.</summary>
+    public LastSync Elected { get; set; }
 
-    public int Fetchers { get; set; }
+    /// <summary>Members that lack something.</summary>
+    public HashSet<PeerRecord> Fetchers { get; } = [];
+
+    /// <summary>Who was dismissed because its vote did not fit.</summary>
+    public List<LeftOutPeer> LeftOut { get; } = [];
 
     /// <summary>Who holds the elected content now.</summary>
     public HashSet<PeerRecord> Promised { get; } = [];

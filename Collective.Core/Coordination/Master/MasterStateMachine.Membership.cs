@@ -7,8 +7,10 @@ internal sealed partial class MasterStateMachine
 {
     private readonly List<PeerRecord> _pending = [];
     private readonly List<PeerRecord> _votes = [];
+    private readonly List<(GroupRecord Group, string Reason)> _losses = [];
     private Update? _update;
     private Epoch _lastEpoch;
+    private bool _losesTogether;
     private int _queries;
 
     /// <summary>A decided topology update whose epochs do not all stand yet.</summary>
@@ -213,7 +215,7 @@ internal sealed partial class MasterStateMachine
         _queries--;
     }
 
-    /// <summary>Takes a peer out of everything and re-evaluates every open vote.</summary>
+    /// <summary>Takes a peer out of everything, opens an epoch without it and re-evaluates every open vote: at once, or for all of those that are lost together.</summary>
     private void Remove(PeerRecord peer, string reason)
     {
         _peers.Remove(peer.Connection);
@@ -243,10 +245,39 @@ internal sealed partial class MasterStateMachine
         {
             _groups.Remove(group.Group.Value);
         }
-        else
+
+        _losses.Add((group, reason));
+        if (!_losesTogether)
         {
-            OpenEpoch(group, reason, evident: true);
-            SettleSync(group);
+            SettleLosses();
+        }
+    }
+
+    /// <summary>What is lost in the course of this is settled at its end.</summary>
+    private void LoseTogether(Action lose)
+    {
+        _losesTogether = true;
+        lose();
+        _losesTogether = false;
+        SettleLosses();
+    }
+
+    private void SettleLosses()
+    {
+        if (_losses.Count == 0)
+        {
+            return;
+        }
+
+        var losses = _losses.GroupBy(l => l.Group, l => l.Reason).Select(l => (Group: l.Key, Reasons: l.ToList())).ToList();
+        _losses.Clear();
+        foreach (var (group, reasons) in losses)
+        {
+            if (_groups.GetValueOrDefault(group.Group.Value) == group) // It may be gone with a peer that was evicted here.
+            {
+                OpenEpoch(group, reasons.Count == 1 ? reasons[0] : $"{reasons[0]}; {reasons.Count - 1} more went at the same time", evident: true);
+                SettleSync(group);
+            }
         }
 
         TryAnswerQueries();

@@ -4,7 +4,8 @@ namespace Collective.Coordination;
 
 /// <summary>
 /// Syncs of the shared state: one at a time in a group, independent of its epochs. When all members have voted the content is elected, who lacks some of it fetches it from the others,
-/// and when all have promised to hold it the sync has succeeded, for all. If one cannot, it fails for all: success is never a lie (guarantee G6), and nobody has to go for it.
+/// and when all have promised to hold it the sync has succeeded, for all. Whoever does not fit what is elected is dismissed, and the others go on (decision 0011). If a member that fits
+/// cannot finish, it fails for all: success is never a lie (guarantee G6).
 /// </summary>
 internal sealed partial class MasterStateMachine
 {
@@ -28,7 +29,7 @@ internal sealed partial class MasterStateMachine
         group.Sync = sync;
         group.ChangedMs = _nowMs;
         peer.Request = vote.Request;
-        sync.Votes.Add(peer, new SyncVote(peer, vote.Request, vote.Revision, vote.Strategy, list));
+        sync.Votes.Add(peer, new SyncVote(peer, vote.Request, vote.Revision, vote.Rule, vote.Strategy, list));
         if (!EndCrossedSync(group))
         {
             SettleSync(group);
@@ -56,18 +57,22 @@ internal sealed partial class MasterStateMachine
     private void DecideSync(GroupRecord group, SyncRecord sync)
     {
         SyncVote[] votes = [.. group.Ring.Select(p => sync.Votes[p])];
-        var election = new SyncElection(votes, group.Ring.Exists(p => p.HasSynced) ? group.ExpectedRevision : default);
-        sync.Revision = election.Revision;
-        if (election.Obstacles is [var first, ..])
+        var election = new SyncElection(votes, group.LastSync);
+        if (election.Elected is not { } elected)
         {
-            var cause = $"peer {first.Peer.Id.ToShortString()} cannot take part: {first.Reason}{(election.Obstacles.Count > 1 ? $" (and {election.Obstacles.Count - 1} more peers cannot)" : "")}";
-            var byPeer = election.Obstacles.ToDictionary(o => o.Peer);
-            FailSync(group, cause, p => byPeer.TryGetValue(p, out var own)
-                ? (own.Code, $"this peer cannot take part in the sync: {own.Reason}; it failed for all peers of the group, and nothing was changed")
-                : (ErrorCode.SyncFailed, OthersFault(cause)));
+            var reasons = election.Misfits.ToDictionary(m => m.Peer);
+            var one = election.Misfits[^1];
+            FailSync(group, $"nothing could be elected; of peer {one.Peer.Id.ToShortString()}: {one.Reason}", p => (reasons[p].Code, NothingElected(reasons[p].Reason)));
             return;
         }
 
+        if (election.Misfits.Count > 0)
+        {
+            Dismiss(sync, election.Misfits); // When they have gone the others' votes are counted again.
+            return;
+        }
+
+        sync.Elected = new LastSync(election.Revision, elected.List.Digest);
         var planner = new SyncPlanner(votes, election);
         if (!planner.AnythingMoves)
         {
@@ -79,10 +84,36 @@ internal sealed partial class MasterStateMachine
         for (var i = 0; i < votes.Length; i++)
         {
             var plan = planner.PlanOf(votes[i], i);
-            sync.Fetchers += plan.Fetches.Count > 0 ? 1 : 0;
-            sync.Holders.UnionWith(plan.HolderSets.SelectMany(s => s).Select(n => plan.Holders[n].Id));
+            if (plan.Fetches.Count > 0)
+            {
+                sync.Fetchers.Add(votes[i].Peer);
+                sync.Holders.UnionWith(plan.Holders.Select(h => h.Id));
+            }
+
             Emit(new MasterOutput.Send(votes[i].Peer.Connection, plan));
         }
+    }
+
+    /// <summary>Whoever does not fit leaves the run, with what is wrong.</summary>
+    private void Dismiss(SyncRecord sync, IReadOnlyList<SyncMisfit> misfits)
+    {
+        foreach (var misfit in misfits)
+        {
+            sync.Votes.Remove(misfit.Peer);
+            sync.LeftOut.Add(new LeftOutPeer(misfit.Peer.Id, misfit.Code, misfit.Reason));
+        }
+
+        LoseTogether(() =>
+        {
+            foreach (var (peer, code, reason) in misfits)
+            {
+                var text = $"it does not fit the sync of the shared state: {reason}";
+                Emit(new MasterOutput.Send(peer.Connection, new Dismissed(peer.Request, code, reason)));
+                Emit(new MasterOutput.Close(peer.Connection));
+                Report(MasterEventKind.PeerDismissed, peer, $"{peer} of {peer.Group} dismissed: {text}");
+                Remove(peer, $"peer {peer.Id.ToShortString()} was dismissed: {text}");
+            }
+        });
     }
 
     private void OnSharedStateDone(PeerRecord peer, SharedStateDone done)
@@ -157,7 +188,7 @@ internal sealed partial class MasterStateMachine
 
         var missing = Missing(group.Ring.Where(p => p != peer && !sync.Votes.ContainsKey(p)), "has not called it", "have not called it");
         group.Sync = sync.Votes.Count == 0 ? null : sync;
-        FinishSync(peer, new SharedStateFinished(peer.Request, ErrorCode.TimedOut, missing, default));
+        FinishSync(peer, new SharedStateFinished(peer.Request, ErrorCode.TimedOut, missing, default, []));
     }
 
     private static void LeaveSync(GroupRecord group, PeerRecord lost)
@@ -171,21 +202,25 @@ internal sealed partial class MasterStateMachine
 
     private void SucceedSync(GroupRecord group, SyncRecord sync)
     {
-        if (sync.Running)
+        var (revision, leftOut) = (sync.Elected.Revision, sync.LeftOut.Take(Limits.ExclusionsMax).ToArray());
+        if (sync.Running || leftOut.Length > 0)
         {
-            Report(MasterEventKind.SharedStateSynchronised, null, $"shared state of {group.Group} synchronised at revision {sync.Revision}: {sync.Fetchers} of {group.Ring.Count} peers fetched", group);
+            var without = leftOut.Length > 0 ? $"; without {string.Join(", ", leftOut.Take(Limits.PeersNamedMax).Select(p => $"peer {p.Id.ToShortString()}"))}{Others(leftOut.Length)}" : "";
+            var fetched = group.Ring.Count(sync.Fetchers.Contains);
+            var moved = fetched == 0 ? "no peer lacked anything" : $"{fetched} of its {group.Ring.Count} peers lacked something and fetched it";
+            Report(MasterEventKind.SharedStateSynchronised, null, $"shared state of {group.Group} synchronised at revision {revision}: {moved}{without}", group);
         }
 
         group.Sync = null;
-        group.ExpectedRevision = sync.Revision.Next();
+        group.LastSync = sync.Elected;
         foreach (var member in group.Ring)
         {
             member.HasSynced = true;
-            FinishSync(member, new SharedStateFinished(member.Request, default, "", sync.Revision));
+            FinishSync(member, new SharedStateFinished(member.Request, default, "", revision, leftOut));
         }
     }
 
-    /// <summary>Ends the sync for who has voted. The expected revision stays: nothing has happened.</summary>
+    /// <summary>Ends the sync for all that have voted. The last revision stays: nothing has happened.</summary>
     private void FailSync(GroupRecord group, string cause, Func<PeerRecord, (ErrorCode Code, string Reason)> endOf)
     {
         Report(MasterEventKind.SyncFailed, null, $"the sync of {group.Group} failed: {cause}", group);
@@ -194,7 +229,7 @@ internal sealed partial class MasterStateMachine
         foreach (var voter in voters)
         {
             var (code, reason) = endOf(voter);
-            FinishSync(voter, new SharedStateFinished(voter.Request, code, reason, default));
+            FinishSync(voter, new SharedStateFinished(voter.Request, code, reason, default, []));
         }
     }
 
@@ -205,6 +240,8 @@ internal sealed partial class MasterStateMachine
     }
 
     private static bool IsOpenSync(PeerRecord peer, RequestNumber request) => peer.State == MasterPeerState.Syncing && peer.Request == request;
+
+    private static string NothingElected(string reason) => $"nothing could be elected, so the sync failed for all peers of the group, and nothing was changed; of this peer: {reason}";
 
     private static string OthersFault(string cause) => $"the sync failed for all peers of the group, because {cause}; nothing was changed: call it again";
 }

@@ -93,7 +93,7 @@ internal sealed partial class MasterStateMachine
         // After the epoch: what they call next must not be taken for what has just ended.
         foreach (var peer in syncing.Where(p => _peers.ContainsKey(p.Connection)))
         {
-            Emit(new MasterOutput.Send(peer.Connection, new SharedStateFinished(peer.Request, ErrorCode.CrossedCalls, reason, default)));
+            Emit(new MasterOutput.Send(peer.Connection, new SharedStateFinished(peer.Request, ErrorCode.CrossedCalls, reason, default, [])));
         }
 
         return true;

@@ -5,8 +5,10 @@ namespace Collective.Coordination;
 /// <summary>The named tensors of a vote, comparable as sets: the order in which a peer lists them does not matter.</summary>
 internal sealed class StateList
 {
+    // Odd, with bits all over: every hash moves every bit above its own.
+    private static readonly UInt128 Factor = new(0x2360_ED05_1FC6_5DA4, 0x4385_DF64_9FCC_F645);
+
     private readonly StateEntry[] _voted;
-    private readonly UInt128 _digest;
 
     private StateList(StateEntry[] voted)
     {
@@ -14,11 +16,14 @@ internal sealed class StateList
         Sorted = [.. voted];
         Positions = [.. Enumerable.Range(0, voted.Length)];
         Array.Sort(Sorted, Positions, Comparer<StateEntry>.Create((a, b) => string.CompareOrdinal(a.Key, b.Key)));
-        _digest = voted.Aggregate(UInt128.Zero, (digest, entry) => digest ^ entry.Hash.Value);
+        Digest = Sorted.Aggregate(UInt128.Zero, (digest, entry) => (digest ^ entry.Hash.Value) * Factor);
     }
 
     /// <summary>By key.</summary>
     public StateEntry[] Sorted { get; }
+
+    /// <summary>Of the contents, in the order of the keys.</summary>
+    public UInt128 Digest { get; }
 
     /// <summary>Where the sorted entries are in the peer's own list.</summary>
     public int[] Positions { get; }
@@ -50,22 +55,22 @@ internal sealed class StateList
     }
 
     /// <summary>Same keys, types, counts, flags and contents.</summary>
-    public bool Equals(StateList other) => other == this || (_digest == other._digest && Sorted.AsSpan().SequenceEqual(other.Sorted));
+    public bool Equals(StateList other) => other == this || (Digest == other.Digest && Sorted.AsSpan().SequenceEqual(other.Sorted));
 
-    /// <summary>The first difference from the elected list in what is named, not in contents; null when there is none.</summary>
-    public string? Difference(StateList elected)
+    /// <summary>The first difference from another's list in what is named, not in contents; null when there is none.</summary>
+    public string? Difference(StateList other, string name = "")
     {
-        for (var i = 0; i < Sorted.Length || i < elected.Sorted.Length; i++)
+        for (var i = 0; i < Sorted.Length || i < other.Sorted.Length; i++)
         {
-            var order = i == Sorted.Length ? 1 : i == elected.Sorted.Length ? -1 : string.CompareOrdinal(Sorted[i].Key, elected.Sorted[i].Key);
+            var order = i == Sorted.Length ? 1 : i == other.Sorted.Length ? -1 : string.CompareOrdinal(Sorted[i].Key, other.Sorted[i].Key);
             if (order != 0)
             {
                 return order < 0
-                    ? $"it has \"{StateEntries.Shorten(Sorted[i].Key)}\", which the elected list has not"
-                    : $"it lacks \"{StateEntries.Shorten(elected.Sorted[i].Key)}\", which the elected list has";
+                    ? $"it has \"{StateEntries.Shorten(Sorted[i].Key)}\", which {name} does not have"
+                    : $"it lacks \"{StateEntries.Shorten(other.Sorted[i].Key)}\", which {name} has";
             }
 
-            if (Difference(Sorted[i], elected.Sorted[i]) is { } difference)
+            if (Difference(Sorted[i], other.Sorted[i], name) is { } difference)
             {
                 return $"its \"{StateEntries.Shorten(Sorted[i].Key)}\" {difference}";
             }
@@ -88,10 +93,10 @@ internal sealed class StateList
         return null;
     }
 
-    private static string? Difference(StateEntry own, StateEntry elected)
-        => own.DataType != elected.DataType ? $"is {own.DataType}, the elected one {elected.DataType}"
-            : own.Count != elected.Count ? $"has {own.Count} elements, the elected one {elected.Count}"
-            : own.MayDiffer != elected.MayDiffer ? $"{(own.MayDiffer ? "may" : "may not")} differ between peers, the elected one {(elected.MayDiffer ? "may" : "may not")}"
+    private static string? Difference(StateEntry own, StateEntry other, string name)
+        => own.DataType != other.DataType ? $"is {own.DataType}, {name}'s is {other.DataType}"
+            : own.Count != other.Count ? $"has {own.Count} elements, {name}'s has {other.Count}"
+            : own.MayDiffer != other.MayDiffer ? $"{(own.MayDiffer ? "may" : "may not")} differ between peers, {name}'s {(other.MayDiffer ? "may" : "may not")}"
             : null;
 
     private bool IsVotedAs(StateEntry[] voted) => _voted.AsSpan().SequenceEqual(voted);

@@ -8,7 +8,6 @@ internal sealed class SyncPlanner
     private readonly SyncElection _election;
     private readonly SyncVote[] _votes;
     private readonly SyncVote[] _senders;
-    private readonly Member[] _members;
 
     /// <summary>Of those whose whole content is elected, the ones that have done a sync before: what may differ comes from them.</summary>
     private readonly ushort[] _veterans;
@@ -23,7 +22,6 @@ internal sealed class SyncPlanner
         _election = election;
         _votes = [.. votes];
         _senders = [.. votes.Where(v => v.Sends)];
-        _members = [.. _senders.Select(v => new Member(v.Peer.Id, v.Peer.Address))];
         _veterans = IndexesOf(v => v.Peer.HasSynced && v.List.Equals(election.Elected!.List));
         _holders = new ushort[]?[election.Elected!.List.Sorted.Length];
         _anyMayDiffer = election.Elected.List.Sorted.Any(e => e.MayDiffer);
@@ -46,19 +44,37 @@ internal sealed class SyncPlanner
                 continue;
             }
 
-            var holders = HoldersOf(i);
-            if (!known.TryGetValue(holders, out var set))
+            var having = HoldersOf(i);
+            if (!known.TryGetValue(having, out var set))
             {
-                known.Add(holders, set = (ushort)sets.Count);
-                sets.Add(holders);
+                known.Add(having, set = (ushort)sets.Count);
+                sets.Add(having);
             }
 
             fetches.Add(new StateFetch((ushort)vote.List.Positions[i], elected[i].Hash, set));
         }
 
-        return fetches.Count == 0
-            ? new SharedStatePlan(vote.Request, _election.Revision, [], [], [])
-            : new SharedStatePlan(vote.Request, _election.Revision, _members, Rotate(sets, start), fetches);
+        var (holders, positions) = NameHolders(Rotate(sets, start));
+        return new SharedStatePlan(vote.Request, _election.Revision, holders, positions, fetches);
+    }
+
+    /// <summary>Only members that hold something for this peer, in the order in which it had best begin with them.</summary>
+    private (List<Member> Holders, ushort[][] Positions) NameHolders(ushort[][] sets)
+    {
+        var holders = new List<Member>();
+        var known = new ushort?[_senders.Length];
+        return (holders, [.. sets.Select(set => Array.ConvertAll(set, PositionOf))]);
+
+        ushort PositionOf(ushort sender)
+        {
+            if (known[sender] is not { } position)
+            {
+                known[sender] = position = (ushort)holders.Count;
+                holders.Add(new Member(_senders[sender].Peer.Id, _senders[sender].Peer.Address));
+            }
+
+            return position;
+        }
     }
 
     /// <summary>The same holders, each fetcher beginning with another; where too many sets are too large, as many holders of each as fit.</summary>

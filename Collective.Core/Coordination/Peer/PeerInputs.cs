@@ -27,7 +27,8 @@ internal abstract record PeerInput
     /// Synchronise the shared state: the driver has hashed it (<paramref name="Entries"/>, checked with <see cref="StateEntries.Refusal"/>) and serves it from now until
     /// <see cref="PeerOutput.FinishSync"/>, unless the peer only receives. The application keeps its hands off the tensors until then.
     /// </summary>
-    internal sealed record Synchronise(RequestNumber Request, Revision Revision, SyncStrategy Strategy, IReadOnlyList<StateEntry> Entries, long TimeoutMs = NoTimeout) : PeerInput;
+    internal sealed record Synchronise(RequestNumber Request, Revision Revision, RevisionRule Rule, SyncStrategy Strategy, IReadOnlyList<StateEntry> Entries, long TimeoutMs = NoTimeout)
+        : PeerInput;
 
     /// <summary>The caller of a vote, query or sync has cancelled.</summary>
     internal sealed record Withdraw(RequestNumber Request) : PeerInput;
@@ -124,7 +125,7 @@ internal abstract record PeerOutput
     internal sealed record HolderLost(RequestNumber Request, PeerId Holder) : PeerOutput;
 
     /// <summary>The sync is over. On success swap the staged bytes in and tell the application the revision; else stop fetching and drop them. Either way stop serving.</summary>
-    internal sealed record FinishSync(RequestNumber Request, Outcome Outcome, Revision Revision) : PeerOutput;
+    internal sealed record FinishSync(RequestNumber Request, Outcome Outcome, Revision Revision, IReadOnlyList<LeftOutPeer> LeftOut) : PeerOutput;
 
     internal sealed record WakeAt(long NowMs) : PeerOutput;
 

@@ -24,12 +24,12 @@ internal sealed partial class PeerStateMachine
             : null;
         if (refusal is { } outcome)
         {
-            Emit(new PeerOutput.FinishSync(input.Request, outcome, default));
+            EndSync(input.Request, outcome);
             return;
         }
 
         _newcomersWait = true; // They must take part in the next sync: no all-reduce admits them before it.
-        _sync = new LocalSync(new SharedStateVote(input.Request, input.Revision, input.Strategy, input.Entries), SetDeadline(input.TimeoutMs));
+        _sync = new LocalSync(new SharedStateVote(input.Request, input.Revision, input.Rule, input.Strategy, input.Entries), SetDeadline(input.TimeoutMs));
         if (_question is null)
         {
             VoteIn(_sync); // Else after its answer: the master takes one question of a peer at a time.
@@ -46,7 +46,7 @@ internal sealed partial class PeerStateMachine
     private bool Fits(SharedStatePlan plan)
         => _sync is { State: SyncState.Voting } sync && sync.Request == plan.Request
             && plan.Fetches.All(f => f.Index < sync.Vote.Entries.Count && plan.HolderSets[f.HolderSet].Count > 0)
-            && plan.HolderSets.All(s => s.All(n => plan.Holders[n].Id != _self));
+            && plan.Holders.All(h => h.Id != _self);
 
     private void OnSharedStatePlan(SharedStatePlan plan)
     {
@@ -58,7 +58,7 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
-        sync.Holders.UnionWith(plan.HolderSets.SelectMany(s => s).Select(n => plan.Holders[n].Id));
+        sync.Holders.UnionWith(plan.Holders.Select(h => h.Id));
         Emit(new PeerOutput.FetchState(sync.Request, plan));
     }
 
@@ -114,7 +114,17 @@ internal sealed partial class PeerStateMachine
         _sync = null;
         var reason = sync.Wish.Succeeded || finished.Reason.Contains(sync.Wish.Reason, StringComparison.Ordinal) ? finished.Reason : $"{sync.Wish.Reason}: {finished.Reason}";
         var told = finished.Error is ErrorCode.TimedOut or ErrorCode.SyncFailed && !sync.Wish.Succeeded ? sync.Wish with { Reason = reason } : new Outcome(finished.Error, finished.Reason);
-        Emit(new PeerOutput.FinishSync(sync.Request, told, finished.Revision));
+        EndSync(sync.Request, told, finished);
+    }
+
+    /// <summary>This peer's vote did not fit: its call ends with what is wrong, and this peer leaves the run.</summary>
+    private void OnDismissed(Dismissed dismissed)
+    {
+        _sync!.Move(SyncEvent.Fail);
+        _sync = null;
+        const string What = "does not fit the sync of the shared state";
+        EndSync(dismissed.Request, new Outcome(dismissed.Error, $"this peer {What}: {dismissed.Reason}; it was left out and has left the run: mend the call, then connect again"));
+        Die(new Outcome(ErrorCode.Evicted, $"the master removed this peer: it {What}: {dismissed.Reason}"));
     }
 
     /// <summary>The caller does not want to wait any longer. It hears what all hear: that the sync failed, or a success that was under way.</summary>
@@ -125,7 +135,7 @@ internal sealed partial class PeerStateMachine
         {
             sync.Move(SyncEvent.NeverVoted);
             _sync = null;
-            Emit(new PeerOutput.FinishSync(sync.Request, wish, default));
+            EndSync(sync.Request, wish);
             return;
         }
 
@@ -166,7 +176,10 @@ internal sealed partial class PeerStateMachine
             var told = sync.State == SyncState.Promised
                 ? outcome with { Reason = $"{outcome.Reason}; this peer had fetched everything, so whether the sync succeeded for the others is in doubt" }
                 : outcome;
-            Emit(new PeerOutput.FinishSync(sync.Request, told, default));
+            EndSync(sync.Request, told);
         }
     }
+
+    private void EndSync(RequestNumber request, Outcome outcome, SharedStateFinished? end = null)
+        => Emit(new PeerOutput.FinishSync(request, outcome, end?.Revision ?? default, end?.LeftOut ?? []));
 }

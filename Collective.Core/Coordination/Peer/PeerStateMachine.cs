@@ -124,7 +124,8 @@ internal sealed partial class PeerStateMachine
             case Welcome m when Move(PeerEvent.Welcomed): OnWelcome(m, input); break;
             case Refused m: Die(new Outcome(ErrorCode.MasterRefused, m.Reason)); break;
             case Evicted m: Die(new Outcome(ErrorCode.Evicted, $"the master removed this peer: {m.Reason}")); break;
-            case EpochOpened or EpochStands or TopologyUpdated or PendingReply or CollectiveGo or Verdict or ProbeLink or SurveyLinks or SharedStatePlan or SharedStateFinished when State == PeerState.Leaving: break;
+            case EpochOpened or EpochStands or TopologyUpdated or PendingReply or CollectiveGo or Verdict or ProbeLink or SurveyLinks or SharedStatePlan or SharedStateFinished or Dismissed
+                when State == PeerState.Leaving: break;
             case EpochOpened m when m.Epoch > Epoch && Move(PeerEvent.EpochOpened): OnEpochOpened(m); break;
             case EpochStands m when m.Epoch == Epoch && Move(PeerEvent.EpochStands): OnEpochStands(m); break;
             case TopologyUpdated m: OnTopologyUpdated(m); break;
@@ -136,6 +137,7 @@ internal sealed partial class PeerStateMachine
             case Verdict m when Find(m.Attempt) is { State: AttemptState.Promised } attempt: OnVerdict(attempt); break;
             case SharedStatePlan m when Fits(m): OnSharedStatePlan(m); break;
             case SharedStateFinished m when Fits(m): OnSharedStateFinished(m); break;
+            case Dismissed m when _sync is { State: SyncState.Voting } sync && sync.Request == m.Request: OnDismissed(m); break;
             default:
                 Die(new Outcome(ErrorCode.MasterLost, $"the master sent {input.Message.Kind} while this peer was {State}: it does not keep the protocol"));
                 break;

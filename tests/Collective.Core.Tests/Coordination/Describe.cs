@@ -47,11 +47,12 @@ internal static class Describe
         CollectiveGo m => Of(m, $"{m.Attempt}"),
         Verdict m => Of(m, $"{m.Attempt} committed"),
         Evicted m => Of(m, m.Reason),
-        SharedStateVote m => Of(m, $"request {Request(m.Request)}, {Text(m.Revision, m.Strategy, m.Entries)}"),
+        SharedStateVote m => Of(m, $"request {Request(m.Request)}, {Text(m.Revision, m.Rule, m.Strategy, m.Entries)}"),
         SharedStateDone m => Of(m, $"request {Request(m.Request)} {(m.Ok ? "ok" : $"failed: {m.Detail}")}"),
         HolderFailed m => Of(m, $"request {Request(m.Request)}: {Name(m.Holder)} {(m.WrongBytes ? "gave wrong bytes" : "failed")}: {m.Detail}"),
         SharedStatePlan m => Of(m, $"request {Request(m.Request)}, {Text(m)}"),
-        SharedStateFinished m => Of(m, $"request {Request(m.Request)}: {(m.Error == default ? $"ok, revision {m.Revision}" : $"{m.Error}: {m.Reason}")}"),
+        SharedStateFinished m => Of(m, $"request {Request(m.Request)}: {(m.Error == default ? $"ok, revision {m.Revision}{Text(m.LeftOut)}" : $"{m.Error}: {m.Reason}")}"),
+        Dismissed m => Of(m, $"request {Request(m.Request)}: {m.Error}: {m.Reason}"),
         _ => message.Kind.ToString(),
     };
 
@@ -72,7 +73,7 @@ internal static class Describe
         PeerInput.OptimizeTopology m => $"application: OptimizeTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.Withdraw m => $"application: Withdraw request {m.Request.Value}",
         PeerInput.QueryPending m => $"application: QueryPending request {m.Request.Value}{Within(m.TimeoutMs)}",
-        PeerInput.Synchronise m => $"application: Synchronise request {m.Request.Value}, {Text(m.Revision, m.Strategy, m.Entries)}{Within(m.TimeoutMs)}",
+        PeerInput.Synchronise m => $"application: Synchronise request {m.Request.Value}, {Text(m.Revision, m.Rule, m.Strategy, m.Entries)}{Within(m.TimeoutMs)}",
         PeerInput.StateFetched m => $"state: Fetched request {m.Request.Value} {(m.Ok ? "ok" : $"failed: {m.Detail}")}",
         PeerInput.HolderFailed m => $"state: HolderFailed request {m.Request.Value}: {Name(m.Holder)}{(m.WrongBytes ? ", wrong bytes" : "")}: {m.Detail}",
         PeerInput.Launch m => $"application: Launch operation {m.Operation.Value}, {m.Tag}: {Text(m.Descriptor)}{Within(m.TimeoutMs)}",
@@ -106,7 +107,7 @@ internal static class Describe
         PeerOutput.FinishRequest m => $"finish request {m.Request.Value}: {Text(m.Outcome)}{(m.Yes ? ", yes" : "")}",
         PeerOutput.FetchState m => $"fetch state for request {m.Request.Value}: {Text(m.Plan)}",
         PeerOutput.HolderLost m => $"holder lost for request {m.Request.Value}: {Name(m.Holder)}",
-        PeerOutput.FinishSync m => $"finish sync {m.Request.Value}: {Text(m.Outcome)}{(m.Outcome.Succeeded ? $", revision {m.Revision}" : "")}",
+        PeerOutput.FinishSync m => $"finish sync {m.Request.Value}: {Text(m.Outcome)}{(m.Outcome.Succeeded ? $", revision {m.Revision}{Text(m.LeftOut)}" : "")}",
         PeerOutput.WakeAt m => $"wake at {m.NowMs} ms",
         PeerOutput.Die m => $"die: {Text(m.Outcome)}",
         _ => throw new NotSupportedException(output.ToString()),
@@ -138,8 +139,11 @@ internal static class Describe
             mayDiffer ? default : new StateHash(UInt128.Parse(parts[1], CultureInfo.InvariantCulture)));
     }
 
-    private static string Text(Revision revision, SyncStrategy strategy, IReadOnlyList<StateEntry> entries)
-        => $"revision {revision}, {strategy}: {string.Join(' ', entries.Select(Text))}";
+    private static string Text(IReadOnlyList<LeftOutPeer> leftOut)
+        => leftOut.Count == 0 ? "" : $", without {string.Join(", ", leftOut.Select(p => $"{Name(p.Id)} ({p.Code}: {p.Reason})"))}";
+
+    private static string Text(Revision revision, RevisionRule rule, SyncStrategy strategy, IReadOnlyList<StateEntry> entries)
+        => $"revision {revision}{(rule == RevisionRule.Grows ? "" : $" {rule}")}, {strategy}: {string.Join(' ', entries.Select(Text))}";
 
     private static string Text(StateEntry entry)
         => $"{entry.Key}{(entry.MayDiffer ? "?" : $":{entry.Hash.Value}")}{(entry.DataType != DataType.Float32 || entry.Count != 10 ? $":{entry.DataType}:{entry.Count}" : "")}";

@@ -118,8 +118,8 @@ internal sealed class MasterScript
     public MasterScript Query(string peers) => Receive(peers, _ => new PendingQuery(new RequestNumber(++_request)));
 
     /// <summary>These peers vote for a shared state, written as <see cref="Describe.Entries"/> reads it.</summary>
-    public MasterScript Sync(string peers, string state, ulong revision = 0, SyncStrategy strategy = SyncStrategy.EnforcePopular)
-        => Receive(peers, p => new SharedStateVote(_syncs[p] = new RequestNumber(++_request), new Revision(revision), strategy, Describe.Entries(state)));
+    public MasterScript Sync(string peers, string state, ulong revision = 0, SyncStrategy strategy = SyncStrategy.EnforcePopular, RevisionRule rule = RevisionRule.Grows)
+        => Receive(peers, p => new SharedStateVote(_syncs[p] = new RequestNumber(++_request), new Revision(revision), rule, strategy, Describe.Entries(state)));
 
     public MasterScript Fetched(string peers) => Receive(peers, p => new SharedStateDone(_syncs[p], Ok: true, ""));
 

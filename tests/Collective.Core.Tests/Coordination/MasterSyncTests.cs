@@ -74,19 +74,69 @@ internal sealed class MasterSyncTests
         .Fetched("ABC")
         .Check();
 
+    [TestCase("most")]
+    [TestCase("next-one")]
+    [TestCase("highest")]
+    [TestCase("newcomer")]
+    [TestCase("newcomer-behind")]
+    public void Sync_with_a_revision_that_does_not_fit(string which)
+    {
+        var script = new MasterScript("Those who decide: who has synchronized. Most of them; the next one before others; the highest.").Note(which).Given("ABC")
+            .Sync("ABC", "w:1", revision: 3);
+        _ = which switch
+        {
+            "most" => script.Sync("AB", "w:2", revision: 57).Sync("C", "w:2", revision: 58),
+            "next-one" => script.Lose('C').Ready("AB").Sync("A", "w:2", revision: 5).Sync("B", "w:3", revision: 4).Ready("B"),
+            "highest" => script.Lose('C').Ready("AB").Sync("A", "w:2", revision: 57).Sync("B", "w:3", revision: 56).Fetched("AB"),
+            "newcomer" => script.Join('D').Vote("ABC").Ready("ABCD").Sync("ABC", "w:2", revision: 57).Sync("D", "w:4", revision: 900).Ready("ABC"),
+            _ => script.Join('D').Vote("ABC").Ready("ABCD").Sync("ABC", "w:2", revision: 57).Sync("D", "w:4", revision: 50).Fetched("ABCD"),
+        };
+        script.Check(which);
+    }
+
     [Test]
-    public void Sync_with_a_revision_too_high() => new MasterScript("Only A is told that it is wrong; nobody goes, no revision is used up, and the next call succeeds.")
+    public void Sync_with_a_forgotten_increment() => new MasterScript("The content has changed, the revision not: nobody can know which is newer. Nobody goes.")
         .Given("AB")
-        .Sync("AB", "w:1")
-        .Sync("A", "w:1", revision: 2).Sync("B", "w:1", revision: 1)
-        .Sync("AB", "w:1", revision: 1)
+        .Sync("AB", "w:1", revision: 3).Sync("AB", "w:2", revision: 3)
+        .Sync("AB", "w:2", revision: 2)
+        .Sync("AB", "w:2", revision: 4)
         .Check();
 
     [Test]
-    public void Sync_with_a_forgotten_increment() => new MasterScript("Nobody has the next revision.")
+    public void Sync_of_the_same_revision_and_content() => new MasterScript("No step was made since: a newcomer is handed the same once more, and who has strayed is healed.")
         .Given("AB")
-        .Sync("AB", "w:1", revision: 3).Sync("AB", "w:1", revision: 3)
+        .Sync("AB", "w:1", revision: 3)
+        .Join('C').Vote("AB").Ready("ABC")
+        .Sync("A", "w:1", revision: 3).Sync("B", "w:8", revision: 3).Sync("C", "w:9")
+        .Fetched("ABC")
         .Check();
+
+    [Test]
+    public void Sync_of_counted_revisions() => new MasterScript("They are always right: one behind the others that decides follows nobody, and a newcomer's count of another run means nothing.")
+        .Given("AB")
+        .Sync("AB", "w:1", revision: 0, rule: RevisionRule.Counted)
+        .Join('C').Vote("AB").Ready("ABC")
+        .Sync("AB", "w:2", revision: 1, rule: RevisionRule.Counted).Sync("C", "w:3", revision: 70, rule: RevisionRule.Counted)
+        .Fetched("ABC")
+        .Note("Beside one that is given, it is that.")
+        .Sync("A", "w:4", revision: 57).Sync("BC", "w:4", revision: 2, rule: RevisionRule.Counted)
+        .Check();
+
+    [TestCase("skipped")]
+    [TestCase("alone-with-it")]
+    [TestCase("forgotten")]
+    public void Sync_of_revisions_that_grow_by_one(string which)
+    {
+        var script = new MasterScript("PCCL's rule: the next one is up to date, less is outdated, more does not fit.").Note(which).Given("ABC")
+            .Sync("ABC", "w:1", rule: RevisionRule.ByOne);
+        _ = which switch
+        {
+            "skipped" => script.Sync("AB", "w:2", revision: 2, rule: RevisionRule.ByOne).Sync("C", "w:2", revision: 1, rule: RevisionRule.ByOne).Ready("C"),
+            "alone-with-it" => script.Sync("A", "w:2", revision: 2, rule: RevisionRule.ByOne).Sync("BC", "w:1", rule: RevisionRule.ByOne),
+            _ => script.Sync("ABC", "w:1", rule: RevisionRule.ByOne),
+        };
+        script.Check(which);
+    }
 
     [TestCase("missing", "w:1")]
     [TestCase("extra", "w:1 b:2 c:3 d:4")]
@@ -94,12 +144,49 @@ internal sealed class MasterSyncTests
     [TestCase("type", "w:1 b:2:Float64")]
     [TestCase("count", "w:1 b:2:Float32:11")]
     [TestCase("flag", "w:1 b?")]
-    public void Sync_of_different_lists(string difference, string state) => new MasterScript("The error names the tensor and what differs. It fails for all; the revision is not used up.")
+    public void Sync_of_different_lists(string difference, string state) => new MasterScript("The error names the tensor and what differs. C goes; A and B succeed in the same call.")
         .Note(difference)
         .Given("ABC")
         .Sync("C", state).Sync("AB", "w:1 b:2")
-        .Sync("ABC", "w:1 b:2")
+        .Ready("AB")
         .Check(difference);
+
+    [Test]
+    public void Sync_several_misfits_go_at_once() => new MasterScript("What is elected does not depend on who goes; the others fetch without them.")
+        .Given("ABCDE")
+        .Sync("A", "x:1").Sync("B", "w:1:Float64").Sync("CD", "w:1").Sync("E", "w:2")
+        .Ready("CDE").Fetched("CDE")
+        .Check();
+
+    [Test]
+    public void Sync_newcomers_do_not_outvote() => new MasterScript("One that has synchronized outweighs three newcomers: in what is named, and in content.")
+        .Given("A")
+        .Sync("A", "w:1")
+        .Join('B').Join('C').Join('D').Vote("A").Ready("ABCD")
+        .Sync("BC", "w:7 b:1").Sync("D", "w:7").Sync("A", "w:2", revision: 1)
+        .Ready("AD").Fetched("AD")
+        .Check();
+
+    [TestCase("one-each", "w:1", "w:2:Float64", "")]
+    [TestCase("two-each", "w:1", "w:1 b:2", "CD")]
+    public void Sync_without_a_majority(string size, string one, string other, string more) => new MasterScript("Nobody is sent away by the toss of an id: all hear the error, and may call again.")
+        .Note(size)
+        .Given("AB" + more)
+        .Sync("A" + more.Replace("D", "", StringComparison.Ordinal), one).Sync("B" + more.Replace("C", "", StringComparison.Ordinal), other)
+        .Sync("AB" + more, one)
+        .Check(size);
+
+    [Test]
+    public void Sync_the_last_misfit_is_also_the_last_but_one() => new MasterScript("The one that has synchronized goes on alone.")
+        .Given("A")
+        .Sync("A", "w:1").Join('B').Vote("A").Ready("AB").Sync("B", "x:1").Sync("A", "w:1", revision: 1).Ready("A")
+        .Check();
+
+    [Test]
+    public void Sync_fetchers_that_are_lost_are_not_counted() => new MasterScript("The log's sentence is of those who are there: two of three fetched.")
+        .Given("ABCD")
+        .Sync("A", "w:1", revision: 1).Sync("BCD", "w:2").Fetched("ACD").Lose('B').Ready("ACD")
+        .Check();
 
     [Test]
     public void Sync_send_and_receive() => new MasterScript("B receives and never sends, whatever it holds: C fetches from A alone.")
@@ -120,10 +207,12 @@ internal sealed class MasterSyncTests
     [TestCase("popular-send-and-receive")]
     [TestCase("all-receive")]
     [TestCase("send-different")]
+    [TestCase("send-one-each")]
     [TestCase("send-outdated")]
+    [TestCase("newcomer-popular")]
     public void Sync_with_strategies_that_do_not_fit(string mix)
     {
-        var script = new MasterScript("Whose choice it is hears so; the others hear of it.").Note(mix).Given("ABC");
+        var script = new MasterScript("Whose choice it is goes; the others go on. Enforce-popular wins among equals, whatever the number.").Note(mix).Given("ABC");
         _ = mix switch
         {
             "popular-and-receive" => script.Sync("AB", "w:1").Sync("C", "w:1", strategy: Receive),
@@ -131,6 +220,8 @@ internal sealed class MasterSyncTests
             "popular-send-and-receive" => script.Sync("A", "w:1").Sync("B", "w:1", strategy: Send).Sync("C", "w:1", strategy: Receive),
             "all-receive" => script.Sync("ABC", "w:1", strategy: Receive),
             "send-different" => script.Sync("AB", "w:1 b:2", strategy: Send).Sync("C", "w:1 b:3", strategy: Send),
+            "send-one-each" => script.Sync("A", "w:1", strategy: Send).Sync("B", "w:2", strategy: Send).Sync("C", "w:2", strategy: Receive),
+            "newcomer-popular" => script.Sync("ABC", "w:1").Join('D').Vote("ABC").Ready("ABCD").Sync("AB", "w:1", revision: 1, Send).Sync("C", "w:1", revision: 1, Receive).Sync("D", "w:1"),
             _ => script.Sync("ABC", "w:1", revision: 4).Sync("AC", "w:2", revision: 5, Send).Sync("B", "w:1", revision: 4, Send),
         };
         script.Check(mix);
@@ -282,7 +373,7 @@ internal sealed class MasterSyncTests
         .Check();
 
     [Test]
-    public void Sync_revision_is_forgotten_with_who_knew_it() => new MasterScript("Of those who have synchronised none is left: B may begin anew. Of B's first sync somebody is left.")
+    public void Sync_revision_is_forgotten_with_who_knew_it() => new MasterScript("Of those who have synchronised none is left: B may begin anew. Of B's first sync somebody is left: C is too far.")
         .Given("A")
         .Sync("A", "w:1", revision: 9).Join('B').Vote("A").Ready("AB").Lose('A').Ready("B").Sync("B", "w:1", revision: 2)
         .Join('C').Vote("B").Ready("BC").Sync("C", "w:1", revision: 9).Sync("B", "w:1", revision: 3)

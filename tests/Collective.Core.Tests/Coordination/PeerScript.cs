@@ -97,7 +97,7 @@ internal sealed class PeerScript
     public PeerScript Withdraw(ulong request) => Input(new PeerInput.Withdraw(new RequestNumber(request)));
 
     public PeerScript Sync(ulong request, string state = "w:1 b:2", ulong revision = 5, SyncStrategy strategy = SyncStrategy.EnforcePopular, long timeoutMs = PeerInput.NoTimeout)
-        => Input(new PeerInput.Synchronise(new RequestNumber(request), new Revision(revision), strategy, Describe.Entries(state), timeoutMs));
+        => Input(new PeerInput.Synchronise(new RequestNumber(request), new Revision(revision), RevisionRule.Grows, strategy, Describe.Entries(state), timeoutMs));
 
     /// <summary>The plan: these positions of the list, each from all of these holders.</summary>
     public PeerScript Plan(ulong request, string holders = "", params ushort[] fetches)
@@ -114,7 +114,9 @@ internal sealed class PeerScript
         => Input(new PeerInput.HolderFailed(new RequestNumber(request), Describe.Peer(holder), wrongBytes, "block 3 of w"));
 
     public PeerScript SyncEnds(ulong request, ErrorCode error = default, string reason = "", ulong revision = 5)
-        => Hear(new SharedStateFinished(new RequestNumber(request), error, reason, new Revision(error == default ? revision : 0)));
+        => Hear(new SharedStateFinished(new RequestNumber(request), error, reason, new Revision(error == default ? revision : 0), []));
+
+    public PeerScript Dismissed(ulong request, ErrorCode error, string reason) => Hear(new Dismissed(new RequestNumber(request), error, reason));
 
     public PeerScript Answer(ulong request, ErrorCode error = default, string reason = "", int size = 2)
         => Hear(new TopologyUpdated(new RequestNumber(request), error, reason, new WorldSizes(size, 1, size)));

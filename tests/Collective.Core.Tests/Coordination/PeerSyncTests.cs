@@ -32,6 +32,16 @@ internal sealed class PeerSyncTests
         .Check();
 
     [Test]
+    public void Sync_dismissed() => new PeerScript("The call ends with what is wrong, and the peer has left the run.")
+        .Given("ABC").Sync(9).Dismissed(9, ErrorCode.Mismatch, "this peer does not fit: it lacks \"b\"").Sync(10)
+        .Check();
+
+    [Test]
+    public void Sync_dismissed_while_giving_up() => new PeerScript("Its withdrawal was under way.")
+        .Given("ABC").Sync(9).Withdraw(9).Dismissed(9, ErrorCode.RevisionMismatch, "its revision is 5, and 4 is elected")
+        .Check();
+
+    [Test]
     public void Sync_cannot_fetch() => new PeerScript("It is reported, and the master ends it for all.")
         .Given("AB").Sync(9).Plan(9, "B", 0).Fetched(9, ok: false, "no holder of \"w\" is left").Fetched(9)
         .SyncEnds(9, ErrorCode.SyncFailed, "this peer could not finish the sync: no holder of \"w\" is left")
@@ -125,6 +135,8 @@ internal sealed class PeerSyncTests
     [TestCase("plan-twice")]
     [TestCase("plan-of-no-tensor")]
     [TestCase("plan-to-fetch-from-itself")]
+    [TestCase("dismissed-of-another-request")]
+    [TestCase("dismissed-after-the-plan")]
     public void Sync_master_breaks_the_protocol(string what)
     {
         var script = new PeerScript("Such a master cannot be trusted.").Note(what).Given("AB").Sync(9);
@@ -134,6 +146,8 @@ internal sealed class PeerSyncTests
             "end-of-another-request" => script.SyncEnds(8),
             "plan-of-another-request" => script.Plan(8),
             "plan-twice" => script.Plan(9).Plan(9),
+            "dismissed-of-another-request" => script.Dismissed(8, ErrorCode.Mismatch, "it lacks \"b\""),
+            "dismissed-after-the-plan" => script.Plan(9).Dismissed(9, ErrorCode.Mismatch, "it lacks \"b\""),
             "plan-of-no-tensor" => script.Plan(9, "B", 2),
             _ => script.Plan(9, "A", 0),
         };

@@ -84,7 +84,7 @@ internal sealed class LinkRecordsTests
         Assert.That(FrameHeader.Parse(WithLength(frame, Limits.ControlBytesMax + 1)), Is.Null);
         Assert.That(FrameHeader.Parse(WithLength(frame, uint.MaxValue)), Is.Null);
 
-        var vote = Samples.Frame(new SharedStateVote(default, default, default, []));
+        var vote = Samples.Frame(new SharedStateVote(default, default, default, default, []));
         Assert.That(FrameHeader.Parse(WithLength(vote, Limits.StateBytesMax))?.PayloadBytes, Is.EqualTo(Limits.StateBytesMax));
         Assert.That(FrameHeader.Parse(WithLength(vote, Limits.StateBytesMax + 1)), Is.Null);
 

@@ -127,10 +127,11 @@ internal sealed class MessageCodecTests
     [Test]
     public void A_vote_that_cannot_be_meant_is_no_message()
     {
-        AssertNoMessage(new SharedStateVote(default, Revision.Limit, default, []), "no revision can follow it");
-        AssertNoMessage(new SharedStateVote(default, default, SyncStrategy.SendOnly + 1, []), "an unknown strategy");
-        AssertNoMessage(new SharedStateVote(default, default, default, [new StateEntry("a", DataType.UInt8, 1, MayDiffer: true, new StateHash(1))]), "a hash of what may differ");
-        AssertNoMessage(new SharedStateVote(default, default, default, [.. Enumerable.Repeat(new StateEntry("a", DataType.UInt8, 1, MayDiffer: true, default), Limits.StateKeysMax + 1)]), "too many tensors");
+        AssertNoMessage(new SharedStateVote(default, Revision.Limit, default, default, []), "no revision can follow it");
+        AssertNoMessage(new SharedStateVote(default, default, default, SyncStrategy.SendOnly + 1, []), "an unknown strategy");
+        AssertNoMessage(new SharedStateVote(default, default, RevisionRule.ByOne + 1, default, []), "an unknown rule");
+        AssertNoMessage(new SharedStateVote(default, default, default, default, [new StateEntry("a", DataType.UInt8, 1, MayDiffer: true, new StateHash(1))]), "a hash of what may differ");
+        AssertNoMessage(new SharedStateVote(default, default, default, default, [.. Enumerable.Repeat(new StateEntry("a", DataType.UInt8, 1, MayDiffer: true, default), Limits.StateKeysMax + 1)]), "too many tensors");
     }
 
     [Test]
@@ -141,7 +142,7 @@ internal sealed class MessageCodecTests
         [
             new LinkFailed(default, default, true, text), new CollectiveDone(default, false, text), new Refused(default, text),
             new TopologyUpdated(default, default, text, default), new Evicted(text),
-            new SharedStateDone(default, false, text), new HolderFailed(default, default, true, text), new SharedStateFinished(default, default, text, default),
+            new SharedStateDone(default, false, text), new HolderFailed(default, default, true, text), new SharedStateFinished(default, default, text, default, [new LeftOutPeer(default, default, text)]), new Dismissed(default, default, text),
         ];
         foreach (var message in wordy)
         {

@@ -35,6 +35,7 @@ internal static class Samples
         new SharedStateVote(
             new RequestNumber(0x3A3B_3C3D_3E3F_4041),
             new Revision(0x4A4B_4C4D_4E4F_5051),
+            RevisionRule.Counted,
             SyncStrategy.SendOnly,
             [new StateEntry("layer.0/wéight", DataType.BFloat16, 0x5A5B_5C5D_5E5F_6061, MayDiffer: false, Hash), new StateEntry("rng", DataType.UInt64, 4, MayDiffer: true, default)]),
         new SharedStateDone(new RequestNumber(0x6A6B_6C6D_6E6F_7071), Ok: true, "fetched"),
@@ -66,7 +67,8 @@ internal static class Samples
             [new Member(PeerA, AddressV4), new Member(PeerB, AddressV6)],
             [[1, 0], [1]],
             [new StateFetch(0x0102, Hash, 0), new StateFetch(3, default, 1)]),
-        new SharedStateFinished(new RequestNumber(0xAAAB_ACAD_AEAF_B0B1), ErrorCode.SyncFailed, "a holder died", new Revision(0xBABB_BCBD_BEBF_C0C1)),
+        new SharedStateFinished(new RequestNumber(0xAAAB_ACAD_AEAF_B0B1), ErrorCode.SyncFailed, "a holder died", new Revision(0xBABB_BCBD_BEBF_C0C1), [new LeftOutPeer(PeerB, ErrorCode.Mismatch, "type")]),
+        new Dismissed(new RequestNumber(0xCACB_CCCD_CECF_D0D1), ErrorCode.RevisionMismatch, "ahead"),
     ];
 
     public static SegmentHeader Segment { get; } = new(Attempt, 0xD1D2_D3D4, 0xE1E2_E3E4, 0xF1F2_F3F4, 0x0001_0203);
@@ -98,7 +100,7 @@ internal static class Samples
 
     /// <summary>The largest vote the limits allow.</summary>
     public static SharedStateVote LargestVote()
-        => new(default, default, default, [.. Enumerable.Range(0, Limits.StateKeysMax).Select(i => new StateEntry($"{i:d6}".PadRight(Limits.StateKeyBytesMax, 'x'), DataType.Float64, ulong.MaxValue, MayDiffer: false, Hash))]);
+        => new(default, default, default, default, [.. Enumerable.Range(0, Limits.StateKeysMax).Select(i => new StateEntry($"{i:d6}".PadRight(Limits.StateKeyBytesMax, 'x'), DataType.Float64, ulong.MaxValue, MayDiffer: false, Hash))]);
 
     /// <summary>The largest plan.</summary>
     public static SharedStatePlan LargestPlan()

@@ -44,6 +44,9 @@ internal sealed class FakeHolder
 
     public StateDonor Donor { get; } = new(new UploadLimit(0));
 
+    /// <summary>Connections that were opened to it, or tried.</summary>
+    public int Dials => Volatile.Read(ref _dials);
+
     /// <summary>Dials that fail before one succeeds.</summary>
     public int Refusals { get; set; }
 

@@ -42,7 +42,12 @@ internal abstract class FetchTest
     {
         var fetches = mine.Select((t, i) => new StateFetch((ushort)i, StateHasher.HashOf(elected[i].Hashed()), 0)).ToList();
         ushort[] everybody = [.. Enumerable.Range(0, Holders.Members.Count).Select(i => (ushort)i)];
-        var plan = new SharedStatePlan(new RequestNumber(1), new Revision(1), Holders.Members, [everybody], fetches);
+        return Begin(new SharedStatePlan(new RequestNumber(1), new Revision(1), Holders.Members, [everybody], fetches), mine, connections, elected, hashedAhead);
+    }
+
+    /// <summary>A fetch by this plan.</summary>
+    protected Recorder Begin(SharedStatePlan plan, IReadOnlyList<TestTensor> mine, int connections, IReadOnlyList<TestTensor> elected, bool hashedAhead = true)
+    {
         var recorder = new Recorder(plan, [.. mine.Select(t => hashedAhead ? t.Hashed() : t.Tensor)], connections, Holders);
         _fetches.Add(recorder);
         _tensors.AddRange([.. mine, .. elected]);

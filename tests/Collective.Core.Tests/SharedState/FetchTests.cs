@@ -1,4 +1,6 @@
 using Collective.Kernels;
+using Collective.Protocol;
+using Collective.Sharing;
 using NUnit.Framework;
 
 namespace Collective.Core.Tests.SharedState;
@@ -67,6 +69,42 @@ internal sealed class FetchTests : FetchTest
         {
             Assert.That(mine[i].Content.SequenceEqual(elected[i].Content), $"key {i}");
         }
+    }
+
+    /// <summary>A holder that has nothing for this peer, or nothing any more, is not called; nor is a reserve that could only give what is there already.</summary>
+    [Test]
+    public void Only_holders_that_have_something_are_called()
+    {
+        var (small, large) = (new TestTensor("small", Bytes(1, 100)), new TestTensor("large", Bytes(2, 40 * Block)));
+        var nothing = Holders.Add();
+        var both = Holders.Add(small, large);
+        var one = Holders.Add(small);
+        one.Refusals = int.MaxValue; // It is given up, and what it owes comes from the other.
+        TestTensor[] mine = [new("small", Bytes(3, 100)), new("large", Bytes(4, 40 * Block))];
+        var fetches = new[] { small, large }.Select((t, i) => new StateFetch((ushort)i, StateHasher.HashOf(t.Hashed()), (ushort)i)).ToList();
+        var plan = new SharedStatePlan(new RequestNumber(1), new Revision(1), Holders.Members, [[2, 1], [1]], fetches);
+        Begin(plan, mine, connections: 8, mine).Commit();
+        Assert.That(mine[1].Content.SequenceEqual(large.Content));
+        Assert.That(nothing.Dials, Is.Zero);
+        Assert.That(both.Dials, Is.InRange(1, Limits.StateConnectionsPerHolderMax));
+    }
+
+    /// <summary>The bound that a program's descriptors can be planned with.</summary>
+    [TestCase(1, 8, 4)]
+    [TestCase(2, 8, 8)]
+    [TestCase(5, 8, 5)]
+    [TestCase(20, 8, 16)]
+    public void No_more_connections_than_needed(int holders, int stripes, int most)
+    {
+        var elected = new TestTensor("t", Bytes(1, 400 * Block));
+        for (var i = 0; i < holders; i++)
+        {
+            Holders.Add(elected);
+        }
+
+        var mine = new TestTensor("t", Bytes(2, 400 * Block));
+        Begin([mine], [elected], connections: stripes).Commit();
+        Assert.That(Enumerable.Range(0, holders).Sum(i => Holders[i].Dials), Is.InRange(1, most));
     }
 
     [Test]

@@ -31,7 +31,7 @@ internal sealed class HostileInputTests : EndToEndTest
         yield return Case("a leave before hello", Frame(new Leave()));
         yield return Case("a vote before hello", Frame(new TopologyVote(default)));
         yield return Case("a collective before hello", Frame(new CollectiveStart(default, new CollectiveDescriptor(1, DataType.Int8, ReduceOperation.Sum, 0))));
-        yield return Case("a shared state before hello", Frame(new SharedStateVote(default, default, default, [])));
+        yield return Case("a shared state before hello", Frame(new SharedStateVote(default, default, default, default, [])));
         yield return Case("a verdict", Frame(new Verdict(default)));
         yield return Case("a welcome", Frame(new Welcome(default, 1000, 4096)));
 
@@ -48,7 +48,7 @@ internal sealed class HostileInputTests : EndToEndTest
         yield return Case("a broken link while pending", new LinkFailed(Epoch.First(1), default, true, ""));
         yield return Case("a collective while pending", new CollectiveStart(new AttemptKey(Epoch.First(1), default, 0), new CollectiveDescriptor(1, DataType.Int8, ReduceOperation.Sum, 0)));
         yield return Case("a promise while pending", new CollectiveDone(new AttemptKey(Epoch.First(1), default, 0), true, ""));
-        yield return Case("a shared state while pending", new SharedStateVote(default, default, default, []));
+        yield return Case("a shared state while pending", new SharedStateVote(default, default, default, default, []));
         yield return Case("a fetched state while pending", new SharedStateDone(default, true, ""));
         yield return Case("an accusation while pending", new HolderFailed(default, default, true, ""));
         yield return Case("a plan", new SharedStatePlan(default, default, [], [], []));

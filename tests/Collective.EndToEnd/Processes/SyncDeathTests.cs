@@ -77,6 +77,23 @@ internal sealed class SyncDeathTests : ProcessTest
         await AssertSynced(holder, 0);
     }
 
+    [TestCase("--sync-bytes 67108865")]
+    [TestCase("--sync-bytes 67108864 --takes true --sync-key another")]
+    public async Task APeerThatDoesNotFitHarmsItselfOnly(string itsSync)
+    {
+        var master = StartMaster(heartbeat: Heartbeat);
+        var misfit = Start("misfit", master, $"--minimum-world-size 4 {itsSync}");
+        var holders = new[] { "holder 1", "holder 2" }.Select(name => Start(name, master, $"--minimum-world-size 4 {Sync}")).ToArray();
+        var newcomer = Start("newcomer", master, $"--minimum-world-size 4 {Sync} --takes true");
+        Assert.That(await misfit.Exited(Deadline), Is.EqualTo(2));
+        Assert.That(misfit.Lines, Has.Some.StartsWith("FAILED Mismatch"));
+        await AssertSynced(newcomer, 64 << 20);
+        foreach (var holder in holders)
+        {
+            await AssertSynced(holder, 0);
+        }
+    }
+
     private static async Task AssertSynced(TestProcess peer, long received)
     {
         Assert.That(await peer.Exited(Deadline), Is.Zero, peer.Name);

@@ -45,6 +45,7 @@ internal sealed class GroupTests : SharedStateTest
         var mixing = Failures(first, [State(0, ("a", Filled(1))), State(0, ("a", Filled(1)))], SyncStrategy.EnforcePopular, SyncStrategy.SendOnly);
         var sending = Failures(second, [State(0, ("a", Filled(2))), State(0, ("a", Filled(2)))], SyncStrategy.SendOnly);
         AssertFailure((await mixing)[1]!, ErrorCode.Mismatch, "SendOnly", "EnforcePopular");
+        Assert.That((await mixing)[0], Is.Null);
         Assert.That(await sending, Is.All.Null);
     }
 

@@ -51,26 +51,100 @@ internal sealed class RevisionTests : SharedStateTest
         }
     }
 
+    /// <summary>The others did as PCCL's rule says, and succeed in the same call; the one that goes keeps what it had, and may come back.</summary>
     [Test]
-    public async Task WhoSkipsARevisionIsToldAndNothingIsLost()
+    public async Task APeerThatSkipsARevisionGoesAndTheOthersGoOn([Values(2, 3)] int worldSize, [Values] bool byOne)
     {
-        var peers = await ConnectGroup(StartMaster(), 2);
-        byte[][] contents = [Filled(1), Filled(1)];
+        var peers = await ConnectGroup(StartMaster(), worldSize);
+        var contents = peers.Select(_ => Filled(1)).ToArray();
         var states = contents.Select(c => State(0, ("a", c))).ToArray();
+        Array.ForEach(states, s => s.RevisionGrowsByOne = byOne);
         await Sync(peers, states);
-        states[0].Revision = 2;
-        states[1].Revision = 1;
-        contents[1].AsSpan().Fill(9);
-        var failures = await Failures(peers, states, SyncStrategy.EnforcePopular);
-        AssertFailure(failures[0]!, ErrorCode.RevisionMismatch, "its revision is 2", "the next one of the group is 1");
-        AssertFailure(failures[1]!, ErrorCode.SyncFailed, peers[0].Id.ToShortString(), "its revision is 2", "call it again");
-        Assert.That(states.Select(s => s.Revision), Is.EqualTo(new ulong[] { 2, 1 }));
-        Assert.That(contents, Is.EqualTo(new[] { Filled(1), Filled(9) }));
+        foreach (var (content, state) in contents.Zip(states))
+        {
+            content.AsSpan().Fill(9);
+            state.Revision = 1;
+        }
 
-        // Nobody had to go, and the revision was not consumed.
-        states[0].Revision = 1;
-        Assert.That((await Sync(peers, states)).Select(r => r.Revision), Is.All.EqualTo(1));
-        Assert.That(contents[0], Is.EqualTo(contents[1]));
+        states[0].Revision = 2;
+        contents[0].AsSpan().Fill(8);
+        var failures = await Failures(peers, states, SyncStrategy.EnforcePopular);
+        AssertFailure(failures[0]!, ErrorCode.RevisionMismatch, "its revision is 2", "1 is elected");
+        Assert.That(failures.Skip(1), Is.All.Null);
+        Assert.That(states[0].Revision, Is.EqualTo(2));
+        Assert.That(contents[0], Is.EqualTo(Filled(8)));
+
+        await All(peers.Skip(1), p => p.UpdateTopologyAsync());
+        await Admit([.. peers.Skip(1)], peers[0]);
+        Array.ForEach(contents[1..], c => c.AsSpan().Fill(7));
+        Array.ForEach(states[1..], s => s.Revision = 2);
+        states[0].Revision = 0;
+        await Sync(peers, states);
+        Assert.That(contents, Is.All.EqualTo(Filled(7)));
+    }
+
+    /// <summary>The loop of the documentation: the number of the step is the revision, and all sync when there are newcomers, whatever number of steps were made since.</summary>
+    [Test]
+    public async Task TheStepAsTheRevisionAndSyncsWhenThereAreNewcomers([Values] bool counted)
+    {
+        var master = StartMaster();
+        var atFour = new TaskCompletionSource();
+        var first = Loop(NewCommunicator(master), counted, atFour);
+        var second = Loop(NewCommunicator(master), counted, atFour);
+        await Task.WhenAny(first, second, atFour.Task).WaitAsync(Deadline);
+        var third = Loop(NewCommunicator(master), counted, atFour);
+        Assert.That(await Task.WhenAll(first, second, third).WaitAsync(Deadline), Is.All.EqualTo(8));
+    }
+
+    /// <summary>Four steps by two peers, four more by three. Who waits for company drops its step, and so syncs again with the same revision.</summary>
+    private static async Task<ulong> Loop(Communicator communicator, bool counted, TaskCompletionSource atFour)
+    {
+        await communicator.ConnectAsync();
+        var step = new ulong[1];
+        var state = new SharedState();
+        state.Add<ulong>("step", step);
+        while (step[0] < 8)
+        {
+            var world = await communicator.StepAsync();
+            if (world.HasNewcomers)
+            {
+                state.Revision = counted ? null : step[0];
+                await communicator.SynchronizeSharedStateAsync(state);
+            }
+
+            if (world.WorldSize < (step[0] < 4 ? 2 : 3))
+            {
+                continue;
+            }
+
+            await communicator.AllReduceAsync<int>(new int[1]);
+            if (++step[0] == 4)
+            {
+                atFour.TrySetResult();
+            }
+        }
+
+        return step[0];
+    }
+
+    /// <summary>Programs that give none: the communicator counts, and goes on counting after it has lost its master.</summary>
+    [Test]
+    public async Task TheCommunicatorCounts()
+    {
+        var master = StartMaster();
+        var peers = await ConnectGroup(master, 2);
+        byte[][] contents = [Filled(1), Filled(1)];
+        var states = contents.Select(c => State(null, ("a", c))).ToArray();
+        for (var i = 0UL; i < 3; i++)
+        {
+            Assert.That((await Sync(peers, states)).Select(r => r.Revision), Is.All.EqualTo(i));
+        }
+
+        Assert.That(states.Select(s => s.Revision), Is.All.Null);
+        Communicator[] three = [.. peers, await Admit(peers, NewCommunicator(master))];
+        var late = Filled(5);
+        Assert.That((await Sync(three, [.. states, State(null, ("a", late))])).Select(r => r.Revision), Is.All.EqualTo(3));
+        Assert.That(late, Is.EqualTo(Filled(1)));
     }
 
     [Test]
@@ -94,9 +168,48 @@ internal sealed class RevisionTests : SharedStateTest
         var peers = await ConnectGroup(StartMaster(), 2);
         var states = peers.Select(_ => State(5, ("a", Filled(1)))).ToArray();
         await Sync(peers, states);
-        var failures = await Failures(peers, states, SyncStrategy.EnforcePopular);
-        Assert.That(failures.Select(f => f!.Code), Is.All.EqualTo(ErrorCode.RevisionMismatch));
-        AssertFailure(failures[0]!, ErrorCode.RevisionMismatch, "its revision is 5", "the next one of the group, 6");
+        Array.ForEach(states, s => s.RevisionGrowsByOne = true);
+        foreach (var failure in await Failures(peers, states, SyncStrategy.EnforcePopular))
+        {
+            AssertFailure(failure!, ErrorCode.RevisionMismatch, "its revision is 5", "the last sync of the group had 5", "add 1");
+        }
+
+        states = [.. peers.Select(_ => State(5, ("a", Filled(2))))];
+        foreach (var failure in await Failures(peers, states, SyncStrategy.EnforcePopular))
+        {
+            AssertFailure(failure!, ErrorCode.RevisionMismatch, "its revision is 5", "the last sync of the group had 5", "a higher one whenever it changes");
+        }
+
+        // Nobody had to go for that.
+        Array.ForEach(states, s => s.Revision = 9);
+        Assert.That((await Sync(peers, states)).Select(r => r.Revision), Is.All.EqualTo(9));
+    }
+
+    /// <summary>No step was made since the last sync: the same revision and content are no error, and a newcomer is handed them.</summary>
+    [Test]
+    public async Task TheSameContentMayKeepItsRevision()
+    {
+        var master = StartMaster();
+        var peers = (await ConnectGroup(master, 2)).ToList();
+        var states = peers.Select(_ => State(5, ("a", Filled(1)))).ToList();
+        await Sync(peers, states);
+        peers.Add(await Admit(peers, NewCommunicator(master)));
+        var late = Filled(7);
+        Assert.That((await Sync(peers, [.. states, State(0, ("a", late))])).Select(r => r.Revision), Is.All.EqualTo(5));
+        Assert.That(late, Is.EqualTo(Filled(1)));
+    }
+
+    /// <summary>A newcomer of another run, or with a later checkpoint than the group has come to, harms itself only.</summary>
+    [Test]
+    public async Task ANewcomerThatIsAheadGoes()
+    {
+        var master = StartMaster();
+        var peers = await ConnectGroup(master, 2);
+        await Sync(peers, [State(5, ("a", Filled(1))), State(5, ("a", Filled(1)))]);
+        Communicator[] three = [.. peers, await Admit(peers, NewCommunicator(master))];
+        var failures = await Failures(three, [State(30, ("a", Filled(2))), State(30, ("a", Filled(2))), State(900, ("a", Filled(3)))], SyncStrategy.EnforcePopular);
+        Assert.That(failures.Take(2), Is.All.Null);
+        AssertFailure(failures[2]!, ErrorCode.RevisionMismatch, "its revision is 900", "30 is elected", "or 0 to take what the others have");
     }
 
     [Test]

@@ -23,7 +23,7 @@ internal abstract class SharedStateTest : EndToEndTest
     }
 
     /// <summary>A state of one tensor per key.</summary>
-    protected static SharedState State(ulong revision, params (string Key, byte[] Content)[] tensors)
+    protected static SharedState State(ulong? revision, params (string Key, byte[] Content)[] tensors)
     {
         var state = new SharedState { Revision = revision };
         foreach (var (key, content) in tensors)

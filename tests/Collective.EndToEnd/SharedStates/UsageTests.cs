@@ -51,8 +51,9 @@ internal sealed class UsageTests : SharedStateTest
     [Test]
     public async Task ListsThatDifferAreNamed()
     {
-        var peers = await ConnectGroup(StartMaster(), 3);
-        var good = () => State(0, ("key", Filled(1)));
+        var master = StartMaster();
+        var peers = (await ConnectGroup(master, 2)).ToList();
+        var good = () => State(null, ("key", Filled(1)));
         var typed = new SharedState();
         typed.Add("key", new byte[Bytes], DataType.Int8);
         var flagged = new SharedState();
@@ -67,13 +68,18 @@ internal sealed class UsageTests : SharedStateTest
         ];
         foreach (var (state, says) in wrong)
         {
-            var failures = await Failures(peers, [good(), good(), state], EnforcePopular);
-            AssertFailure(failures[2]!, ErrorCode.Mismatch, says);
-            AssertFailure(failures[0]!, ErrorCode.SyncFailed, peers[2].Id.ToShortString(), says, "call it again");
-            AssertFailure(failures[1]!, ErrorCode.SyncFailed, peers[2].Id.ToShortString(), says);
+            peers.Add(await Admit(peers, NewCommunicator(master)));
+            var misfit = peers[2];
+            var id = misfit.Id;
+            var failing = FailureOf(() => misfit.SynchronizeSharedStateAsync(state));
+            var results = await Sync([.. peers.Take(2)], [good(), good()]);
+            AssertFailure(await failing, ErrorCode.Mismatch, says);
+            Assert.That(results.Select(r => r.LeftOut.Single()), Is.All.Matches<LeftOutPeer>(p => p.Id == id && p.Code == ErrorCode.Mismatch && p.Reason.Contains(says, StringComparison.Ordinal)));
+            peers.Remove(misfit);
+            await All(peers, p => p.UpdateTopologyAsync());
         }
 
-        await Sync(peers, [good(), good(), good()]);
+        await Sync(peers, [good(), good()]);
     }
 
     [Test]

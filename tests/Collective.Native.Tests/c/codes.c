@@ -410,7 +410,12 @@ static void arguments_of_shared_state(void) {
     RETURNS(pcclInvalidArgument, pcclxSynchronizeSharedState(peer, &state, popular, NULL, &options));
     options.timeout_ms = 0, options.struct_size = sizeof(pcclxCallOptions_t);
     RETURNS(pcclInvalidArgument, pcclxSynchronizeSharedState(peer, &state, popular, NULL, &options));
-    options.struct_size = sizeof options;
+    options.struct_size = sizeof options, options.revisions = 3;
+    RETURNS(pcclInvalidArgument, pcclxSynchronizeSharedState(peer, &state, popular, NULL, &options));
+    pcclxSyncResult_t report = PCCLX_SYNC_RESULT_INIT;
+    report.struct_size = 1, options.revisions = PCCLX_REVISIONS_GROW, options.result = &report;
+    RETURNS(pcclInvalidArgument, pcclxSynchronizeSharedState(peer, &state, popular, NULL, &options));
+    report.struct_size = sizeof report;
     OK(pcclxSynchronizeSharedState(peer, &state, popular, NULL, &options));
     OK(pcclDestroyCommunicator(peer));
 }

@@ -67,6 +67,92 @@ static void who_fetches_is_told_how_far_it_is(void) {
     CHECK(statistics.state_syncs == 1 && statistics.state_tx_bytes == BYTES && statistics.state_rx_bytes == 0);
 }
 
+typedef struct call_t {
+    pcclComm_t *peer;
+    uint64_t revision;
+    int32_t revisions;
+    size_t bytes;
+    pcclResult_t result;
+    pcclxError_t error;
+    pcclxLeftOut_t left_out[2];
+    pcclxSyncResult_t report;
+} call_t;
+
+static void *synchronize_one(void *argument) {
+    call_t *call = argument;
+    static uint8_t equal[16];
+    pcclTensorInfo_t tensor = {"weights", equal, call->bytes, pcclUint8, pcclDeviceCpu, false};
+    pcclSharedState_t state = {call->revision, 1, &tensor};
+    pcclxSyncOptions_t options = PCCLX_SYNC_OPTIONS_INIT;
+    pcclxSyncResult_t report = PCCLX_SYNC_RESULT_INIT;
+    report.left_out = call->left_out;
+    report.left_out_capacity = 2;
+    call->report = report;
+    options.result = &call->report;
+    options.revisions = call->revisions;
+    call->result = call->revisions == PCCLX_REVISIONS_BY_ONE
+        ? pcclSynchronizeSharedState(call->peer, &state, PCCL_SHARED_STATE_SYNC_STRATEGY_ENFORCE_POPULAR, NULL)
+        : pcclxSynchronizeSharedState(call->peer, &state, PCCL_SHARED_STATE_SYNC_STRATEGY_ENFORCE_POPULAR, NULL, &options);
+    call->error = call->result == pcclSuccess ? pcclxErrorNone : pcclxGetLastErrorCode();
+    call->revision = state.revision;
+    return NULL;
+}
+
+static void both(call_t *one, call_t *other) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, synchronize_one, one);
+    synchronize_one(other);
+    pthread_join(thread, NULL);
+}
+
+/* A newcomer of another size goes, and the peer that has synchronized before succeeds in the same call. */
+static void who_does_not_fit_is_left_out(void) {
+    call_t one = {0}, other = {0};
+    pcclxWorld_t world = PCCLX_WORLD_INIT;
+    one.peer = new_peer(master.address, 1);
+    other.peer = new_peer(master.address, 1);
+    one.bytes = 16;
+    other.bytes = 15;
+    one.revisions = other.revisions = PCCLX_REVISIONS_COUNTED;
+    OK(pcclConnect(one.peer));
+    synchronize_one(&one);
+    OK(one.result);
+    CHECK(one.revision == 0 && one.report.left_out_count == 0);
+    connect_another(one.peer, other.peer);
+    OK(pcclxGetWorld(other.peer, &world));
+    both(&one, &other);
+    OK(one.result);
+    CHECK(one.revision == 1 && one.report.left_out_count == 1 && one.left_out[0].error == pcclxErrorMismatch);
+    CHECK(memcmp(&one.left_out[0].peer, &world.self, sizeof world.self) == 0);
+    CHECK(strstr(one.left_out[0].reason, "\"weights\" has 15 elements") != NULL);
+    CHECK(other.result == pcclInvalidUsage && other.error == pcclxErrorMismatch);
+    OK(pcclDestroyCommunicator(one.peer));
+    OK(pcclDestroyCommunicator(other.peer));
+}
+
+/* pcclSynchronizeSharedState demands one more than last time; the other function, that it grows. */
+static void revisions_have_a_rule(void) {
+    call_t one = {0}, other = {0};
+    one.peer = new_peer(master.address, 2);
+    other.peer = new_peer(master.address, 2);
+    one.bytes = other.bytes = 16;
+    connect_two(one.peer, other.peer);
+    both(&one, &other);
+    one.revision = other.revision = 40;
+    both(&one, &other);
+    CHECK(one.result == pcclSuccess && other.result == pcclSuccess && one.revision == 40);
+    one.revisions = other.revisions = PCCLX_REVISIONS_BY_ONE;
+    both(&one, &other);
+    CHECK(one.result == pcclInvalidUsage && other.error == pcclxErrorRevisionMismatch);
+    one.revision = 42;
+    other.revision = 41;
+    both(&one, &other);
+    CHECK(one.result == pcclInvalidUsage && one.error == pcclxErrorRevisionMismatch);
+    OK(other.result);
+    OK(pcclDestroyCommunicator(one.peer));
+    OK(pcclDestroyCommunicator(other.peer));
+}
+
 int main(void) {
     OK(pcclInit());
     master = start_master();
@@ -76,6 +162,8 @@ int main(void) {
     RUN(who_fetches_is_told_how_far_it_is);
     OK(pcclDestroyCommunicator(peers[0]));
     OK(pcclDestroyCommunicator(peers[1]));
+    RUN(who_does_not_fit_is_left_out);
+    RUN(revisions_have_a_rule);
     OK(pcclDestroyMaster(master.instance));
     return testing_failures != 0;
 }

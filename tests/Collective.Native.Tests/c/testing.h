@@ -83,10 +83,10 @@ static inline pcclComm_t *new_peer(const char *master, uint32_t group) {
 static inline void *testing_connect(void *peer) { return (void *) (intptr_t) pcclConnect(peer); }
 
 /* Connects a first peer, and a second that the first admits. */
-static inline void connect_two(pcclComm_t *first, pcclComm_t *second) {
+/* The first one is connected, and alone in the run. */
+static inline void connect_another(pcclComm_t *first, pcclComm_t *second) {
     pthread_t connecting;
     void *result;
-    OK(pcclConnect(first));
     pthread_create(&connecting, NULL, testing_connect, second);
     bool pending = false;
     while (!pending) {
@@ -99,6 +99,11 @@ static inline void connect_two(pcclComm_t *first, pcclComm_t *second) {
     if (!CHECK((intptr_t) result == pcclSuccess)) {
         exit(1);
     }
+}
+
+static inline void connect_two(pcclComm_t *first, pcclComm_t *second) {
+    OK(pcclConnect(first));
+    connect_another(first, second);
 }
 
 static inline pcclReduceDescriptor_t describe(size_t count, pcclDataType_t type, pcclRedOp_t operation, uint64_t tag) {

@@ -6,7 +6,7 @@ import ctypes
 import enum
 from collections.abc import Callable
 from ctypes import CFUNCTYPE, POINTER, Structure
-from ctypes import c_bool, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint16, c_uint32, c_uint64, c_uint8, c_void_p
+from ctypes import c_bool, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t, c_uint16, c_uint32, c_uint64, c_uint8, c_void_p
 from typing import Any
 
 COLLECTIVE_VERSION = "0.1.0"
@@ -127,6 +127,12 @@ class pcclxLogLevel_t(enum.IntEnum):
     pcclxLogError = 4
     pcclxLogCritical = 5
     pcclxLogNone = 6
+
+
+class pcclxRevisions_t(enum.IntEnum):
+    PCCLX_REVISIONS_GROW = 0
+    PCCLX_REVISIONS_COUNTED = 1
+    PCCLX_REVISIONS_BY_ONE = 2
 
 
 class ccoip_ipv4_address_t(Structure):
@@ -337,12 +343,34 @@ class pcclxSyncProgress_t(Structure):
 pcclxSyncProgressCallback_t = CFUNCTYPE(None, POINTER(pcclxSyncProgress_t), c_void_p)
 
 
+class pcclxLeftOut_t(Structure):
+    _fields_ = [
+        ("peer", pcclRankUuid_t),
+        ("error", c_int32),
+        ("reason", c_char * 516),
+    ]
+
+
+class pcclxSyncResult_t(Structure):
+    _fields_ = [
+        ("struct_size", c_size_t),
+        ("left_out", POINTER(pcclxLeftOut_t)),
+        ("left_out_capacity", c_size_t),
+        ("left_out_count", c_size_t),
+        ("wire_tx_bytes", c_uint64),
+        ("wire_rx_bytes", c_uint64),
+    ]
+
+
 class pcclxSyncOptions_t(Structure):
     _fields_ = [
         ("struct_size", c_size_t),
         ("timeout_ms", c_int64),
         ("progress", pcclxSyncProgressCallback_t),
         ("context", c_void_p),
+        ("result", POINTER(pcclxSyncResult_t)),
+        ("revisions", c_int32),
+        ("reserved", c_uint32),
     ]
 
 

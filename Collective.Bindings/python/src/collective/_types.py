@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from ._ffi import pcclDataType_t, pcclQuantizationAlgorithm_t, pcclRedOp_t, pcclSharedStateSyncStrategy_t
-from .errors import InvalidArgument
+from .errors import ErrorCode, InvalidArgument
 
-__all__ = ["DataType", "Quantization", "QuantizationAlgorithm", "ReduceOp", "ReduceResult", "Statistics", "SyncResult", "SyncStrategy", "World"]
+__all__ = ["DataType", "LeftOut", "Quantization", "QuantizationAlgorithm", "ReduceOp", "ReduceResult", "Statistics", "SyncResult", "SyncStrategy", "World"]
 
 _Member = TypeVar("_Member", bound=enum.IntEnum)
 
@@ -136,6 +136,17 @@ class ReduceResult:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A peer that did not fit what was elected in a sync, and so has left the run."""
+
+    peer: uuid.UUID
+    code: ErrorCode
+    """What its own call ended with: ``MISMATCH`` or ``REVISION_MISMATCH``."""
+    reason: str
+    """What did not fit."""
+
+
+@dataclass(frozen=True)
 class SyncResult:
     """What a successful sync reports."""
 
@@ -145,6 +156,8 @@ class SyncResult:
     """Sent to others."""
     rx_bytes: int
     """Received: 0 when this peer already had what the others have."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Peers that did not fit: the others went on without them. At most 64 are named."""
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,13 @@ from ._library import library
 from ._progress import ProgressLike, progress_callback
 from ._reduce import NewReduceInfo, Operation, QuantizationLike, ReduceHandle
 from ._state import Entries, StateLike
-from ._types import ReduceOp, ReduceResult, Statistics, SyncResult, SyncStrategy, World, member
+from ._types import LeftOut, ReduceOp, ReduceResult, Statistics, SyncResult, SyncStrategy, World, member
 from .errors import Aborted, Closed, CollectiveError, InvalidArgument, check
 
 # Limits of the library, which checks them too.
 _PEERS_MAX = 1024
 _STRIPES_MAX = 64
+_LEFT_OUT_MAX = 64
 
 
 class Communicator:
@@ -87,7 +88,6 @@ class Communicator:
         self._pointer: int = pointer.value
         self._master = master
         self._group = group
-        self._next_revision = 0
         self._in_flight: dict[int, Operation] = {}
         # By tag: operations in flight whose handle was dropped, and when they have ended.
         self._dropped: dict[int, threading.Event] = {}
@@ -330,7 +330,8 @@ class Communicator:
             state: a dict of tensors, numbers, modules, optimizers and dicts of these; or a ``torch.nn.Module``, an optimizer, or a pair of both. Tensors are
                 written in place, numbers are replaced in their dict.
             strategy: ``"popular"``: the content that most peers have wins. ``"send_only"``: mine must win. ``"receive_only"``: mine never does.
-            revision: version of the state, one higher from sync to sync. By default the communicator counts: a newcomer has 0 and gets that of the others.
+            revision: version of the state, such as the step: higher than last time if the state has changed. In the first sync of a group the highest wins, so give
+                the step of a checkpoint to resume from it. By default the communicator counts, and a newcomer takes what the others have.
             may_differ: keys of tensors whose content may differ among peers; only newcomers receive those.
             progress: called with a :class:`SyncProgress` about ten times a second while this peer fetches, and once more, with all bytes done, on success; perhaps
                 not at all if it fetches nothing. On a thread of the library: return soon, leave the state alone, and do not block in the library. What it raises
@@ -338,14 +339,23 @@ class Communicator:
             timeout: longest time in seconds.
 
         Raises:
-            SyncFailed: one peer could not, so nobody did; the message says who and why.
-            RevisionMismatch, InvalidArgument, PendingOperations, TimedOut, MasterLost, Evicted
+            Mismatch, RevisionMismatch: this state or revision does not fit those of the others, and this peer has left the run; they succeed in the same call.
+                ("Nothing could be elected": there was no majority, all got the error, and nobody has left.)
+            SyncFailed: a peer could not finish, so nobody did; the message says who and why.
+            InvalidArgument, PendingOperations, TimedOut, MasterLost, Evicted
         """
         entries = Entries(state, frozenset(may_differ))
-        native = _ffi.pcclSharedState_t(self._next_revision if revision is None else revision, len(entries), entries.infos)
+        native = _ffi.pcclSharedState_t(revision or 0, len(entries), entries.infos)
         info = _ffi.pcclSharedStateSyncInfo_t()
         chosen = member(SyncStrategy, strategy, "strategy")
-        options = _ffi.pcclxSyncOptions_t(ctypes.sizeof(_ffi.pcclxSyncOptions_t), timeout_ms(timeout), progress_callback(progress))
+        left_out = (_ffi.pcclxLeftOut_t * _LEFT_OUT_MAX)()
+        report = _ffi.pcclxSyncResult_t(ctypes.sizeof(_ffi.pcclxSyncResult_t), left_out, len(left_out))
+        options = _ffi.pcclxSyncOptions_t(
+            struct_size=ctypes.sizeof(_ffi.pcclxSyncOptions_t),
+            progress=progress_callback(progress),
+            result=ctypes.pointer(report),
+            revisions=_ffi.pcclxRevisions_t.PCCLX_REVISIONS_COUNTED if revision is None else _ffi.pcclxRevisions_t.PCCLX_REVISIONS_GROW,
+        )
 
         made: list[int] = []
 
@@ -355,13 +365,12 @@ class Communicator:
             return made[0]
 
         def adopt() -> None:
-            if made == [0]:
-                self._next_revision = native.revision + 1
-                if info.rx_bytes > 0:
-                    entries.write_back()
+            if made == [0] and info.rx_bytes > 0:
+                entries.write_back()
 
         self._blocking_alone(call, timeout, adopt)
-        return SyncResult(native.revision, info.tx_bytes, info.rx_bytes)
+        without = tuple(LeftOut(uuid.UUID(bytes=bytes(p.peer.data)), ErrorCode(p.error), p.reason.decode(errors="replace")) for p in left_out[: report.left_out_count])
+        return SyncResult(native.revision, info.tx_bytes, info.rx_bytes, without)
 
     # ---------------------------------------------------------------------------------------------------------- the end
 
