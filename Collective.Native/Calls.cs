@@ -97,7 +97,7 @@ internal static unsafe class Calls
         var hasNewcomers = communicator.Step(timeout);
         if (worldInfo != 0)
         {
-            Reports.World(communicator, worldInfo, hasNewcomers);
+            Reports.World(communicator.World(), worldInfo, hasNewcomers);
         }
     }
 
@@ -116,8 +116,8 @@ internal static unsafe class Calls
     {
         var communicator = Library.Communicator(comm);
         var timeout = Arguments.Timeout(options);
-        var (world, _, connected) = communicator.World();
-        if (connected && world.GlobalWorldSize < 2)
+        communicator.RequireJoined();
+        if (communicator.SeesThatItIsAlone(w => w.GlobalWorldSize))
         {
             throw new NativeException(PcclResult.InvalidUsage, PcclxError.TooFewPeers, "This peer is alone in the run: there is nothing to optimise.");
         }
@@ -139,17 +139,29 @@ internal static unsafe class Calls
         var communicator = Library.Communicator(comm);
         communicator.RequireJoined();
         Arguments.Require(worldInfo != 0, "world_out is null.");
-        Reports.World(communicator, worldInfo);
+        Reports.World(communicator.World(), worldInfo);
+    }
+
+    [MethodImpl(Apart)]
+    public static void GetLiveWorld(nint comm, nint worldInfo)
+    {
+        var world = Library.Communicator(comm).LiveWorld();
+        Arguments.Require(worldInfo != 0, "world_out is null.");
+        Reports.World(world, worldInfo);
     }
 
     [MethodImpl(Apart)]
     public static void GetPeers(nint comm, nint peers, nuint capacity, nuint* count)
     {
         var (world, _, _) = Library.Communicator(comm).World();
-        Arguments.Require(count is not null, "count_out is null.");
-        Arguments.Require(peers != 0 || capacity == 0, "peers is null, but its capacity is not 0.");
-        Reports.Ids(world.Peers, peers, capacity);
-        *count = (nuint)world.WorldSize;
+        ReportPeers(world, peers, capacity, count);
+    }
+
+    [MethodImpl(Apart)]
+    public static void GetLivePeers(nint comm, nint peers, nuint capacity, nuint* count)
+    {
+        var (world, _, _) = Library.Communicator(comm).LiveWorld();
+        ReportPeers(world, peers, capacity, count);
     }
 
     [MethodImpl(Apart)]
@@ -171,6 +183,14 @@ internal static unsafe class Calls
     }
 
     private static CommunicatorOptions DefaultOptions { get; } = new("localhost");
+
+    private static void ReportPeers(World world, nint peers, nuint capacity, nuint* count)
+    {
+        Arguments.Require(count is not null, "count_out is null.");
+        Arguments.Require(peers != 0 || capacity == 0, "peers is null, but its capacity is not 0.");
+        Reports.Ids(world.Peers, peers, capacity);
+        *count = (nuint)world.WorldSize;
+    }
 
     private static void Clear(nint* handle)
     {

@@ -10,12 +10,15 @@ internal sealed class CommunicatorHandle
     private readonly ConcurrentDictionary<ulong, PendingReduce> _pending = new();
     private readonly ConcurrentDictionary<CancellationTokenSource, byte> _calls = new();
 
-    // Guards the number of calls inside against destruction.
+    // Guards the number of calls inside against destruction, and what is seen of the world against calls that end at the same time.
     private readonly Lock _gate = new();
     private TaskCompletionSource? _allOut;
     private int _inside;
     private TimeSpan _callTimeout;
-    private volatile Standing? _last;
+    private PeerId _self;
+
+    // What the program sees changes where its own calls end: of operations that were launched, where they are awaited.
+    private volatile World? _seen;
 
     public CommunicatorHandle(CommunicatorOptions options)
     {
@@ -35,27 +38,39 @@ internal sealed class CommunicatorHandle
         }
     }
 
-    /// <summary>The latest world: the standing one, or the last one known.</summary>
+    /// <summary>The world as of the last call that ended.</summary>
     /// <exception cref="NativeException">This communicator was never connected.</exception>
-    public (World World, PeerId Self, bool Connected) World()
+    public (World World, PeerId Self, bool Connected) World() => (_seen ?? throw NeverConnected(), _self, _communicator.IsConnected);
+
+    /// <summary>The latest world that stands; when the connection is lost, the one of the last call.</summary>
+    /// <exception cref="NativeException">This communicator was never connected.</exception>
+    public (World World, PeerId Self, bool Connected) LiveWorld()
     {
+        var last = World();
         try
         {
-            var world = _communicator.World;
-            if (_last is not { } last || last.World != world)
-            {
-                _last = last = new Standing(world, _communicator.Id);
-            }
-
-            return (world, last.Self, true);
+            return (_communicator.LiveWorld, last.Self, last.Connected);
         }
         catch (CollectiveException)
         {
-            return _last is { } last ? (last.World, last.Self, false) : throw NeverConnected();
+            return last;
         }
     }
 
     public void RequireJoined() => _ = World();
+
+    /// <summary>That this peer is alone is the same for all peers of its group.</summary>
+    public bool SeesThatItIsAlone(Func<World, int> size)
+    {
+        var (world, _, connected) = LiveWorld();
+        if (size(world) > 1 || !connected)
+        {
+            return false;
+        }
+
+        See(world);
+        return true;
+    }
 
     public void RequireNothingPending()
     {
@@ -69,14 +84,17 @@ internal sealed class CommunicatorHandle
     {
         Run(timeout, (time, token) => Blocked(_communicator.ConnectAsync(time, token)));
         Counters.CountConnect();
-        RequireJoined();
+        lock (_gate)
+        {
+            _self = _communicator.Id;
+            _seen = _communicator.World;
+        }
     }
 
     public void UpdateTopology(TimeSpan? timeout)
     {
-        Run(timeout, (time, token) => _communicator.UpdateTopologyAsync(time, token));
+        See(Run(timeout, (time, token) => _communicator.UpdateTopologyAsync(time, token)));
         Counters.CountTopologyUpdate();
-        RequireJoined();
     }
 
     /// <summary>Whether the step has admitted peers.</summary>
@@ -84,21 +102,18 @@ internal sealed class CommunicatorHandle
     {
         var world = Run(timeout, (time, token) => _communicator.StepAsync(time, token));
         Counters.CountTopologyUpdate();
-        RequireJoined();
+        See(world);
         return world.HasNewcomers;
     }
 
     public bool ArePeersPending(TimeSpan? timeout) => Run(timeout, (time, token) => _communicator.ArePeersPendingAsync(time, token));
 
-    public void OptimizeTopology(TimeSpan? timeout)
-    {
-        Run(timeout, (time, token) => _communicator.OptimizeTopologyAsync(time, token));
-        RequireJoined();
-    }
+    public void OptimizeTopology(TimeSpan? timeout) => See(Run(timeout, (time, token) => _communicator.OptimizeTopologyAsync(time, token)));
 
     public SharedStateSyncResult SynchronizeSharedState(Collective.SharedState state, SyncStrategy strategy, IProgress<SharedStateProgress>? progress, TimeSpan? timeout)
     {
         var result = Run(timeout, (time, token) => _communicator.SynchronizeSharedStateAsync(state, strategy, progress, time, token));
+        See(_communicator.World);
         Counters.CountStateSync(result.BytesSent, result.BytesReceived);
         return result;
     }
@@ -144,10 +159,12 @@ internal sealed class CommunicatorHandle
             pending.Ended.Wait();
             var result = pending.Reduction!.GetAwaiter().GetResult();
             Counters.CountCommitted(1, result.BytesSent, result.BytesReceived);
+            See(result.World);
             return result;
         }
         catch (Exception e)
         {
+            SeeAfter(e);
             Counters.CountFailed(1, e);
             throw;
         }
@@ -184,6 +201,7 @@ internal sealed class CommunicatorHandle
             }
 
             var result = Run(timeout, (time, token) => _communicator.AllReduceMultipleWithRetryAsync(requests, maxInFlight, time, token));
+            See(result.World);
             Counters.CountCommitted(requests.Count, result.BytesSent, result.BytesReceived);
             Counters.CountFailed(result.Retries, null);
             return result;
@@ -249,12 +267,30 @@ internal sealed class CommunicatorHandle
         }
         catch (CollectiveException e)
         {
+            SeeAfter(e);
             Counters.CountCallFailed(e);
             throw;
         }
         finally
         {
             _calls.TryRemove(cancellation, out _);
+        }
+    }
+
+    /// <summary>Operations may be awaited in another order than they ended.</summary>
+    private void See(World world)
+    {
+        lock (_gate)
+        {
+            _seen = _seen is { } seen && seen.Epoch > world.Epoch ? seen : world;
+        }
+    }
+
+    private void SeeAfter(Exception failure)
+    {
+        if ((failure as CollectiveException ?? failure.InnerException as CollectiveException)?.World is { } world)
+        {
+            See(world);
         }
     }
 
@@ -312,8 +348,6 @@ internal sealed class CommunicatorHandle
 
     private static NativeException NotInFlight(ulong tag, string why)
         => new(PcclResult.RankConnectionLost, PcclxError.InvalidUsage, $"There is no all-reduce with tag {tag} to wait for: {why}.");
-
-    private sealed record Standing(World World, PeerId Self);
 
     private readonly struct Inside(CommunicatorHandle handle) : IDisposable
     {

@@ -147,6 +147,34 @@ internal static unsafe class PcclxExports
         }
     }
 
+    [UnmanagedCallersOnly(EntryPoint = "managed_pcclxGetLiveWorld", CallConvs = [typeof(CallConvCdecl)])]
+    public static PcclResult GetLiveWorld(nint comm, nint world)
+    {
+        try
+        {
+            Calls.GetLiveWorld(comm, world);
+            return PcclResult.Success;
+        }
+        catch (Exception e)
+        {
+            return Results.Of(e, CallKind.Local);
+        }
+    }
+
+    [UnmanagedCallersOnly(EntryPoint = "managed_pcclxGetLivePeers", CallConvs = [typeof(CallConvCdecl)])]
+    public static PcclResult GetLivePeers(nint comm, nint peers, nuint capacity, nuint* count)
+    {
+        try
+        {
+            Calls.GetLivePeers(comm, peers, capacity, count);
+            return PcclResult.Success;
+        }
+        catch (Exception e)
+        {
+            return Results.Of(e, CallKind.Local);
+        }
+    }
+
     [UnmanagedCallersOnly(EntryPoint = "managed_pcclxGetStatistics", CallConvs = [typeof(CallConvCdecl)])]
     public static PcclResult GetStatistics(nint comm, nint statistics)
     {

@@ -151,7 +151,7 @@ internal static unsafe class ReduceCalls
 
     private static void RequireCompany(CommunicatorHandle communicator, Extras extras)
     {
-        if (!extras.IsExtended && communicator.World().World.WorldSize < 2)
+        if (!extras.IsExtended && communicator.SeesThatItIsAlone(w => w.WorldSize))
         {
             throw new NativeException(PcclResult.TooFewPeers, PcclxError.TooFewPeers, "This peer is alone in its group: wait for others (pcclUpdateTopology), then reduce.");
         }

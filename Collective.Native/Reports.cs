@@ -9,10 +9,10 @@ internal static unsafe class Reports
     /// <summary>A <c>pcclxLeftOut_t</c>: 16 of an id, 4 of a code, and a text.</summary>
     private const int LeftOutBytes = 536;
 
-    public static void World(CommunicatorHandle communicator, nint target, bool hasNewcomers = false)
+    public static void World((World World, PeerId Self, bool Connected) known, nint target, bool hasNewcomers = false)
     {
         Arguments.CheckSized<WorldInfo>(target, "world");
-        var (world, self, connected) = communicator.World();
+        var (world, self, connected) = known;
         var info = new WorldInfo
         {
             StructSize = Unsafe.ReadUnaligned<nuint>((void*)target),

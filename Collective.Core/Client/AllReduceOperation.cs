@@ -26,6 +26,7 @@ internal sealed class AllReduceOperation : IRingEvents
     private RingAllReduce? _ring;
     private ITransport? _transport;
     private World? _world;
+    private World? _seen;
 
     // Guards the two fields below: the outcome comes from the loop, quiet from a stripe.
     private readonly Lock _gate = new();
@@ -50,6 +51,9 @@ internal sealed class AllReduceOperation : IRingEvents
     public CollectiveDescriptor Descriptor { get; }
 
     public Task<AllReduceResult> Completion => _completion.Task;
+
+    /// <summary>Told which world the caller sees from now on, just before it hears of the end.</summary>
+    public Action<World>? Sees { get; init; }
 
     /// <summary>Keeps managed memory where it is until the operation ends.</summary>
     public unsafe void Pin(ReadOnlyMemory<byte> source, Memory<byte> destination)
@@ -100,7 +104,7 @@ internal sealed class AllReduceOperation : IRingEvents
     public void StopRing() => _ring?.Stop();
 
     /// <summary>The verdict. The caller hears it as soon as the buffers are at rest.</summary>
-    public void Finish(Outcome outcome)
+    public void Finish(Outcome outcome, World? seen = null)
     {
         StopRing();
         if (outcome.Succeeded)
@@ -116,6 +120,7 @@ internal sealed class AllReduceOperation : IRingEvents
             }
 
             _outcome = outcome;
+            _seen = seen;
             if (!_quiet)
             {
                 return;
@@ -184,13 +189,18 @@ internal sealed class AllReduceOperation : IRingEvents
             _rings.Return(ring);
         }
 
+        if (_seen is { } seen)
+        {
+            Sees?.Invoke(seen);
+        }
+
         if (outcome.Succeeded)
         {
             _completion.TrySetResult(new AllReduceResult(_world!, sent, received));
         }
         else
         {
-            _completion.TrySetException(Failures.Of(outcome));
+            _completion.TrySetException(Failures.Of(outcome, _seen));
         }
     }
 

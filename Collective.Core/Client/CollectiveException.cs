@@ -12,4 +12,7 @@ public sealed class CollectiveException : Exception
 
     /// <summary>What went wrong, for programs.</summary>
     public ErrorCode Code { get; }
+
+    /// <summary>The membership in which the peers go on whose calls failed together; <see langword="null"/> when the failure concerns this call alone.</summary>
+    public World? World { get; init; }
 }

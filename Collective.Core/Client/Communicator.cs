@@ -58,9 +58,19 @@ public sealed class Communicator : IAsyncDisposable
     /// <exception cref="CollectiveException"><see cref="ErrorCode.NotConnected"/>.</exception>
     public PeerId Id => Current().Id;
 
-    /// <summary>The latest standing membership of this peer's group. It changes in connect, update topology and when peers are lost.</summary>
+    /// <summary>
+    /// The membership of this peer's group as of the last call that ended. Between calls it does not change, so that peers which decide by it decide alike: after a committed all-reduce it is
+    /// the membership that contributed, after an aborted one that in which the others hear of the abort too, after connect, step, update, optimize and sync that of the answer.
+    /// </summary>
+    /// <remarks>A call that is in flight may end at any time: await all collectives before you decide by it, or use <see cref="AllReduceResult.World"/>. <see cref="LiveWorld"/> shows what happens between calls.</remarks>
     /// <exception cref="CollectiveException"><see cref="ErrorCode.NotConnected"/>, or what ended the connection.</exception>
     public World World => Current().World!;
+
+    /// <summary>
+    /// The latest membership that stands. It changes whenever a peer is lost, also between calls, and at another moment at each peer: show it, but decide by <see cref="World"/> what all peers must decide alike.
+    /// </summary>
+    /// <exception cref="CollectiveException"><see cref="ErrorCode.NotConnected"/>, or what ended the connection.</exception>
+    public World LiveWorld => Current().LiveWorld!;
 
     /// <summary>A number of <see cref="World"/>, by its name in the C ABI.</summary>
     /// <exception cref="CollectiveException"><see cref="ErrorCode.NotConnected"/>; <see cref="ErrorCode.InvalidArgument"/> for an unknown attribute.</exception>
@@ -133,8 +143,8 @@ public sealed class Communicator : IAsyncDisposable
     public async Task<World> UpdateTopologyAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         var participation = Current();
-        var newcomers = await participation.UpdateTopology(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
-        return participation.World!.Given(newcomers);
+        var (newcomers, world) = await participation.UpdateTopology(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
+        return world.Given(newcomers);
     }
 
     /// <summary>
@@ -157,8 +167,7 @@ public sealed class Communicator : IAsyncDisposable
     public async Task<World> OptimizeTopologyAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         var participation = Current();
-        await participation.OptimizeTopology(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
-        return participation.World!;
+        return (await participation.OptimizeTopology(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false)).World;
     }
 
     /// <summary>
@@ -171,8 +180,8 @@ public sealed class Communicator : IAsyncDisposable
     public async Task<World> StepAsync(TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         var participation = Current();
-        var newcomers = await participation.Step(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
-        return participation.World!.Given(newcomers);
+        var (newcomers, world) = await participation.Step(TimeoutMs(timeout), cancellationToken).ConfigureAwait(false);
+        return world.Given(newcomers);
     }
 
     /// <summary>

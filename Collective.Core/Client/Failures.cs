@@ -5,7 +5,8 @@ namespace Collective;
 /// <summary>Outcomes as exceptions: what happened, then what to do.</summary>
 internal static class Failures
 {
-    public static CollectiveException Of(Outcome outcome) => new(outcome.Code, Hint(outcome.Code) is { Length: > 0 } hint ? $"{Sentence(outcome.Reason)} {hint}" : Sentence(outcome.Reason));
+    public static CollectiveException Of(Outcome outcome, World? seen = null)
+        => new(outcome.Code, Hint(outcome.Code) is { Length: > 0 } hint ? $"{Sentence(outcome.Reason)} {hint}" : Sentence(outcome.Reason)) { World = seen };
 
     private static string Hint(ErrorCode code) => code switch
     {

@@ -13,7 +13,7 @@ namespace Collective;
 internal sealed class Participation : IPeerHandler
 {
     private readonly ConcurrentDictionary<OperationId, AllReduceOperation> _operations = new();
-    private readonly ConcurrentDictionary<RequestNumber, TaskCompletionSource<bool>> _requests = new();
+    private readonly ConcurrentDictionary<RequestNumber, TaskCompletionSource<(bool Yes, World World)>> _requests = new();
     private readonly TaskCompletionSource _admitted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly WorkBuffers _workBuffers;
@@ -30,7 +30,9 @@ internal sealed class Participation : IPeerHandler
     private long _lastOperation;
     private long _lastRequest;
     private volatile int _segmentBytes;
-    private volatile World? _world;
+    private volatile World? _live;
+    private World? _seen;
+    private long _worlds;
     private volatile CollectiveException? _failure;
     private Outcome _cause;
 
@@ -53,7 +55,11 @@ internal sealed class Participation : IPeerHandler
 
     public PeerId Id { get; private set; }
 
-    public World? World => _world;
+    /// <summary>What the application sees: it changes only with the end of a call, at which all peers of the group see the same change.</summary>
+    public World? World => Volatile.Read(ref _seen);
+
+    /// <summary>The latest membership that stands.</summary>
+    public World? LiveWorld => _live;
 
     /// <summary>Why this stay ended, once it has.</summary>
     public CollectiveException? Failure => _failure;
@@ -62,18 +68,19 @@ internal sealed class Participation : IPeerHandler
 
     public void Leave() => _host.Post(new PeerInput.Leave());
 
-    /// <summary>Whether somebody was admitted.</summary>
-    public Task<bool> UpdateTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.UpdateTopology(number, timeoutMs), cancellationToken);
+    /// <summary>Whether somebody was admitted, and the world of the answer.</summary>
+    public Task<(bool Yes, World World)> UpdateTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.UpdateTopology(number, timeoutMs), cancellationToken);
 
-    public Task OptimizeTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.OptimizeTopology(number, timeoutMs), cancellationToken);
+    public Task<(bool Yes, World World)> OptimizeTopology(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.OptimizeTopology(number, timeoutMs), cancellationToken);
 
     /// <summary>Whether somebody was admitted, this peer included.</summary>
-    public Task<bool> Step(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.Step(number, timeoutMs), cancellationToken);
+    public Task<(bool Yes, World World)> Step(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.Step(number, timeoutMs), cancellationToken);
 
-    public Task<bool> QueryPending(long timeoutMs, CancellationToken cancellationToken) => Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken);
+    public async Task<bool> QueryPending(long timeoutMs, CancellationToken cancellationToken)
+        => (await Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken).ConfigureAwait(false)).Yes;
 
     public AllReduceOperation NewOperation(Tag tag, CollectiveDescriptor descriptor)
-        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _segmentBytes, _workBuffers, _rings, _host.Post);
+        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _segmentBytes, _workBuffers, _rings, _host.Post) { Sees = See };
 
     public void Launch(AllReduceOperation operation, long timeoutMs)
     {
@@ -81,7 +88,7 @@ internal sealed class Participation : IPeerHandler
         _host.Post(new PeerInput.Launch(operation.Id, operation.Tag, operation.Descriptor, timeoutMs));
         if (_failure is not null)
         {
-            FinishOperation(operation.Id, _cause); // It came after the last output.
+            FinishOperation(operation.Id, _cause, sees: false); // It came after the last output.
         }
     }
 
@@ -119,13 +126,16 @@ internal sealed class Participation : IPeerHandler
 
     public void WorldStands(Membership membership)
     {
-        _world = new World(
+        var world = new World(
             membership.Epoch,
             [.. membership.Members.Select(m => m.Id)],
             membership.Rank,
             membership.Sizes.Global,
             membership.Sizes.Groups,
-            membership.Sizes.LargestGroup);
+            membership.Sizes.LargestGroup,
+            ++_worlds);
+        _live = world;
+        _ = Interlocked.CompareExchange(ref _seen, world, null); // The first one ends connect.
         _admitted.TrySetResult();
     }
 
@@ -133,7 +143,7 @@ internal sealed class Participation : IPeerHandler
     {
         if (_operations.TryGetValue(operation, out var found))
         {
-            found.StartRing(_host.Transport!, attempt, membership, _world!);
+            found.StartRing(_host.Transport!, attempt, membership, _live!);
         }
     }
 
@@ -153,25 +163,30 @@ internal sealed class Participation : IPeerHandler
         }
     }
 
-    public void FinishOperation(OperationId operation, Outcome outcome)
+    public void FinishOperation(OperationId operation, Outcome outcome, bool sees)
     {
         if (_operations.TryRemove(operation, out var found))
         {
             _probe?.Invoke("finish-operation");
-            found.Finish(outcome);
+            found.Finish(outcome, sees ? _live : null);
         }
     }
 
-    public void FinishRequest(RequestNumber request, Outcome outcome, bool yes)
+    public void FinishRequest(RequestNumber request, Outcome outcome, bool yes, bool sees)
     {
         if (!_requests.TryRemove(request, out var completion))
         {
             return;
         }
 
+        if (sees)
+        {
+            See(_live!);
+        }
+
         if (outcome.Succeeded)
         {
-            completion.TrySetResult(yes);
+            completion.TrySetResult((yes, World!));
         }
         else
         {
@@ -183,7 +198,15 @@ internal sealed class Participation : IPeerHandler
 
     public void HolderLost(RequestNumber request, PeerId holder) => Find(request)?.HolderLost(holder);
 
-    public void FinishSync(PeerOutput.FinishSync end) => Find(end.Request)?.Finish(end);
+    public void FinishSync(PeerOutput.FinishSync end)
+    {
+        if (end.Seen is not null)
+        {
+            See(_live!);
+        }
+
+        Find(end.Request)?.Finish(end, end.Seen is null ? null : _live);
+    }
 
     public void ServeState(IByteConnection connection) => _donor.Serve(connection);
 
@@ -198,12 +221,12 @@ internal sealed class Participation : IPeerHandler
         Dying(outcome);
         foreach (var operation in _operations.Keys)
         {
-            FinishOperation(operation, _cause);
+            FinishOperation(operation, _cause, sees: false);
         }
 
         foreach (var request in _requests.Keys)
         {
-            FinishRequest(request, _cause, yes: false);
+            FinishRequest(request, _cause, yes: false, sees: false);
         }
 
         _synchronisation?.Finish(_cause);
@@ -214,15 +237,27 @@ internal sealed class Participation : IPeerHandler
 
     private StateSynchronisation? Find(RequestNumber request) => _synchronisation is { } current && current.Request == request ? current : null;
 
-    private async Task<bool> Ask(Func<RequestNumber, PeerInput> input, CancellationToken cancellationToken)
+    /// <summary>Several collectives may end together, in any order: the latest world counts.</summary>
+    private void See(World world)
+    {
+        for (var seen = World; seen is null || world.Order > seen.Order; seen = World)
+        {
+            if (Interlocked.CompareExchange(ref _seen, world, seen) == seen)
+            {
+                return;
+            }
+        }
+    }
+
+    private async Task<(bool Yes, World World)> Ask(Func<RequestNumber, PeerInput> input, CancellationToken cancellationToken)
     {
         var number = new RequestNumber((ulong)Interlocked.Increment(ref _lastRequest));
-        var completion = new TaskCompletionSource<bool>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var completion = new TaskCompletionSource<(bool Yes, World World)>(TaskCreationOptions.RunContinuationsAsynchronously);
         _requests[number] = completion;
         _host.Post(input(number));
         if (_failure is not null)
         {
-            FinishRequest(number, _cause, yes: false);
+            FinishRequest(number, _cause, yes: false, sees: false);
         }
 
         await using var registration = cancellationToken.Register(() => _host.Post(new PeerInput.Withdraw(number))).ConfigureAwait(false);

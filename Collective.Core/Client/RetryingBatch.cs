@@ -63,8 +63,8 @@ internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<All
             null => notCommitted,
 
             // Alone for a moment only: the company that has come since enters all operations of the list.
-            CollectiveException { Code: ErrorCode.TooFewPeers } when communicator.World.WorldSize > 1 => notCommitted,
-            CollectiveException e => throw new CollectiveException(e.Code, e.Message, e),
+            CollectiveException { Code: ErrorCode.TooFewPeers } when communicator.LiveWorld.WorldSize > 1 => notCommitted,
+            CollectiveException e => throw new CollectiveException(e.Code, e.Message, e) { World = e.World },
             _ => throw failure,
         };
     }

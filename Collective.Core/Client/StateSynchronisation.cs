@@ -33,10 +33,11 @@ internal sealed class StateSynchronisation : IFetchEvents
     private bool _hadEverything;
     private IProgress<SharedStateProgress>? _progress;
 
-    // Guards the two fields below between the peer's loop and the thread of the sync.
+    // Guards the three fields below between the peer's loop and the thread of the sync.
     private readonly object _gate = new();
     private StateFetcher? _fetcher;
     private PeerOutput.FinishSync? _end;
+    private World? _seen;
 
     public StateSynchronisation(
         RequestNumber request,
@@ -96,11 +97,15 @@ internal sealed class StateSynchronisation : IFetchEvents
     public void HolderLost(PeerId holder) => _fetcher?.HolderLost(holder);
 
     /// <summary>The first end counts.</summary>
-    public void Finish(PeerOutput.FinishSync end)
+    public void Finish(PeerOutput.FinishSync end, World? seen = null)
     {
         lock (_gate)
         {
-            _end ??= end;
+            if (_end is null)
+            {
+                (_end, _seen) = (end, seen);
+            }
+
             Monitor.PulseAll(_gate);
         }
     }
@@ -201,7 +206,7 @@ internal sealed class StateSynchronisation : IFetchEvents
         }
         else
         {
-            _completion.TrySetException(Failures.Of(end.Outcome));
+            _completion.TrySetException(Failures.Of(end.Outcome, _seen));
         }
     }
 

@@ -3,8 +3,9 @@ namespace Collective;
 /// <summary>The membership of this peer's group in one epoch, and the sizes of the whole run when that epoch was set.</summary>
 public sealed class World
 {
-    internal World(Epoch epoch, IReadOnlyList<PeerId> peers, int rank, int globalWorldSize, int groupCount, int largestGroupWorldSize)
+    internal World(Epoch epoch, IReadOnlyList<PeerId> peers, int rank, int globalWorldSize, int groupCount, int largestGroupWorldSize, long order = 0)
     {
+        Order = order;
         Epoch = epoch;
         Peers = peers;
         Rank = rank;
@@ -12,6 +13,9 @@ public sealed class World
         GroupCount = groupCount;
         LargestGroupWorldSize = largestGroupWorldSize;
     }
+
+    /// <summary>Of the worlds that this peer was told in one stay, the later one has the higher number.</summary>
+    internal long Order { get; }
 
     /// <summary>Number of this membership and ring order.</summary>
     public Epoch Epoch { get; }
@@ -36,10 +40,10 @@ public sealed class World
 
     /// <summary>
     /// Whether the call that returned this world has admitted peers, of any group: so says <see cref="Communicator.StepAsync"/> and <see cref="Communicator.UpdateTopologyAsync"/> to all peers
-    /// alike, and the first <see cref="Communicator.StepAsync"/> of who was admitted by it. Then the newcomers need the shared state. <see langword="false"/> in a world that comes from elsewhere.
+    /// alike, and the first <see cref="Communicator.StepAsync"/> of a peer that was admitted by it. Then the newcomers need the shared state. <see langword="false"/> in a world that comes from elsewhere.
     /// </summary>
     /// <remarks>Decide by it, and not by <see cref="Epoch"/>: an epoch also ends when a peer is lost, which a newcomer may hear before its first call.</remarks>
     public bool HasNewcomers { get; private init; }
 
-    internal World Given(bool newcomers) => newcomers ? new(Epoch, Peers, Rank, GlobalWorldSize, GroupCount, LargestGroupWorldSize) { HasNewcomers = true } : this;
+    internal World Given(bool newcomers) => newcomers ? new(Epoch, Peers, Rank, GlobalWorldSize, GroupCount, LargestGroupWorldSize, Order) { HasNewcomers = true } : this;
 }

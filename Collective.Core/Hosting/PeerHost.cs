@@ -20,9 +20,10 @@ internal interface IPeerHandler
 
     void StopRing(OperationId operation);
 
-    void FinishOperation(OperationId operation, Outcome outcome);
+    /// <summary>The end of a call, as the following two; and whether the application sees the world that stands from now on.</summary>
+    void FinishOperation(OperationId operation, Outcome outcome, bool sees);
 
-    void FinishRequest(RequestNumber request, Outcome outcome, bool yes);
+    void FinishRequest(RequestNumber request, Outcome outcome, bool yes, bool sees);
 
     /// <summary>Begin to fetch what the plan says; on threads of its own.</summary>
     void FetchState(RequestNumber request, SharedStatePlan plan);
@@ -57,6 +58,7 @@ internal sealed class PeerHost : ITransportEvents
     private readonly ControlConnection _connection;
     private readonly DataListener _listener;
     private volatile ITransport? _transport;
+    private volatile bool _leaving;
     private Thread? _loop;
     private long _wakeAtMs = long.MaxValue;
     private bool _dead;
@@ -84,6 +86,11 @@ internal sealed class PeerHost : ITransportEvents
     /// <summary>Hands an input to the loop, waiting while it is behind. After death inputs are ignored.</summary>
     public void Post(PeerInput input)
     {
+        if (input is PeerInput.Leave)
+        {
+            _leaving = true; // The others make their ring without this peer, and its links end: that is no news.
+        }
+
         if (Thread.CurrentThread == _loop)
         {
             _ownInputs.Enqueue(input); // An operation that completed as it was entered: the loop cannot wait for itself.
@@ -97,7 +104,11 @@ internal sealed class PeerHost : ITransportEvents
 
     public void LinkLost(Epoch epoch, PeerId neighbour, bool outgoing, string detail)
     {
-        _logger.LogWarning("Link {Direction} peer {Neighbour} lost in epoch {Epoch}: {Detail}", outgoing ? "to" : "from", neighbour.ToShortString(), epoch, detail);
+        if (!_leaving)
+        {
+            _logger.LogWarning("Link {Direction} peer {Neighbour} lost in epoch {Epoch}: {Detail}", outgoing ? "to" : "from", neighbour.ToShortString(), epoch, detail);
+        }
+
         Post(new PeerInput.LinkLost(epoch, neighbour, outgoing, detail));
     }
 
@@ -202,8 +213,8 @@ internal sealed class PeerHost : ITransportEvents
             case PeerOutput.StartRing m: _handler.StartRing(m.Operation, m.Attempt, m.Membership); break;
             case PeerOutput.ReleaseRing m: _handler.ReleaseRing(m.Operation); break;
             case PeerOutput.StopRing m: _handler.StopRing(m.Operation); break;
-            case PeerOutput.FinishOperation m: _handler.FinishOperation(m.Operation, m.Outcome); break;
-            case PeerOutput.FinishRequest m: _handler.FinishRequest(m.Request, m.Outcome, m.Yes); break;
+            case PeerOutput.FinishOperation m: _handler.FinishOperation(m.Operation, m.Outcome, m.Seen is not null); break;
+            case PeerOutput.FinishRequest m: _handler.FinishRequest(m.Request, m.Outcome, m.Yes, m.Seen is not null); break;
             case PeerOutput.FetchState m: _handler.FetchState(m.Request, m.Plan); break;
             case PeerOutput.HolderLost m: _handler.HolderLost(m.Request, m.Holder); break;
             case PeerOutput.FinishSync m: _handler.FinishSync(m); break;

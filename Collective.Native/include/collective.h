@@ -278,7 +278,7 @@ PCCL_EXPORT pcclResult_t pcclGetBuildInfo(pcclBuildInfo_t *info);
 PCCL_EXPORT pcclResult_t pcclCreateCommunicator(const pcclCommCreateParams_t *params, pcclComm_t **comm_out);
 
 /*
- * pcclGetAttribute - a number of the world. Does not block; after the connection was lost, the last number known.
+ * pcclGetAttribute - a number of the world as of the last call that ended (see pcclxGetWorld). Does not block.
  * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: no communicator; pcclInvalidUsage: never connected;
  * pcclInvalidArgument: attribute_out is null, or the attribute is unknown; pcclSuccess.
  */
@@ -627,7 +627,10 @@ PCCL_EXPORT pcclResult_t pcclxOptimizeTopology(const pcclComm_t *comm, const pcc
 PCCL_EXPORT pcclResult_t pcclxStep(pcclComm_t *comm, pcclxWorld_t *world_out, const pcclxCallOptions_t *options);
 
 /*
- * pcclxGetWorld - the world. Does not block; after the connection was lost, the last world known.
+ * pcclxGetWorld - the world as of the last call on this communicator that ended. It does not change between calls, so that
+ * peers that decide by it decide alike: after a successful all-reduce it is the membership that contributed, after an aborted
+ * one that in which the others hear of the abort too, after connect, step, update, optimise and sync that of the answer. An
+ * asynchronous all-reduce counts where it is awaited. Does not block. Only connected tells of this moment.
  * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: no communicator; pcclInvalidUsage: never connected;
  * pcclInvalidArgument: world_out is null or of a wrong size; pcclSuccess.
  */
@@ -640,6 +643,15 @@ PCCL_EXPORT pcclResult_t pcclxGetWorld(const pcclComm_t *comm, pcclxWorld_t *wor
  * pcclInvalidArgument: count_out is null, or peers is while capacity is not 0; pcclSuccess.
  */
 PCCL_EXPORT pcclResult_t pcclxGetPeers(const pcclComm_t *comm, pcclRankUuid_t *peers, size_t capacity, size_t *count_out);
+
+/*
+ * pcclxGetLiveWorld, pcclxGetLivePeers - as pcclxGetWorld and pcclxGetPeers, but the latest membership that stands: it
+ * changes whenever a peer is lost, at another moment at each peer. Show it; decide nothing by it that all peers must decide
+ * alike. After the connection was lost, the world of the last call.
+ * RETURNS as those.
+ */
+PCCL_EXPORT pcclResult_t pcclxGetLiveWorld(const pcclComm_t *comm, pcclxWorld_t *world_out);
+PCCL_EXPORT pcclResult_t pcclxGetLivePeers(const pcclComm_t *comm, pcclRankUuid_t *peers, size_t capacity, size_t *count_out);
 
 /*
  * pcclxGetStatistics - counters of this communicator. Does not block.

@@ -1,3 +1,4 @@
+using Collective.Coordination;
 using Collective.Protocol;
 
 namespace Collective.Simulation;
@@ -7,6 +8,7 @@ internal sealed class Ledger
 {
     private readonly Dictionary<Epoch, IReadOnlyList<Member>> _rings = [];
     private readonly Dictionary<AttemptKey, Attempt> _attempts = [];
+    private readonly Dictionary<string, (Membership World, string Who)> _seen = [];
 
     private sealed class Attempt
     {
@@ -76,6 +78,18 @@ internal sealed class Ledger
         {
             var i = result.CommonPrefixLength(record.Sum);
             throw new SimulationException($"G2: element {i} of {attempt} is {result[i]} for {who}, and {record.Sum[i]} summed over its contributors");
+        }
+    }
+
+    /// <summary>Peers whose calls ended together read the same world from then on.</summary>
+    public void Seen(string end, Membership world, string who)
+    {
+        if (!_seen.TryAdd(end, (world, who)))
+        {
+            var known = _seen[end];
+            Require(
+                known.World.Epoch == world.Epoch && known.World.Sizes == world.Sizes && known.World.Members.SequenceEqual(world.Members),
+                $"after {end} {known.Who} reads the world of epoch {known.World.Epoch} with {known.World.Sizes}, {who} that of epoch {world.Epoch} with {world.Sizes}");
         }
     }
 

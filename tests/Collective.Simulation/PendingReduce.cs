@@ -36,8 +36,13 @@ internal sealed class PendingReduce
     }
 
     /// <summary>The verdict has come; the application hears it once no link touches the buffers.</summary>
-    public void Finish(SimulatedPeer peer, Simulator simulator, Outcome outcome)
+    public void Finish(SimulatedPeer peer, Simulator simulator, Outcome outcome, Membership? seen)
     {
+        if (_attempt is { } attempt && seen is not null)
+        {
+            simulator.Ledger.Seen($"the end of {attempt}", seen, peer.Name);
+        }
+
         var before = simulator.Scenario.Sabotage == Sabotage.SkipRestore && !outcome.Succeeded ? _source.ToArray() : null;
         Operation.Finish(outcome);
         Await(peer, simulator, outcome, before);

@@ -99,7 +99,9 @@ internal sealed class SimulatedMaster : SimulatedProcess
         }
 
         _forger.Stepped(outputs);
-        Simulator.SyncJudge.Answered(outputs.OfType<MasterOutput.Send>().Select(m => (_connections[m.Connection].Peer, m.Message)));
+        var sent = outputs.OfType<MasterOutput.Send>().Select(m => (_connections[m.Connection].Peer, m.Message)).ToList();
+        Simulator.SyncJudge.Answered(sent);
+        Simulator.WorldJudge.Answered(sent);
         foreach (var output in outputs)
         {
             switch (output)

@@ -370,7 +370,14 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
             case PeerOutput.FinishRequest m: FinishRequest(m); break;
             case PeerOutput.FetchState m: _syncs[m.Request].Fetch(m.Plan); break;
             case PeerOutput.HolderLost m: _syncs[m.Request].Lose(m.Holder); break;
-            case PeerOutput.FinishSync m: _syncs[m.Request].Finish(m.Outcome, m.Revision, m.LeftOut); break;
+            case PeerOutput.FinishSync m:
+                if (m.Seen is not null)
+                {
+                    Simulator.WorldJudge.Ended(this, m.Request, m.Seen);
+                }
+
+                _syncs[m.Request].Finish(m.Outcome, m.Revision, m.LeftOut);
+                break;
             case PeerOutput.Die m: OnDeath(m.Outcome); break;
         }
     }
@@ -381,6 +388,11 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         if (_membership?.Epoch != membership.Epoch)
         {
             _world = new World(membership.Epoch, [.. membership.Members.Select(x => x.Id)], membership.Rank, 0, 0, 0);
+        }
+
+        if (_membership is null)
+        {
+            Simulator.WorldJudge.Connected(this, membership);
         }
 
         IsFounder |= membership.Epoch == Epoch.First(1);
@@ -410,7 +422,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     private void FinishOperation(PeerOutput.FinishOperation finish)
     {
         _operations.Remove(finish.Operation, out var pending);
-        pending!.Finish(this, Simulator, finish.Outcome);
+        pending!.Finish(this, Simulator, finish.Outcome, finish.Seen);
     }
 
     private void FinishRequest(PeerOutput.FinishRequest finish)
@@ -418,6 +430,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         _requests.Remove(finish.Request, out var completion);
         if (finish.Outcome.Succeeded)
         {
+            Simulator.WorldJudge.Ended(this, finish.Request, finish.Seen);
             completion!.SetResult(finish.Yes);
         }
         else

@@ -28,6 +28,7 @@ internal sealed class Simulator
         Network = new Network(this);
         Blame = new Blame(this);
         SyncJudge = new SyncJudge(this);
+        WorldJudge = new WorldJudge(Ledger);
         Faults = new Faults(this);
         Master = new SimulatedMaster(this);
         for (var i = 0; i < scenario.InitialPeers + scenario.Joiners; i++)
@@ -47,6 +48,8 @@ internal sealed class Simulator
     public Blame Blame { get; }
 
     public SyncJudge SyncJudge { get; }
+
+    public WorldJudge WorldJudge { get; }
 
     public Faults Faults { get; }
 

@@ -13,7 +13,7 @@ internal sealed partial class MasterStateMachine
     private bool _losesTogether;
     private int _queries;
 
-    /// <summary>A decided topology update whose epochs do not all stand yet.</summary>
+    /// <summary>A decided topology update whose epochs do not all stand yet; the voters that have not been answered.</summary>
     private sealed record Update(List<PeerRecord> Voters, List<GroupRecord> Groups, bool Newcomers);
 
     private void OnTopologyVote(PeerRecord peer, TopologyVote vote)
@@ -97,26 +97,25 @@ internal sealed partial class MasterStateMachine
 
     private void TryFinishUpdate()
     {
-        if (_update is not { } update || !update.Groups.TrueForAll(g => g.Standing || g.Ring.Count == 0))
+        if (_update is not { } update)
         {
             return;
         }
 
-        // A voter whose own ring is being rewired hears the answer in the world that it can use.
-        if (!update.Voters.TrueForAll(v => GroupOf(v).Standing))
+        // A group hears the answer at the moment when its ring stands, which its newcomers hear too: so all of them see the same world, whatever goes on in other groups.
+        var sizes = Sizes();
+        foreach (var voter in update.Voters.FindAll(v => GroupOf(v).Standing))
         {
-            return;
-        }
-
-        _update = null;
-        var sizes = update.Voters.Count > 0 ? Sizes() : default;
-        foreach (var voter in update.Voters)
-        {
+            update.Voters.Remove(voter);
             Move(voter, MasterPeerEvent.VoteDecided);
             Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, default, "", sizes, update.Newcomers)));
         }
 
-        TryUpdateTopology();
+        if (update.Voters.Count == 0 && update.Groups.TrueForAll(g => g.Standing || g.Ring.Count == 0))
+        {
+            _update = null;
+            TryUpdateTopology();
+        }
     }
 
     /// <summary>A lone peer consents to company by wanting to reduce; nobody else of its group has to be asked.</summary>

@@ -24,9 +24,13 @@ internal sealed class LocalAttempt(OperationId operation, Tag tag, CollectiveDes
     /// <summary>Why this peer itself wants it aborted, if it does: what its own caller hears when it is.</summary>
     public Outcome Wish { get; set; }
 
-    public void Enter(AttemptKey key)
+    /// <summary>The members that contribute, once it is entered.</summary>
+    public Membership? Membership { get; private set; }
+
+    public void Enter(AttemptKey key, Membership membership)
     {
         Key = key;
+        Membership = membership;
         Move(AttemptEvent.Enter);
     }
 

@@ -112,11 +112,13 @@ internal abstract record PeerOutput
     /// <summary>The attempt is aborted: stop touching its buffers. The outcome follows when the next ring stands.</summary>
     internal sealed record StopRing(OperationId Operation) : PeerOutput;
 
+    // The ends of calls carry the membership that the application sees from then on. It is the same for all peers whose calls ended together; null where the end concerns this peer alone.
+
     /// <summary>Tell the application; unless it succeeded, restore its buffers first.</summary>
-    internal sealed record FinishOperation(OperationId Operation, Outcome Outcome) : PeerOutput;
+    internal sealed record FinishOperation(OperationId Operation, Outcome Outcome, Membership? Seen = null) : PeerOutput;
 
     /// <summary>Yes: the answer to a question; of a vote: whether it has admitted peers.</summary>
-    internal sealed record FinishRequest(RequestNumber Request, Outcome Outcome, bool Yes) : PeerOutput;
+    internal sealed record FinishRequest(RequestNumber Request, Outcome Outcome, bool Yes, Membership? Seen = null) : PeerOutput;
 
     /// <summary>Fetch what the plan says into staging memory; answered by <see cref="PeerInput.StateFetched"/>, at once when there is nothing to fetch.</summary>
     internal sealed record FetchState(RequestNumber Request, SharedStatePlan Plan) : PeerOutput;
@@ -125,7 +127,7 @@ internal abstract record PeerOutput
     internal sealed record HolderLost(RequestNumber Request, PeerId Holder) : PeerOutput;
 
     /// <summary>The sync is over. On success swap the staged bytes in and tell the application the revision; else stop fetching and drop them. Either way stop serving.</summary>
-    internal sealed record FinishSync(RequestNumber Request, Outcome Outcome, Revision Revision, IReadOnlyList<LeftOutPeer> LeftOut) : PeerOutput;
+    internal sealed record FinishSync(RequestNumber Request, Outcome Outcome, Revision Revision, IReadOnlyList<LeftOutPeer> LeftOut, Membership? Seen = null) : PeerOutput;
 
     internal sealed record WakeAt(long NowMs) : PeerOutput;
 

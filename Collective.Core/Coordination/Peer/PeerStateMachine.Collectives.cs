@@ -91,7 +91,7 @@ internal sealed partial class PeerStateMachine
     {
         foreach (var attempt in _attempts.Values.Where(a => a.State == AttemptState.Held).ToArray())
         {
-            Abort(attempt, new Outcome(ErrorCode.TooFewPeers, "this peer is alone in its group: wait for others (update topology), then reduce"));
+            Abort(attempt, new Outcome(ErrorCode.TooFewPeers, "this peer is alone in its group: wait for others (update topology), then reduce"), _membership);
         }
     }
 
@@ -100,7 +100,7 @@ internal sealed partial class PeerStateMachine
         var ordinal = _ordinals.GetValueOrDefault(attempt.Tag, _firstOrdinal);
         _ordinals[attempt.Tag] = ordinal + 1;
         _nextOrdinal = Math.Max(_nextOrdinal, ordinal + 1);
-        attempt.Enter(new AttemptKey(_membership!.Epoch, attempt.Tag, ordinal));
+        attempt.Enter(new AttemptKey(_membership!.Epoch, attempt.Tag, ordinal), _membership);
 
         // In this order: once the others know that this peer has entered, bulk data may come.
         Emit(new PeerOutput.StartRing(attempt.Operation, attempt.Key, _membership));
@@ -184,7 +184,7 @@ internal sealed partial class PeerStateMachine
         attempt.Move(AttemptEvent.Verdict);
         _newcomersWait = true;
         _attempts.Remove(attempt.Tag);
-        Emit(new PeerOutput.FinishOperation(attempt.Operation, Outcome.Success));
+        Emit(new PeerOutput.FinishOperation(attempt.Operation, Outcome.Success, attempt.Membership));
     }
 
     /// <summary>A new epoch ends whatever was entered in older ones.</summary>
@@ -215,15 +215,15 @@ internal sealed partial class PeerStateMachine
         {
             attempt.Move(AttemptEvent.RingStands);
             _attempts.Remove(attempt.Tag);
-            Emit(new PeerOutput.FinishOperation(attempt.Operation, attempt.OutcomeFor(established)));
+            Emit(new PeerOutput.FinishOperation(attempt.Operation, attempt.OutcomeFor(established), _membership)); // The first ring that stands after it: the same for all who were in it.
         }
     }
 
-    private void Abort(LocalAttempt attempt, Outcome outcome)
+    private void Abort(LocalAttempt attempt, Outcome outcome, Membership? seen = null)
     {
         attempt.Move(AttemptEvent.NeverEntered);
         _attempts.Remove(attempt.Tag);
-        Emit(new PeerOutput.FinishOperation(attempt.Operation, outcome));
+        Emit(new PeerOutput.FinishOperation(attempt.Operation, outcome, seen));
     }
 
     /// <summary>This peer leaves the run: nothing can be committed for it any more.</summary>

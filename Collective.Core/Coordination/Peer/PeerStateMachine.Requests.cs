@@ -86,7 +86,7 @@ internal sealed partial class PeerStateMachine
                 Emit(new PeerOutput.WorldStands(_membership));
             }
 
-            Finish(ref _vote, new Outcome(updated.Error, updated.Reason), updated.Newcomers);
+            Finish(ref _vote, new Outcome(updated.Error, updated.Reason), updated.Newcomers, updated.Error == default ? _membership : null);
         }
         else
         {
@@ -164,12 +164,12 @@ internal sealed partial class PeerStateMachine
         Send(request.Message);
     }
 
-    private void Finish(ref LocalRequest? request, Outcome outcome, bool yes = false)
+    private void Finish(ref LocalRequest? request, Outcome outcome, bool yes = false, Membership? seen = null)
     {
         var (number, wish) = (request!.Number, request.Wish);
         request = null;
         var told = outcome.Code == ErrorCode.TimedOut && !wish.Succeeded ? new Outcome(wish.Code, $"{wish.Reason}: {outcome.Reason}") : outcome;
-        Emit(new PeerOutput.FinishRequest(number, told, yes));
+        Emit(new PeerOutput.FinishRequest(number, told, yes, seen));
     }
 
     private void FinishRequests(Outcome outcome)

@@ -180,6 +180,10 @@ internal sealed partial class PeerStateMachine
         }
     }
 
+    /// <summary>The master's end is that of all members; a vote that was taken back ends the sync for this peer only.</summary>
     private void EndSync(RequestNumber request, Outcome outcome, SharedStateFinished? end = null)
-        => Emit(new PeerOutput.FinishSync(request, outcome, end?.Revision ?? default, end?.LeftOut ?? []));
+    {
+        var seen = end is null or { Error: ErrorCode.TimedOut } ? null : _membership;
+        Emit(new PeerOutput.FinishSync(request, outcome, end?.Revision ?? default, end?.LeftOut ?? [], seen));
+    }
 }

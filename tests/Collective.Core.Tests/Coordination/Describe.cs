@@ -103,15 +103,17 @@ internal static class Describe
         PeerOutput.StartRing m => $"start ring of operation {m.Operation.Value}: {m.Attempt} with [{Names(m.Membership.Members)}]",
         PeerOutput.ReleaseRing m => $"release ring of operation {m.Operation.Value}",
         PeerOutput.StopRing m => $"stop ring of operation {m.Operation.Value}",
-        PeerOutput.FinishOperation m => $"finish operation {m.Operation.Value}: {Text(m.Outcome)}",
-        PeerOutput.FinishRequest m => $"finish request {m.Request.Value}: {Text(m.Outcome)}{(m.Yes ? ", yes" : "")}",
+        PeerOutput.FinishOperation m => $"finish operation {m.Operation.Value}: {Text(m.Outcome)}{Text(m.Seen)}",
+        PeerOutput.FinishRequest m => $"finish request {m.Request.Value}: {Text(m.Outcome)}{(m.Yes ? ", yes" : "")}{Text(m.Seen)}",
         PeerOutput.FetchState m => $"fetch state for request {m.Request.Value}: {Text(m.Plan)}",
         PeerOutput.HolderLost m => $"holder lost for request {m.Request.Value}: {Name(m.Holder)}",
-        PeerOutput.FinishSync m => $"finish sync {m.Request.Value}: {Text(m.Outcome)}{(m.Outcome.Succeeded ? $", revision {m.Revision}{Text(m.LeftOut)}" : "")}",
+        PeerOutput.FinishSync m => $"finish sync {m.Request.Value}: {Text(m.Outcome)}{(m.Outcome.Succeeded ? $", revision {m.Revision}{Text(m.LeftOut)}" : "")}{Text(m.Seen)}",
         PeerOutput.WakeAt m => $"wake at {m.NowMs} ms",
         PeerOutput.Die m => $"die: {Text(m.Outcome)}",
         _ => throw new NotSupportedException(output.ToString()),
     };
+
+    private static string Text(Membership? seen) => seen is null ? "" : $", in the world of {seen.Epoch}";
 
     /// <summary>Ids become letters wherever they stand in a sentence.</summary>
     public static string WithNames(string line)

@@ -271,16 +271,88 @@ internal sealed class MembershipTests : EndToEndTest
 
         await connecting.WaitAsync(Deadline);
         await peers[1].DisposeAsync();
-        while (newcomer.World.WorldSize > 2)
-        {
-            await Task.Yield();
-        }
-
-        Assert.That(newcomer.World.HasNewcomers, Is.False, "it does not come from a call");
+        await Until(() => newcomer.LiveWorld.WorldSize == 2);
+        Assert.That(newcomer.World.WorldSize, Is.EqualTo(3), "between calls it does not change");
+        Assert.That(newcomer.LiveWorld.HasNewcomers, Is.False, "it does not come from a call");
         Assert.That(await Admits(newcomer).WaitAsync(Deadline), Is.True);
         Assert.That(await All([peers[0], newcomer], Admits), Is.All.False);
         Assert.That((await All([peers[0], newcomer], p => p.UpdateTopologyAsync())).Select(w => w.HasNewcomers), Is.All.False);
 
         static async Task<bool> Admits(Communicator peer) => (await peer.StepAsync()).HasNewcomers;
+    }
+
+    /// <summary>What is lost between two calls shows in the live view only: else survivors of the same call would take different branches.</summary>
+    [TestCase("all-reduce")]
+    [TestCase("step")]
+    [TestCase("optimize")]
+    [TestCase("sync")]
+    public async Task TheWorldChangesOnlyInsideCalls(string call)
+    {
+        var peers = await ConnectGroup(StartMaster(), 4);
+        await All(peers, Call);
+        var before = peers[0].World;
+        await peers[3].DisposeAsync();
+        var left = peers[..3];
+        await Until(() => left.All(p => p.LiveWorld.WorldSize == 3));
+        Assert.That(left.Select(p => p.World.WorldSize), Is.All.EqualTo(4), "the call had four");
+        Assert.That(left.Select(p => p.World.Epoch), Is.All.EqualTo(before.Epoch));
+        Assert.That(left.Select(p => p.GetAttribute(CommunicatorAttribute.GlobalWorldSize)), Is.All.EqualTo(4));
+
+        await All(left, Call);
+        Assert.That(left.Select(p => p.World.WorldSize), Is.All.EqualTo(3));
+        Assert.That(left.Select(p => p.World.Epoch), Is.All.EqualTo(left[0].LiveWorld.Epoch));
+        Assert.That(left.Select(p => p.World.GlobalWorldSize), Is.All.EqualTo(3));
+
+        async Task<World> Call(Communicator peer)
+        {
+            switch (call)
+            {
+                case "all-reduce": return (await peer.AllReduceAsync<int>(new int[3])).World;
+                case "step": await peer.StepAsync(); return await peer.StepAsync();
+                case "optimize": return await peer.OptimizeTopologyAsync();
+                default:
+                    var state = new SharedState { Revision = (ulong)(5 - peer.LiveWorld.WorldSize) };
+                    state.Add<float>("w", new float[3]);
+                    await peer.SynchronizeSharedStateAsync(state);
+                    return peer.World;
+            }
+        }
+    }
+
+    /// <summary>An aborted call ends for all in the same world, which the failure and the communicator tell.</summary>
+    [Test]
+    public async Task AfterAnAbortAllReadTheWorldInWhichTheyGoOn()
+    {
+        var peers = await ConnectGroup(StartMaster(), 3);
+        var calls = peers[..2].Select(p => FailureOf(() => p.AllReduceAsync<int>(new int[3]))).ToArray();
+        Assert.That(await All(peers, p => p.ArePeersPendingAsync()), Is.All.False, "so the two have entered");
+        await peers[2].DisposeAsync();
+        var failures = await Task.WhenAll(calls).WaitAsync(Deadline);
+        Assert.That(failures.Select(f => f.Code), Is.All.EqualTo(ErrorCode.OperationAborted));
+        Assert.That(failures.Select(f => f.World!.WorldSize), Is.All.EqualTo(2));
+        Assert.That(peers[..2].Select(p => p.World.Epoch), Is.All.EqualTo(failures[0].World!.Epoch));
+        Assert.That(failures[1].World!.Epoch, Is.EqualTo(failures[0].World!.Epoch));
+    }
+
+    /// <summary>The others make their ring without it, which ends its links: it has left, so that is no news.</summary>
+    [Test]
+    public async Task APeerThatLeavesLogsNoLostLink()
+    {
+        var master = StartMaster();
+        CommunicatorOptions OptionsOf(int peer) => new(master.EndPoint.ToString()) { MinimumWorldSize = 3, ListenPort = 0, LoggerFactory = peer == 0 ? Log.For("leaver") : Log };
+        var peers = Enumerable.Range(0, 3).Select(i => NewCommunicator(OptionsOf(i))).ToArray();
+        await All(peers, p => p.ConnectAsync());
+        await All(peers, p => p.AllReduceAsync<int>(new int[3]));
+        await peers[0].DisposeAsync();
+        await Log.Says(Deadline, "leaver", "ended: left");
+        Assert.That(Log.Lines.Where(l => l.Contains("leaver: Warning", StringComparison.Ordinal)), Is.Empty);
+    }
+
+    private static async Task Until(Func<bool> holds)
+    {
+        while (!holds())
+        {
+            await Task.Yield();
+        }
     }
 }

@@ -44,6 +44,8 @@ static void before_init(void) {
     RETURNS(pcclNotInitialized, pcclxSetCallTimeout(NULL, 5));
     RETURNS(pcclNotInitialized, pcclxGetWorld(NULL, NULL));
     RETURNS(pcclNotInitialized, pcclxGetPeers(NULL, NULL, 0, NULL));
+    RETURNS(pcclNotInitialized, pcclxGetLiveWorld(NULL, NULL));
+    RETURNS(pcclNotInitialized, pcclxGetLivePeers(NULL, NULL, 0, NULL));
     RETURNS(pcclNotInitialized, pcclxGetStatistics(NULL, NULL));
     RETURNS(pcclNotInitialized, pcclxCancel(NULL));
     RETURNS(pcclNotInitialized, pcclxAllReduce(numbers, numbers, &descriptor, NULL, NULL, NULL));
@@ -153,6 +155,8 @@ static void not_connected(void) {
         RETURNS(expected, pcclxStep(comm, NULL, NULL));
         RETURNS(expected, pcclxGetWorld(comm, NULL));
         RETURNS(expected, pcclxGetPeers(comm, NULL, 0, &count));
+        RETURNS(expected, pcclxGetLiveWorld(comm, NULL));
+        RETURNS(expected, pcclxGetLivePeers(comm, NULL, 0, &count));
         RETURNS(expected, pcclxWaitAsyncReduce(&handle, 0, &flag));
         RETURNS(expected, pcclxCancelAsyncReduce(&handle));
     }
@@ -228,12 +232,19 @@ static void alone(void) {
     RETURNS(pcclInvalidArgument, pcclxStep(peer, &world, NULL));
     RETURNS(pcclInvalidArgument, pcclxGetWorld(peer, &world));
     RETURNS(pcclInvalidArgument, pcclxGetWorld(peer, NULL));
+    RETURNS(pcclInvalidArgument, pcclxGetLiveWorld(peer, &world));
+    RETURNS(pcclInvalidArgument, pcclxGetLiveWorld(peer, NULL));
+    RETURNS(pcclInvalidArgument, pcclxGetLivePeers(peer, &id, 1, NULL));
+    RETURNS(pcclInvalidArgument, pcclxGetLivePeers(peer, NULL, 1, &count));
     world.struct_size = sizeof world;
     OK(pcclxGetWorld(peer, &world));
     RETURNS(pcclInvalidArgument, pcclxGetPeers(peer, &id, 1, NULL));
     RETURNS(pcclInvalidArgument, pcclxGetPeers(peer, NULL, 1, &count));
     OK(pcclxGetPeers(peer, &id, 1, &count));
     CHECK(count == 1 && memcmp(&id, &world.self, sizeof id) == 0);
+    OK(pcclxGetLiveWorld(peer, &world));
+    OK(pcclxGetLivePeers(peer, &id, 1, &count));
+    CHECK(count == 1 && world.world_size == 1 && memcmp(&id, &world.self, sizeof id) == 0);
     CHECK((id.data[6] & 0xF0) == 0x40 && (id.data[8] & 0xC0) == 0x80); /* a version 4 UUID, in the order in which it is written */
     RETURNS(pcclInvalidArgument, pcclxSetCallTimeout(peer, -2));
     OK(pcclxSetCallTimeout(peer, PCCLX_NO_TIMEOUT));

@@ -22,6 +22,7 @@ from ._master import Master
 from ._reduce import ReduceHandle
 from ._types import (
     DataType,
+    Epoch,
     Quantization,
     QuantizationAlgorithm,
     ReduceOp,
@@ -79,6 +80,7 @@ __all__ = [
     "Communicator",
     "CrossedCalls",
     "DataType",
+    "Epoch",
     "ErrorCode",
     "Evicted",
     "Forked",

@@ -422,6 +422,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "pcclxStep": (c_int32, [c_void_p, POINTER(pcclxWorld_t), POINTER(pcclxCallOptions_t)]),
     "pcclxGetWorld": (c_int32, [c_void_p, POINTER(pcclxWorld_t)]),
     "pcclxGetPeers": (c_int32, [c_void_p, POINTER(pcclRankUuid_t), c_size_t, POINTER(c_size_t)]),
+    "pcclxGetLiveWorld": (c_int32, [c_void_p, POINTER(pcclxWorld_t)]),
+    "pcclxGetLivePeers": (c_int32, [c_void_p, POINTER(pcclRankUuid_t), c_size_t, POINTER(c_size_t)]),
     "pcclxGetStatistics": (c_int32, [c_void_p, POINTER(pcclxStatistics_t)]),
     "pcclxCancel": (c_int32, [c_void_p]),
     "pcclxAllReduce": (c_int32, [c_void_p, c_void_p, POINTER(pcclReduceDescriptor_t), c_void_p, POINTER(pcclxReduceInfo_t), POINTER(pcclxCallOptions_t)]),
@@ -475,6 +477,8 @@ class Functions:
     pcclxStep: Callable[..., int]
     pcclxGetWorld: Callable[..., int]
     pcclxGetPeers: Callable[..., int]
+    pcclxGetLiveWorld: Callable[..., int]
+    pcclxGetLivePeers: Callable[..., int]
     pcclxGetStatistics: Callable[..., int]
     pcclxCancel: Callable[..., int]
     pcclxAllReduce: Callable[..., int]

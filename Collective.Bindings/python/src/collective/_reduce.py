@@ -17,7 +17,7 @@ from . import _ffi
 from ._calls import SLICE_SECONDS, label_bytes, on_main_thread, timeout_ms
 from ._library import library
 from ._tensors import Buffer, reducible
-from ._types import DataType, Quantization, ReduceOp, ReduceResult, member
+from ._types import DataType, Epoch, Quantization, ReduceOp, ReduceResult, member
 from .errors import CollectiveError, InvalidArgument, check, last_error
 
 # Ids of more contributors than a run can have peers are never written.
@@ -272,7 +272,7 @@ class NewReduceInfo:
         """What was reported."""
         native = self.native
         ids = b"" if self._ids is None else ctypes.string_at(self._ids, 16 * min(native.world_size, _CONTRIBUTORS_MAX))
-        return ReduceResult(native.world_size, native.rank, native.epoch, native.tx_bytes, native.rx_bytes, native.retries, ids)
+        return ReduceResult(native.world_size, native.rank, Epoch(native.epoch), native.tx_bytes, native.rx_bytes, native.retries, ids)
 
 
 class _Callbacks:

@@ -10,9 +10,43 @@ from typing import TypeVar
 from ._ffi import pcclDataType_t, pcclQuantizationAlgorithm_t, pcclRedOp_t, pcclSharedStateSyncStrategy_t
 from .errors import ErrorCode, InvalidArgument
 
-__all__ = ["DataType", "LeftOut", "Quantization", "QuantizationAlgorithm", "ReduceOp", "ReduceResult", "Statistics", "SyncResult", "SyncStrategy", "World"]
+__all__ = [
+    "DataType",
+    "Epoch",
+    "LeftOut",
+    "Quantization",
+    "QuantizationAlgorithm",
+    "ReduceOp",
+    "ReduceResult",
+    "Statistics",
+    "SyncResult",
+    "SyncStrategy",
+    "World",
+]
 
 _Member = TypeVar("_Member", bound=enum.IntEnum)
+
+
+class Epoch(int):
+    """Number of a membership and ring order: a later one is higher. Shown as in the log of master and peers, such as ``1.7``."""
+
+    @property
+    def term(self) -> int:
+        """Of the master that issued it."""
+        return self >> 48
+
+    @property
+    def number(self) -> int:
+        """Counted within the term."""
+        return self & (1 << 48) - 1
+
+    def __repr__(self) -> str:
+        return f"{self.term}.{self.number}"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(int(self) if spec[-1:] in set("bcdoxXn") else str(self), spec)
 
 
 class DataType(enum.IntEnum):
@@ -90,7 +124,7 @@ class Quantization:
 class World:
     """The membership of this peer's group in one epoch, and the sizes of the run."""
 
-    epoch: int
+    epoch: Epoch
     """Number of this membership and ring order; another membership has another."""
     rank: int
     """Position of this peer in the ring, 0 to world_size - 1; valid in this epoch only."""
@@ -118,7 +152,7 @@ class ReduceResult:
     """Peers whose contribution is in the result."""
     rank: int
     """Of this peer among them."""
-    epoch: int
+    epoch: Epoch
     """Of the membership that contributed."""
     tx_bytes: int
     """Payload sent by this peer."""

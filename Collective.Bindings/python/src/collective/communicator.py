@@ -20,8 +20,8 @@ from ._library import library
 from ._progress import ProgressLike, progress_callback
 from ._reduce import NewReduceInfo, Operation, QuantizationLike, ReduceHandle
 from ._state import Entries, StateLike
-from ._types import LeftOut, ReduceOp, ReduceResult, Statistics, SyncResult, SyncStrategy, World, member
-from .errors import Aborted, Closed, CollectiveError, InvalidArgument, check
+from ._types import Epoch, LeftOut, ReduceOp, ReduceResult, Statistics, SyncResult, SyncStrategy, World, member
+from .errors import Aborted, Closed, CollectiveError, ErrorCode, InvalidArgument, check
 
 # Limits of the library, which checks them too.
 _PEERS_MAX = 1024
@@ -154,21 +154,28 @@ class Communicator:
 
     @property
     def world(self) -> World:
-        """The membership that stands; the last one known when the connection is lost. Does not block."""
-        native = _ffi.pcclxWorld_t(struct_size=ctypes.sizeof(_ffi.pcclxWorld_t))
-        self._now(library().pcclxGetWorld, ctypes.byref(native))
-        return _world(native)
+        """The membership as of the last call that ended. Does not block.
+
+        It does not change between calls, so that peers that decide by it decide alike: after a successful all-reduce it is the membership that contributed,
+        after an aborted one that in which the others hear of the abort too, after connect, step, update, optimize and sync that of the answer. An operation
+        that was launched counts where its handle is waited for. Only ``connected`` tells of this moment. :attr:`live_world` shows what happens between calls.
+        """
+        return self._world(library().pcclxGetWorld)
 
     @property
     def peers(self) -> list[uuid.UUID]:
-        """Ids of the group's peers in ring order: peer r has rank r. Does not block."""
-        count = ctypes.c_size_t(0)
-        self._now(library().pcclxGetPeers, None, 0, ctypes.byref(count))
-        while True:
-            ids = (_ffi.pcclRankUuid_t * (capacity := max(1, count.value)))()
-            self._now(library().pcclxGetPeers, ids, capacity, ctypes.byref(count))
-            if count.value <= capacity:
-                return [uuid.UUID(bytes=bytes(peer.data)) for peer in ids[: count.value]]
+        """Ids of the peers of :attr:`world` in ring order: peer r has rank r. Does not block."""
+        return self._peers(library().pcclxGetPeers)
+
+    @property
+    def live_world(self) -> World:
+        """The latest membership that stands. It changes whenever a peer is lost, at another moment at each peer: show it, but decide by :attr:`world`."""
+        return self._world(library().pcclxGetLiveWorld)
+
+    @property
+    def live_peers(self) -> list[uuid.UUID]:
+        """Ids of the peers of :attr:`live_world` in ring order."""
+        return self._peers(library().pcclxGetLivePeers)
 
     @property
     def connected(self) -> bool:
@@ -430,6 +437,20 @@ class Communicator:
         self._require_open()
         check(function(self._pointer, *arguments))
 
+    def _world(self, function: Callable[..., int]) -> World:
+        native = _ffi.pcclxWorld_t(struct_size=ctypes.sizeof(_ffi.pcclxWorld_t))
+        self._now(function, ctypes.byref(native))
+        return _world(native)
+
+    def _peers(self, function: Callable[..., int]) -> list[uuid.UUID]:
+        count = ctypes.c_size_t(0)
+        self._now(function, None, 0, ctypes.byref(count))
+        while True:
+            ids = (_ffi.pcclRankUuid_t * (capacity := max(1, count.value)))()
+            self._now(function, ids, capacity, ctypes.byref(count))
+            if count.value <= capacity:
+                return [uuid.UUID(bytes=bytes(peer.data)) for peer in ids[: count.value]]
+
     def _require_open(self) -> None:
         if self.closed:
             raise Closed("The communicator was closed.")
@@ -446,7 +467,7 @@ def _destroy(pointer: int, in_flight: dict[int, Operation]) -> None:
 
 def _world(native: Any) -> World:
     return World(
-        epoch=native.epoch,
+        epoch=Epoch(native.epoch),
         rank=native.rank,
         world_size=native.world_size,
         global_world_size=native.global_world_size,
