@@ -34,11 +34,14 @@ internal static unsafe class Calls
         Arguments.Require(given.ListenPort is >= -1 and <= ushort.MaxValue, $"The listen port is {given.ListenPort}: use 1 to 65535, -1 to let the system choose, or 0 for the default.");
         Arguments.Require(given.StripeCount <= Limits.StripesMax, $"The stripe count is {given.StripeCount}: choose 1 to {Limits.StripesMax}, or 0 for the default.");
         Arguments.Require(given.MinWorldSize <= Limits.PeersMax, $"The minimum world size is {given.MinWorldSize}: choose 1 to {Limits.PeersMax}.");
+        Arguments.Require(given.KeepMinWorldSize <= 1 && given.Reserved == 0, "keep_min_world_size is 0 or 1, and what is reserved is 0.");
         *handle = Library.Communicators.Add(new CommunicatorHandle(new CommunicatorOptions(Arguments.Text(given.Master, "master's address") ?? throw NativeException.InvalidArgument("The options name no master."))
         {
             Group = given.PeerGroup,
             StripeCount = given.StripeCount == 0 ? DefaultOptions.StripeCount : (int)given.StripeCount,
             MinimumWorldSize = Math.Max(1, (int)given.MinWorldSize),
+            KeepMinimumWorldSize = given.KeepMinWorldSize == 1,
+            Fingerprint = Arguments.Text(given.Fingerprint, "fingerprint") ?? "",
             ListenPort = given.ListenPort switch { 0 => null, -1 => 0, var port => port },
             ConnectTimeout = Arguments.Duration(given.ConnectTimeoutMs, DefaultOptions.ConnectTimeout, "connect timeout"),
             LinkStallTimeout = Arguments.Duration(given.LinkStallTimeoutMs, DefaultOptions.LinkStallTimeout, "link stall timeout"),
@@ -67,6 +70,13 @@ internal static unsafe class Calls
             CommunicatorAttribute.LargestPeerGroupWorldSize => world.LargestGroupWorldSize,
             _ => throw NativeException.InvalidArgument($"{attribute} is no attribute: use one of pcclAttribute_t."),
         };
+    }
+
+    [MethodImpl(Apart)]
+    public static void Announce(nint comm, nint scope, nint fingerprint)
+    {
+        var communicator = Library.Communicator(comm);
+        communicator.Announce(Arguments.Text(fingerprint, "fingerprint"), Arguments.Text(scope, "scope of the fingerprint") ?? "");
     }
 
     [MethodImpl(Apart)]

@@ -57,6 +57,12 @@ internal sealed class CommunicatorHandle
         }
     }
 
+    public void Announce(string? fingerprint, string scope)
+    {
+        using var inside = Enter();
+        _communicator.Announce(fingerprint, scope);
+    }
+
     public void RequireJoined() => _ = World();
 
     /// <summary>That this peer is alone is the same for all peers of its group.</summary>

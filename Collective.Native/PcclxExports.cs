@@ -49,6 +49,20 @@ internal static unsafe class PcclxExports
         }
     }
 
+    [UnmanagedCallersOnly(EntryPoint = "managed_pcclxAnnounce", CallConvs = [typeof(CallConvCdecl)])]
+    public static PcclResult Announce(nint comm, nint scope, nint fingerprint)
+    {
+        try
+        {
+            Calls.Announce(comm, scope, fingerprint);
+            return PcclResult.Success;
+        }
+        catch (Exception e)
+        {
+            return Results.Of(e, CallKind.Local);
+        }
+    }
+
     [UnmanagedCallersOnly(EntryPoint = "managed_pcclxConnect", CallConvs = [typeof(CallConvCdecl)])]
     public static PcclResult Connect(nint comm, nint options)
     {

@@ -94,6 +94,9 @@ internal struct CommOptions
     public long ConnectTimeoutMs;
     public long CallTimeoutMs;
     public long LinkStallTimeoutMs;
+    public nint Fingerprint;
+    public uint KeepMinWorldSize;
+    public uint Reserved;
 }
 
 internal struct CallOptions

@@ -15,7 +15,7 @@ namespace Collective;
 /// Several collectives may be in flight, with different tags, launched in any order: at most 256. A collective that was aborted
 /// (<see cref="ErrorCode.OperationAborted"/>) is called again before anything else: a peer that had not entered it yet hears of no abort, and waits for the others in that very call.
 /// </remarks>
-public sealed class Communicator : IAsyncDisposable
+public sealed partial class Communicator : IAsyncDisposable
 {
     private readonly CommunicatorOptions _options;
     private readonly HostPort _master;
@@ -47,6 +47,11 @@ public sealed class Communicator : IAsyncDisposable
             options.StateUploadBytesPerSecond is 0 or >= Limits.StateUploadBytesPerSecondMin,
             $"the upload limit is {options.StateUploadBytesPerSecond} bytes a second: choose {Limits.StateUploadBytesPerSecondMin} or more, or 0 for none");
         _options = options;
+        if (options.Fingerprint.Length > 0)
+        {
+            Announce(options.Fingerprint);
+        }
+
         _ = TimeoutMs(null);
         _logger = options.LoggerFactory?.CreateLogger("Collective.Peer") ?? NullLogger.Instance;
     }
@@ -112,9 +117,9 @@ public sealed class Communicator : IAsyncDisposable
             }
 
             _participation = participation = new Participation(_options, _master, _workBuffers, _logger);
+            participation.Start(timeoutMs, [.. _fingerprints.Select(f => new Fingerprint(f.Key, f.Value))]);
         }
 
-        participation.Start(timeoutMs);
         try
         {
             await participation.Admitted.WaitAsync(cancellationToken).ConfigureAwait(false);

@@ -32,6 +32,20 @@ public sealed class CommunicatorOptions
     /// <remarks>Defaults to 1: any number will do. Range 1 to 1,024.</remarks>
     public int MinimumWorldSize { get; init; } = 1;
 
+    /// <summary>
+    /// Whether the group of this peer must have <see cref="MinimumWorldSize"/> peers as long as this peer is one of them: when too few are left, steps and collectives wait for company until
+    /// their timeouts, instead of going on with fewer. One member that asks for it is enough.
+    /// </summary>
+    /// <remarks>
+    /// Defaults to <see langword="false"/>. Newcomers are let in when all members wait and there are enough of them. A collective that waited then begins; but in a group that has synchronized shared
+    /// state it ends with <see cref="ErrorCode.TooFewPeers"/>, and the step that follows says <see cref="World.HasNewcomers"/> on all peers, because the newcomers need the state first.
+    /// </remarks>
+    public bool KeepMinimumWorldSize { get; init; }
+
+    /// <summary>What this peer runs, in words of your own: the master refuses a peer whose fingerprint is not that of the admitted members of its group, before it is admitted.</summary>
+    /// <remarks>Defaults to "": nothing is said, and nothing compared. At most 100 bytes of UTF-8. <see cref="Communicator.Announce"/> says it later, and in other scopes.</remarks>
+    public string Fingerprint { get; init; } = "";
+
     /// <summary>Longest time to reach the master's port, and later each neighbour's (of that at most 3 s for its host to accept a connection).</summary>
     /// <remarks>Defaults to 10 s. Range 100 ms to 10 min. Waiting to be admitted is not limited by it.</remarks>
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(10);

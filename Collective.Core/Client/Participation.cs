@@ -43,7 +43,7 @@ internal sealed class Participation : IPeerHandler
         _logger = logger;
         _stripeCount = options.StripeCount;
         _donor = new StateDonor(new UploadLimit(options.StateUploadBytesPerSecond), () => _probe?.Invoke("state-given"));
-        var hostOptions = new PeerHostOptions(master.Host, master.Port, new PeerGroup(options.Group), options.MinimumWorldSize, options.ConnectTimeout, options.LinkStallTimeout, options.Probe);
+        var hostOptions = new PeerHostOptions(master.Host, master.Port, new PeerGroup(options.Group), options.MinimumWorldSize, options.ConnectTimeout, options.LinkStallTimeout, options.Probe) { KeepsMinimum = options.KeepMinimumWorldSize };
         _host = new PeerHost(hostOptions, new DataListener(options.ListenPort, CommunicatorOptions.DefaultListenPort, options.StripeCount) { ProbeLimit = options.ProbeLimit }, this, logger);
     }
 
@@ -64,7 +64,9 @@ internal sealed class Participation : IPeerHandler
     /// <summary>Why this stay ended, once it has.</summary>
     public CollectiveException? Failure => _failure;
 
-    public void Start(long timeoutMs) => _host.Start(timeoutMs);
+    public void Start(long timeoutMs, IReadOnlyList<Fingerprint> fingerprints) => _host.Start(timeoutMs, fingerprints);
+
+    public void Announce(string scope, string? fingerprint) => _host.Post(new PeerInput.Announce(scope, fingerprint));
 
     public void Leave() => _host.Post(new PeerInput.Leave());
 

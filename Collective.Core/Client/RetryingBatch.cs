@@ -62,8 +62,8 @@ internal sealed class RetryingBatch(Communicator communicator, IReadOnlyList<All
         {
             null => notCommitted,
 
-            // Alone for a moment only: the company that has come since enters all operations of the list.
-            CollectiveException { Code: ErrorCode.TooFewPeers } when communicator.LiveWorld.WorldSize > 1 => notCommitted,
+            // Alone for a moment only: the company that has come since enters all operations of the list. (Company that needs the shared state first is the caller's to see to.)
+            CollectiveException { Code: ErrorCode.TooFewPeers, World: null or { WorldSize: 1 } } when communicator.LiveWorld.WorldSize > 1 => notCommitted,
             CollectiveException e => throw new CollectiveException(e.Code, e.Message, e) { World = e.World },
             _ => throw failure,
         };

@@ -209,7 +209,7 @@ internal sealed class MasterHost : IDisposable
     {
         var level = @event.Kind switch
         {
-            MasterEventKind.PeerPending or MasterEventKind.PeerAdmitted or MasterEventKind.PeerLeft => LogLevel.Information,
+            MasterEventKind.PeerPending or MasterEventKind.PeerAdmitted or MasterEventKind.PeerLeft or MasterEventKind.PeersWait => LogLevel.Information,
             MasterEventKind.EpochOpened or MasterEventKind.EpochStands or MasterEventKind.TopologyOptimized or MasterEventKind.SharedStateSynchronised => LogLevel.Information,
             MasterEventKind.AttemptAborted => LogLevel.Debug,
             _ => LogLevel.Warning,

@@ -75,9 +75,9 @@ internal sealed class PeerHost : ITransportEvents
     /// <summary>The transport, once the master is reached.</summary>
     public ITransport? Transport => _transport;
 
-    public void Start(long timeoutMs)
+    public void Start(long timeoutMs, IReadOnlyList<Fingerprint> fingerprints)
     {
-        Post(new PeerInput.Connect(_options.Group, _options.MinimumWorldSize, timeoutMs, (int)_options.StallTimeout.TotalMilliseconds));
+        Post(new PeerInput.Connect(_options.Group, _options.MinimumWorldSize, timeoutMs, (int)_options.StallTimeout.TotalMilliseconds) { KeepsMinimum = _options.KeepsMinimum, Fingerprints = fingerprints });
         _loop = new Thread(Loop) { IsBackground = true, Name = "collective-peer" };
         _loop.Start();
         _connection.Start();
@@ -219,6 +219,7 @@ internal sealed class PeerHost : ITransportEvents
             case PeerOutput.HolderLost m: _handler.HolderLost(m.Request, m.Holder); break;
             case PeerOutput.FinishSync m: _handler.FinishSync(m); break;
             case PeerOutput.WakeAt m: _wakeAtMs = m.NowMs; break;
+            case PeerOutput.Waits m: _logger.LogInformation("Peer {Peer} has waited {Seconds} s {Where}", _machine.Self.ToShortString(), m.Seconds, m.Text); break;
             case PeerOutput.Die m:
                 _dead = true;
                 _connection.Dispose();

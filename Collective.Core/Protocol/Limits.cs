@@ -240,6 +240,26 @@ internal static class Limits
     /// <summary>Longest timeout of a call, in milliseconds: 24 days. One may also choose none.</summary>
     public const long CallTimeoutMsMax = int.MaxValue;
 
+    /// <summary>Scopes in which one peer may announce a fingerprint.</summary>
+    public const int FingerprintsMax = 4;
+
+    /// <summary>A fingerprint, or the name of its scope, in UTF-8 bytes.</summary>
+    public const int FingerprintBytesMax = 100;
+
+    /// <summary>After so long a waiting peer is told for whom it waits, in milliseconds; and again after each of the longer times.</summary>
+    public const int FirstWaitNoticeMs = 5_000;
+
+    /// <inheritdoc cref="FirstWaitNoticeMs"/>
+    public const int WaitNoticeMs = 30_000;
+
+    /// <summary>A refusal so short before a peer registered, in milliseconds, counts as one of those that were to come with it.</summary>
+    public const int RefusalRecentMs = 10_000;
+
+    /// <summary>Refusals that the master remembers, for those who wait for the refused peers.</summary>
+    public const int RefusalsRememberedMax = 64;
+
+    private const uint HelloFits = 1024 - (64 + (FingerprintsMax * (2 + 2 + (2 * FingerprintBytesMax))));
+
     /// <summary>Peers named in one reason; of more, the number is given.</summary>
     public const int PeersNamedMax = 6;
 

@@ -53,7 +53,7 @@ internal static class MessageCodec
         SharedStatePlan m => FrameHeader.Bytes + SharedStateCodec.BytesMax(m),
         SharedStateFinished m => FrameHeader.Bytes + SharedStateCodec.BytesMax(m),
         SurveyLinks or LinksSurveyed => FrameHeader.Bytes + 16 + (Limits.PeersMax * 2),
-        _ => 1024,
+        _ => 1024, // A hello, too: see Limits.FingerprintsMax.
     };
 
     public static Message? Decode(MessageKind kind, ReadOnlySpan<byte> payload)
@@ -66,6 +66,7 @@ internal static class MessageCodec
             MessageKind.LinkFailed => new LinkFailed(reader.Epoch(), reader.Peer(), reader.Bool(), reader.Text()),
             MessageKind.LinksSurveyed => new LinksSurveyed(reader.Epoch(), ReadRanks(ref reader)),
             MessageKind.SurveyLinks => new SurveyLinks(reader.Epoch(), ReadRanks(ref reader)),
+            MessageKind.Announce => new Announce(reader.Text(), reader.Bool() ? reader.Text() : null),
             MessageKind.TopologyVote => new TopologyVote(new RequestNumber(reader.UInt64())),
             MessageKind.AdmitWhenAlone => new AdmitWhenAlone(new RequestNumber(reader.UInt64())),
             MessageKind.PendingQuery => new PendingQuery(new RequestNumber(reader.UInt64())),
@@ -83,7 +84,8 @@ internal static class MessageCodec
             MessageKind.Welcome => new Welcome(reader.Peer(), reader.UInt32(), reader.UInt32()),
             MessageKind.Refused => new Refused(ReadErrorCode(ref reader), reader.Text()),
             MessageKind.EpochOpened => ReadEpochOpened(ref reader),
-            MessageKind.EpochStands => new EpochStands(reader.Epoch(), ReadSizes(ref reader), reader.Text()),
+            MessageKind.EpochStands => new EpochStands(reader.Epoch(), ReadSizes(ref reader), reader.Text()) { KeptMinimum = reader.UInt16() },
+            MessageKind.Waiting => new Waiting(reader.UInt32(), reader.Text()),
             MessageKind.TopologyUpdated => new TopologyUpdated(new RequestNumber(reader.UInt64()), ReadErrorCode(ref reader), reader.Text(), ReadSizes(ref reader), reader.Bool()),
             MessageKind.PendingReply => new PendingReply(new RequestNumber(reader.UInt64()), reader.Bool(), ReadErrorCode(ref reader), reader.Text()),
             MessageKind.CollectiveGo => new CollectiveGo(ReadAttempt(ref reader)),
@@ -108,6 +110,17 @@ internal static class MessageCodec
                 writer.UInt32(m.Group.Value);
                 writer.UInt16(m.DataPort);
                 writer.UInt16(m.MinimumWorldSize);
+                writer.Bool(m.KeepsMinimum);
+                WriteFingerprints(ref writer, m.Fingerprints);
+                break;
+            case Announce m:
+                writer.Text(m.Scope);
+                writer.Bool(m.Text is not null);
+                if (m.Text is { } announced)
+                {
+                    writer.Text(announced);
+                }
+
                 break;
             case EpochReady m: writer.UInt64(m.Epoch.Value); break;
             case LinkFailed m:
@@ -181,6 +194,11 @@ internal static class MessageCodec
                 writer.UInt64(m.Epoch.Value);
                 WriteSizes(ref writer, m.Sizes);
                 writer.Text(m.Reason);
+                writer.UInt16((ushort)m.KeptMinimum);
+                break;
+            case Waiting m:
+                writer.UInt32(m.Seconds);
+                writer.Text(m.Text);
                 break;
             case TopologyUpdated m:
                 writer.UInt64(m.Request.Value);
@@ -233,7 +251,28 @@ internal static class MessageCodec
             return new Hello(version, default, 0, 1);
         }
 
-        return new Hello(version, new PeerGroup(reader.UInt32()), reader.UInt16(), reader.UInt16());
+        return new Hello(version, new PeerGroup(reader.UInt32()), reader.UInt16(), reader.UInt16()) { KeepsMinimum = reader.Bool(), Fingerprints = ReadFingerprints(ref reader) };
+    }
+
+    private static Fingerprint[] ReadFingerprints(ref WireReader reader)
+    {
+        var fingerprints = new Fingerprint[reader.Count(Limits.FingerprintsMax, 2 + 2)];
+        for (var i = 0; i < fingerprints.Length; i++)
+        {
+            fingerprints[i] = new Fingerprint(reader.Text(), reader.Text());
+        }
+
+        return fingerprints;
+    }
+
+    private static void WriteFingerprints(ref WireWriter writer, IReadOnlyList<Fingerprint> fingerprints)
+    {
+        writer.UInt16((ushort)fingerprints.Count);
+        foreach (var fingerprint in fingerprints)
+        {
+            writer.Text(fingerprint.Scope);
+            writer.Text(fingerprint.Text);
+        }
     }
 
     private static AttemptKey ReadAttempt(ref WireReader reader) => new(reader.Epoch(), new Tag(reader.UInt64()), reader.UInt32());

@@ -18,6 +18,7 @@ internal enum MessageKind : byte
     ProbeDone = 17,
     LinkProgress = 21,
     LinksSurveyed = 22,
+    Announce = 25,
     SharedStateVote = 12,
     SharedStateDone = 13,
     HolderFailed = 14,
@@ -33,6 +34,7 @@ internal enum MessageKind : byte
     Evicted = 72,
     ProbeLink = 77,
     SurveyLinks = 82,
+    Waiting = 85,
     SharedStatePlan = 73,
     SharedStateFinished = 74,
     Dismissed = 83,
@@ -44,7 +46,20 @@ internal abstract record Message(MessageKind Kind);
 // From a peer to the master.
 
 /// <summary>First message of a control connection. The peer stays pending until its group would have the minimum size.</summary>
-internal sealed record Hello(ushort Version, PeerGroup Group, ushort DataPort, ushort MinimumWorldSize) : Message(MessageKind.Hello);
+internal sealed record Hello(ushort Version, PeerGroup Group, ushort DataPort, ushort MinimumWorldSize) : Message(MessageKind.Hello)
+{
+    /// <summary>Whether the minimum holds as long as this peer is a member, too.</summary>
+    public bool KeepsMinimum { get; init; }
+
+    /// <summary>What this peer says about its program, at most one fingerprint of each scope.</summary>
+    public IReadOnlyList<Fingerprint> Fingerprints { get; init; } = [];
+}
+
+/// <summary>What a peer runs, in words of its own; compared with those of the same scope. An empty text says that anything goes.</summary>
+internal readonly record struct Fingerprint(string Scope, string Text);
+
+/// <summary>A registered peer says what it runs from now on; without a text it takes back what it said.</summary>
+internal sealed record Announce(string Scope, string? Text) : Message(MessageKind.Announce);
 
 /// <summary>This peer's links of the epoch stand.</summary>
 internal sealed record EpochReady(Epoch Epoch) : Message(MessageKind.EpochReady);
@@ -122,7 +137,14 @@ internal sealed record EpochOpened(
     IReadOnlyList<Decision> Decisions) : Message(MessageKind.EpochOpened);
 
 /// <summary>All members are ready: collectives may start in this epoch. <see cref="Reason"/> is what the master has established by now about what ended the epochs before it.</summary>
-internal sealed record EpochStands(Epoch Epoch, WorldSizes Sizes, string Reason) : Message(MessageKind.EpochStands);
+internal sealed record EpochStands(Epoch Epoch, WorldSizes Sizes, string Reason) : Message(MessageKind.EpochStands)
+{
+    /// <summary>Members that the group must have to reduce: the largest minimum of those that keep one, or 0.</summary>
+    public int KeptMinimum { get; init; }
+}
+
+/// <summary>For the log of a peer that has waited for long: where, for whom, and how many are there.</summary>
+internal sealed record Waiting(uint Seconds, string Text) : Message(MessageKind.Waiting);
 
 /// <summary>Answer to <see cref="TopologyVote"/>, <see cref="OptimizeVote"/> and <see cref="AdmitWhenAlone"/>. <see cref="Error"/> 0 is success.</summary>
 internal sealed record TopologyUpdated(RequestNumber Request, ErrorCode Error, string Reason, WorldSizes Sizes, bool Newcomers = false) : Message(MessageKind.TopologyUpdated);

@@ -526,9 +526,13 @@ typedef struct pcclxCommOptions_t {
     int64_t connect_timeout_ms;     /* 32: longest time to reach the master's port, 100 to 600000; default 10000 */
     int64_t call_timeout_ms;        /* 40: longest time of a call that is given none; default 1800000; PCCLX_NO_TIMEOUT */
     int64_t link_stall_timeout_ms;  /* 48: a connection that takes no bytes for so long is made anew; default 10000 */
-} pcclxCommOptions_t;               /* 56 bytes */
+    const char *fingerprint;        /* 56: what this peer runs, see pcclxAnnounce; null: nothing is said */
+    uint32_t keep_min_world_size;   /* 64: 1: the group must have min_world_size peers as long as this peer is a member; steps
+                                           and all-reduces wait for company below it (docs/coordination.md) */
+    uint32_t reserved;              /* 68 */
+} pcclxCommOptions_t;               /* 72 bytes */
 
-#define PCCLX_COMM_OPTIONS_INIT { sizeof(pcclxCommOptions_t), NULL, 0, 0, 0, 0, 0, 0, 0 }
+#define PCCLX_COMM_OPTIONS_INIT { sizeof(pcclxCommOptions_t), NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
 
 /* What one call is given besides its arguments. A null pointer means all defaults. */
 typedef struct pcclxCallOptions_t {
@@ -604,6 +608,17 @@ PCCL_EXPORT pcclResult_t pcclxCreateCommunicator(const pcclxCommOptions_t *optio
  * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument; pcclSuccess.
  */
 PCCL_EXPORT pcclResult_t pcclxSetCallTimeout(pcclComm_t *comm, int64_t timeout_ms);
+
+/*
+ * pcclxAnnounce - say what this peer runs. The master refuses a peer that waits to be admitted when its fingerprint is not
+ * that of the admitted members of its group, naming both. Say it before connecting, so that this peer is refused in time; once
+ * admitted, it counts for those who come later. Only fingerprints of one scope are compared, and only as long as all members
+ * that have announced one agree; peers that have announced none are let in. scope may be null (""), fingerprint may be ""
+ * (anything goes) or null (take back what was announced). Both have at most 100 bytes of UTF-8; at most 4 scopes. Does not block.
+ * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: no communicator, a text is too long or not UTF-8, or too
+ * many scopes; pcclSuccess.
+ */
+PCCL_EXPORT pcclResult_t pcclxAnnounce(pcclComm_t *comm, const char *scope, const char *fingerprint);
 
 /*
  * pcclxConnect, pcclxUpdateTopology, pcclxArePeersPending, pcclxOptimizeTopology - as their namesakes without x, with

@@ -27,6 +27,8 @@ internal sealed class PendingReduce
 
     public Task<Outcome> Completion => _completion.Task;
 
+    public int Contributors => _contributors.Count;
+
     public void Start(SimulatedPeer peer, AttemptKey attempt, Membership membership, World world, Simulator simulator)
     {
         _attempt = attempt;

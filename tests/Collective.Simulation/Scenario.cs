@@ -91,6 +91,7 @@ internal sealed class Scenario
         StepsAtTop = random.Next(3) == 0;
         Revisions = (RevisionRule)random.Next(3);
         Misfit = random.Next(4) == 0 ? random.Next(InitialPeers + Joiners) : -1;
+        KeptMinimum = !large && random.Next(6) == 0 ? random.Next(2, 4) : 0;
     }
 
     public int Seed { get; }
@@ -132,6 +133,9 @@ internal sealed class Scenario
 
     /// <summary>Whether loops begin with a step, instead of asking for newcomers and admitting them.</summary>
     public bool StepsAtTop { get; private init; }
+
+    /// <summary>Members that a group must have, as long as there is one; 0: any number. Then the program is <see cref="KeepingLoop"/>.</summary>
+    public int KeptMinimum { get; init; }
 
     /// <summary>Whether callers cancel collectives now and then.</summary>
     public bool Cancels { get; private init; }
@@ -228,7 +232,7 @@ internal sealed class Scenario
     };
 
     public override string ToString()
-        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk{(Quantises ? ", the odd ones quantised" : "")}), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(StepsAtTop ? ", step at the top" : "")}{(Optimizes ? ", which optimise" : "")}{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; syncs: {Syncs} of {StateKeys} tensors{(Mistakes ? ", mistakes" : "")}{(Misfit >= 0 ? $", peer{Misfit} has other tensors" : "")}, revisions: {Revisions}{(Corruptions ? ", corruptions" : "")}{(Liar >= 0 ? $", peer{Liar} sends wrong bytes" : "")}{(FalseAccuser >= 0 ? $", peer{FalseAccuser} accuses others" : "")}; faults: {string.Join(", ", Faults)}";
+        => $"{InitialPeers} peers, {Joiners} joiners, {Groups} groups, {Steps} steps of {Tags} collectives ({BulkTags} bulk{(Quantises ? ", the odd ones quantised" : "")}), segments of {SegmentBytes} B on {Stripes} stripes, delays up to {DelayUsMax} us, clocks within {ClockSkewPercent} %{(StepsAtTop ? ", step at the top" : "")}{(KeptMinimum > 0 ? $", never fewer than {KeptMinimum}" : "")}{(Optimizes ? ", which optimise" : "")}{(Cancels ? ", cancellations" : "")}{(LaunchTimeoutMs > 0 ? $", calls of at most {LaunchTimeoutMs} ms" : "")}{(Rejoins ? ", who is evicted comes back" : "")}; syncs: {Syncs} of {StateKeys} tensors{(Mistakes ? ", mistakes" : "")}{(Misfit >= 0 ? $", peer{Misfit} has other tensors" : "")}, revisions: {Revisions}{(Corruptions ? ", corruptions" : "")}{(Liar >= 0 ? $", peer{Liar} sends wrong bytes" : "")}{(FalseAccuser >= 0 ? $", peer{FalseAccuser} accuses others" : "")}; faults: {string.Join(", ", Faults)}";
 
     /// <summary>Deaths are the most frequent; "at any point": a number of the victim's own steps, between two of the outputs of one.</summary>
     private static IEnumerable<Fault> Draw(Random random, int peers, int count)

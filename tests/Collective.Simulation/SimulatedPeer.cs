@@ -71,7 +71,8 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     public void Start()
     {
         Alive = true;
-        Post(new PeerInput.Connect(Group));
+        var minimum = Simulator.Scenario.KeptMinimum;
+        Post(minimum > 0 ? new PeerInput.Connect(Group, minimum, KeepingLoop.ConnectTimeoutMs) { KeepsMinimum = true } : new PeerInput.Connect(Group));
         _control = new ControlLink(Simulator, this);
         _control.Connect(() =>
         {
@@ -87,7 +88,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
                 Post(new PeerInput.Lost(ErrorCode.MasterUnreachable, "no answer"));
             }
         });
-        _ = new TrainingLoop(Simulator, this).RunAsync();
+        _ = minimum > 0 ? new KeepingLoop(Simulator, this).RunAsync() : new TrainingLoop(Simulator, this).RunAsync();
     }
 
     public void Leave()
@@ -162,7 +163,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 
     public Task<bool> QueryPendingAsync() => Ask(number => new PeerInput.QueryPending(number));
 
-    public Task<bool> StepAsync() => Ask(number => new PeerInput.Step(number));
+    public Task<bool> StepAsync(int timeoutMs = -1) => Ask(number => new PeerInput.Step(number, timeoutMs));
 
     public Task<bool> UpdateTopologyAsync() => Ask(number => new PeerInput.UpdateTopology(number));
 

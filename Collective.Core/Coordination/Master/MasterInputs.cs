@@ -59,6 +59,7 @@ internal enum MasterEventKind
     ProbeFailed = 2121,
     LinksSurveyed = 2122,
     PeerDismissed = 2130,
+    PeersWait = 2135,
 }
 
 /// <summary>One event with its reason.</summary>

@@ -36,6 +36,7 @@ internal enum MasterPeerEvent
     FinishFetch,
     AccuseHolder,
     SyncEnded,
+    Announce,
 }
 
 /// <summary>The life of a peer as the master sees it. What is not listed is a protocol error and gets the peer evicted.</summary>
@@ -67,7 +68,7 @@ internal static class MasterPeerTable
         (MasterPeerState.Syncing, MasterPeerEvent.QueryPending) => null,
 
         // Legal whenever the peer is registered, or admitted, and without effect on what it is doing.
-        (not MasterPeerState.Unregistered, MasterPeerEvent.Heartbeat) => state,
+        (not MasterPeerState.Unregistered, MasterPeerEvent.Heartbeat or MasterPeerEvent.Announce) => state,
         (not (MasterPeerState.Unregistered or MasterPeerState.Pending),
             MasterPeerEvent.AcknowledgeEpoch or MasterPeerEvent.ReportLink or MasterPeerEvent.QueryPending or MasterPeerEvent.Withdraw
             or MasterPeerEvent.ReportProbe or MasterPeerEvent.FinishFetch or MasterPeerEvent.AccuseHolder) => state,

@@ -42,6 +42,17 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
     /// <summary>It stays pending until its group would have this many members.</summary>
     public int MinimumWorldSize { get; set; }
 
+    /// <summary>Whether that holds as long as it is a member, too.</summary>
+    public bool KeepsMinimum { get; set; }
+
+    /// <summary>What it has said about its program, by scope.</summary>
+    public Dictionary<string, string> Fingerprints { get; } = [];
+
+    /// <summary>When it made its last call, and when it is told for whom it waits if it still does.</summary>
+    public long CalledMs { get; set; }
+
+    public long NoticeAtMs { get; set; } = long.MaxValue;
+
     public RequestNumber? Query { get; set; }
 
     public int OpenAttempts { get; set; }
@@ -70,6 +81,21 @@ internal sealed class GroupRecord(PeerGroup group)
     public bool Standing { get; set; }
 
     public long OpenedMs { get; set; }
+
+    /// <summary>Members that it must have to reduce. To be counted again when a member comes or goes.</summary>
+    public int KeptMinimum { get; private set; }
+
+    public bool IsShort => Ring.Count < KeptMinimum;
+
+    public void CountKeptMinimum() => KeptMinimum = Ring.Select(p => p.KeepsMinimum ? p.MinimumWorldSize : 0).DefaultIfEmpty().Max();
+
+    /// <summary>The voters of a decided topology update, who are answered when the ring stands; and whether it has admitted anybody.</summary>
+    public List<PeerRecord> Decided { get; } = [];
+
+    public bool DecidedNewcomers { get; set; }
+
+    /// <summary>Whether newcomers came while the members waited for company in collectives: who then asked hears so when the ring stands.</summary>
+    public bool CompanyCame { get; set; }
 
     /// <summary>When the ring stood last, before the recovery that goes on.</summary>
     public long StoodMs { get; set; }

@@ -8,54 +8,100 @@ internal sealed partial class MasterStateMachine
     private readonly List<PeerRecord> _pending = [];
     private readonly List<PeerRecord> _votes = [];
     private readonly List<(GroupRecord Group, string Reason)> _losses = [];
-    private Update? _update;
     private Epoch _lastEpoch;
     private bool _losesTogether;
     private int _queries;
 
-    /// <summary>A decided topology update whose epochs do not all stand yet; the voters that have not been answered.</summary>
-    private sealed record Update(List<PeerRecord> Voters, List<GroupRecord> Groups, bool Newcomers);
-
     private void OnTopologyVote(PeerRecord peer, TopologyVote vote)
     {
         peer.Request = vote.Request;
-        _votes.Add(peer);
         GroupOf(peer).ChangedMs = _nowMs;
+        if (GroupOf(peer).IsShort)
+        {
+            WaitForCompany(peer);
+            return;
+        }
+
+        _votes.Add(peer);
         if (!RefuseCrossedVote(peer) && !RefuseCrossedBarriers() && !EndCrossedSync(GroupOf(peer)))
         {
             TryUpdateTopology();
         }
     }
 
-    /// <summary>Starts the update when all admitted peers have voted, or none is left.</summary>
+    /// <summary>Updates the topology when all admitted peers have voted, or none is left. Who waits for company holds nobody up.</summary>
     private void TryUpdateTopology()
     {
-        if (_update is not null || _votes.Count < _admitted)
+        if (_votes.Count + _company.Count < _admitted)
         {
             return;
         }
 
         var newcomers = Admissible();
-        if (_admitted == 0 && newcomers.Count == 0)
+        while (RefuseUnlikeFounders(newcomers))
+        {
+            newcomers = Admissible();
+        }
+
+        if (_votes.Count == 0 && newcomers.Count == 0)
         {
             return;
         }
 
         var voters = _votes.ToList();
         _votes.Clear();
-        _update = new Update(voters, Admit(newcomers), newcomers.Count > 0);
-        TryFinishUpdate();
+        Decide(voters, newcomers);
     }
 
-    /// <summary>The pending peers whose groups would have the size they ask for if all of these were admitted: as many as possible.</summary>
+    /// <summary>
+    /// Admits the newcomers. A group hears the answer at the moment when its ring stands, which its newcomers hear too: so all of them see the same world, whatever goes on in other groups.
+    /// </summary>
+    private void Decide(List<PeerRecord> voters, List<PeerRecord> newcomers)
+    {
+        foreach (var voter in voters)
+        {
+            var group = GroupOf(voter);
+            group.Decided.Add(voter);
+            group.DecidedNewcomers = newcomers.Count > 0;
+        }
+
+        Admit(newcomers);
+        foreach (var group in _groups.Values.Where(g => g.Decided.Count > 0).ToArray())
+        {
+            AnswerDecided(group);
+        }
+    }
+
+    private void AnswerDecided(GroupRecord group)
+    {
+        if (!group.Standing)
+        {
+            return;
+        }
+
+        foreach (var voter in group.Decided)
+        {
+            Move(voter, MasterPeerEvent.VoteDecided);
+            Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, default, "", Sizes(), group.DecidedNewcomers)));
+        }
+
+        group.Decided.Clear();
+    }
+
+    /// <summary>The pending peers whose groups would have the size that they and the members ask for if all of these were admitted: as many as possible.</summary>
     private List<PeerRecord> Admissible()
     {
         var admissible = _pending.ToList();
         while (true)
         {
             var newcomers = admissible.CountBy(p => p.Group.Value).ToDictionary();
-            int Size(PeerRecord peer) => newcomers[peer.Group.Value] + (_groups.TryGetValue(peer.Group.Value, out var group) ? group.Ring.Count : 0);
-            if (admissible.RemoveAll(p => p.MinimumWorldSize > Size(p)) == 0)
+            bool StaysShort(PeerRecord peer)
+            {
+                var group = _groups.GetValueOrDefault(peer.Group.Value);
+                return Math.Max(peer.MinimumWorldSize, group?.KeptMinimum ?? 0) > newcomers[peer.Group.Value] + (group?.Ring.Count ?? 0);
+            }
+
+            if (admissible.RemoveAll(StaysShort) == 0)
             {
                 return admissible;
             }
@@ -63,7 +109,7 @@ internal sealed partial class MasterStateMachine
     }
 
     /// <summary>Makes pending peers members and opens their groups' epochs.</summary>
-    private List<GroupRecord> Admit(List<PeerRecord> newcomers)
+    private void Admit(List<PeerRecord> newcomers)
     {
         var groups = new List<GroupRecord>();
         foreach (var peer in newcomers)
@@ -88,33 +134,10 @@ internal sealed partial class MasterStateMachine
 
         foreach (var group in groups)
         {
+            group.CountKeptMinimum();
             var names = string.Join(", ", newcomers.Where(p => p.Group == group.Group).Select(p => p.Id.ToShortString()));
             OpenEpoch(group, $"admitted {names}");
-        }
-
-        return groups;
-    }
-
-    private void TryFinishUpdate()
-    {
-        if (_update is not { } update)
-        {
-            return;
-        }
-
-        // A group hears the answer at the moment when its ring stands, which its newcomers hear too: so all of them see the same world, whatever goes on in other groups.
-        var sizes = Sizes();
-        foreach (var voter in update.Voters.FindAll(v => GroupOf(v).Standing))
-        {
-            update.Voters.Remove(voter);
-            Move(voter, MasterPeerEvent.VoteDecided);
-            Emit(new MasterOutput.Send(voter.Connection, new TopologyUpdated(voter.Request, default, "", sizes, update.Newcomers)));
-        }
-
-        if (update.Voters.Count == 0 && update.Groups.TrueForAll(g => g.Standing || g.Ring.Count == 0))
-        {
-            _update = null;
-            TryUpdateTopology();
+            RefuseMisfits(group.Group);
         }
     }
 
@@ -123,6 +146,12 @@ internal sealed partial class MasterStateMachine
     {
         peer.Request = question.Request;
         var group = GroupOf(peer);
+        if (group.IsShort)
+        {
+            WaitForCompany(peer);
+            return;
+        }
+
         var newcomers = Admissible().FindAll(p => p.Group == peer.Group);
         if (group.Ring.Count == 1 && newcomers.Count > 0)
         {
@@ -134,10 +163,10 @@ internal sealed partial class MasterStateMachine
         }
     }
 
-    private void AnswerLonePeer(PeerRecord peer)
+    private void AnswerLonePeer(PeerRecord peer, ErrorCode code = default, string reason = "", bool newcomers = false)
     {
         Move(peer, MasterPeerEvent.AskAnswered);
-        Emit(new MasterOutput.Send(peer.Connection, new TopologyUpdated(peer.Request, default, "", Sizes())));
+        Emit(new MasterOutput.Send(peer.Connection, new TopologyUpdated(peer.Request, code, reason, Sizes(), newcomers)));
     }
 
     private void OnPendingQuery(PeerRecord peer, PendingQuery query)
@@ -159,7 +188,7 @@ internal sealed partial class MasterStateMachine
 
     private void TryAnswerQueries()
     {
-        if (_queries == 0 || _queries < _admitted)
+        if (_queries == 0 || _queries + _company.Count(p => p.Query is null) < _admitted)
         {
             return;
         }
@@ -184,6 +213,10 @@ internal sealed partial class MasterStateMachine
         {
             FailVote(peer, ErrorCode.TimedOut, Missing(_peers.Values.Where(p => p.Admitted && !_votes.Contains(p)), "has not voted", "have not voted"));
         }
+        else if (_company.Contains(peer) && peer.Request == withdraw.Request)
+        {
+            EndWaitForCompany(peer, ErrorCode.TimedOut, Shortage(GroupOf(peer)));
+        }
         else if (peer.State == MasterPeerState.Optimizing && peer.Request == withdraw.Request)
         {
             OnOptimizeWithdrawn(peer);
@@ -205,6 +238,7 @@ internal sealed partial class MasterStateMachine
     {
         _votes.Remove(voter);
         _optimizeVotes.Remove(voter);
+        _company.Remove(voter);
     }
 
     private void FailQuery(PeerRecord peer, ErrorCode code, string reason)
@@ -231,7 +265,6 @@ internal sealed partial class MasterStateMachine
 
         _admitted--;
         ForgetVote(peer);
-        _update?.Voters.Remove(peer);
         _queries -= peer.Query is null ? 0 : 1;
         ForgetLinksOf(peer);
         ForgetProbesOf(peer);
@@ -239,6 +272,8 @@ internal sealed partial class MasterStateMachine
         EndAttempts(group, reason, default);
         LeaveSync(group, peer);
         group.Ring.Remove(peer);
+        group.CountKeptMinimum();
+        group.Decided.Remove(peer);
         group.Excluded.Add(new Exclusion(peer.Id, reason));
         if (group.Ring.Count == 0)
         {
@@ -276,11 +311,13 @@ internal sealed partial class MasterStateMachine
             {
                 OpenEpoch(group, reasons.Count == 1 ? reasons[0] : $"{reasons[0]}; {reasons.Count - 1} more went at the same time", evident: true);
                 SettleSync(group);
+                SortVotes(group);
+                RefuseMisfits(group.Group);
+                TryAdmitCompany(group);
             }
         }
 
         TryAnswerQueries();
-        TryFinishUpdate();
         TryUpdateTopology();
         TryOptimizeTopology();
         MeasureNextRoundWhenDone();
@@ -356,14 +393,9 @@ internal sealed partial class MasterStateMachine
         group.LinkFailures = group.FailedEpochs = 0;
         group.RetryBecause = null;
         Report(MasterEventKind.EpochStands, null, $"epoch {group.Epoch} of {group.Group} stands with {group.Ring.Count} peers after {_nowMs - group.OpenedMs} ms, because {established}", group);
-        SendToAll(group, new EpochStands(group.Epoch, Sizes(), established));
-
-        foreach (var peer in group.Ring.Where(p => p.State == MasterPeerState.Asking))
-        {
-            AnswerLonePeer(peer);
-        }
-
-        TryFinishUpdate();
+        SendToAll(group, new EpochStands(group.Epoch, Sizes(), established) { KeptMinimum = group.KeptMinimum });
+        AnswerDecided(group);
+        AnswerAsking(group);
         TryFinishOptimization();
     }
 

@@ -62,7 +62,7 @@ internal sealed partial class MasterStateMachine
     /// <summary>Begins when all admitted peers have voted.</summary>
     private void TryOptimizeTopology()
     {
-        if (_optimization is not null || _optimizeVotes.Count == 0 || _optimizeVotes.Count < _admitted)
+        if (_optimization is not null || _optimizeVotes.Count == 0 || _optimizeVotes.Count + _company.Count < _admitted)
         {
             return;
         }

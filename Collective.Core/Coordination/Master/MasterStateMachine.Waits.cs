@@ -69,10 +69,11 @@ internal sealed partial class MasterStateMachine
             return false;
         }
 
+        var waiting = _company.FindAll(p => p.Group == group.Group);
         var voters = _votes.Concat(_optimizeVotes).Where(p => p.Group == group.Group).ToList();
         var askers = group.Ring.FindAll(p => p.Query is not null);
         var attempt = group.Attempts.Values.FirstOrDefault();
-        var others = voters.Count > 0 ? voters : askers.Count > 0 ? askers : attempt is null ? [] : [attempt.First];
+        var others = voters.Count > 0 ? voters : askers.Count > 0 ? askers : waiting.Count > 0 ? waiting : attempt is null ? [] : [attempt.First];
         if (others.Count == 0)
         {
             return false;
@@ -85,6 +86,7 @@ internal sealed partial class MasterStateMachine
         syncing.ForEach(p => Move(p, MasterPeerEvent.SyncEnded));
         voters.ForEach(p => FailVote(p, ErrorCode.CrossedCalls, reason));
         askers.ForEach(p => FailQuery(p, ErrorCode.CrossedCalls, reason));
+        waiting.ForEach(p => EndWaitForCompany(p, ErrorCode.CrossedCalls, reason));
         if (attempt is not null)
         {
             OpenEpoch(group, reason, new AttemptEnd(null, ErrorCode.CrossedCalls, reason, All: true));
@@ -167,6 +169,7 @@ internal sealed partial class MasterStateMachine
         { Query: not null } => "waits in are peers pending",
         { State: MasterPeerState.Syncing } => "is in a sync of the shared state",
         { State: MasterPeerState.Voting or MasterPeerState.Optimizing } => $"waits in {CallOf(peer)}",
+        { State: MasterPeerState.Asking } => "waits for company to reduce with",
         { State: MasterPeerState.Reducing } => $"is in {string.Join(", ", GroupOf(peer).Attempts.Values.Where(a => a.HasEntered(peer)).Take(Limits.PeersNamedMax).Select(a => a.Key.Tag))}",
         _ => "is in no call",
     };

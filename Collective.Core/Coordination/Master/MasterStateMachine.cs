@@ -5,7 +5,7 @@ namespace Collective.Coordination;
 /// <summary>
 /// The master, without IO: an input and the time go in, outputs come out. This part keeps connections, registration and liveness;
 /// <c>MasterStateMachine.Membership.cs</c> decides who is in which epoch, <c>MasterStateMachine.Collectives.cs</c> decides attempts, <c>MasterStateMachine.Topology.cs</c> measures and orders rings,
-/// <c>MasterStateMachine.SharedState.cs</c> decides syncs.
+/// <c>MasterStateMachine.SharedState.cs</c> decides syncs, <c>MasterStateMachine.Company.cs</c> holds groups that keep a minimum, <c>MasterStateMachine.Fingerprints.cs</c> refuses who does not fit.
 /// </summary>
 internal sealed partial class MasterStateMachine(MasterConfiguration configuration)
 {
@@ -74,6 +74,11 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
 
         peer.LastHeardMs = _nowMs;
         peer.ForgivenMs = 0;
+        if (input.Message is TopologyVote or AdmitWhenAlone or OptimizeVote or PendingQuery or SharedStateVote or CollectiveStart)
+        {
+            NoteCall(peer);
+        }
+
         switch (input.Message)
         {
             case Hello m when Accept(peer, MasterPeerEvent.Hello, m): OnHello(peer, m); break;
@@ -83,6 +88,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case LinkFailed m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinkFailed(peer, m); break;
             case LinkProgress m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinkProgress(peer, m); break;
             case LinksSurveyed m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinksSurveyed(peer, m); break;
+            case Announce m when Accept(peer, MasterPeerEvent.Announce, m): OnAnnounce(peer, m); break;
             case TopologyVote m when Accept(peer, MasterPeerEvent.VoteTopology, m): OnTopologyVote(peer, m); break;
             case AdmitWhenAlone m when Accept(peer, MasterPeerEvent.AskWhenAlone, m): OnAdmitWhenAlone(peer, m); break;
             case OptimizeVote m when Accept(peer, MasterPeerEvent.VoteOptimize, m): OnOptimizeVote(peer, m); break;
@@ -94,7 +100,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case HolderFailed m when Accept(peer, MasterPeerEvent.AccuseHolder, m): OnHolderFailed(peer, m); break;
             case CollectiveStart m: OnCollectiveStart(peer, m); break;
             case CollectiveDone m: OnCollectiveDone(peer, m); break;
-            case Hello or EpochReady or LinkFailed or LinkProgress or LinksSurveyed or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw or OptimizeVote or ProbeDone
+            case Hello or Announce or EpochReady or LinkFailed or LinkProgress or LinksSurveyed or TopologyVote or AdmitWhenAlone or PendingQuery or Withdraw or OptimizeVote or ProbeDone
                 or SharedStateVote or SharedStateDone or HolderFailed:
                 break; // Evicted by Accept.
             default: Evict(peer, $"sent {input.Message.Kind}, which is not for a master (or not before its hello)"); break;
@@ -127,22 +133,31 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         _unregistered--;
         peer.Group = hello.Group;
         peer.MinimumWorldSize = hello.MinimumWorldSize;
+        peer.KeepsMinimum = hello.KeepsMinimum;
+        foreach (var fingerprint in hello.Fingerprints)
+        {
+            peer.Fingerprints[fingerprint.Scope] = fingerprint.Text;
+        }
+
         peer.Address = peer.Remote with { Port = hello.DataPort };
         var refusal = hello.Version != MessageCodec.Version
             ? $"this master speaks wire version {MessageCodec.Version}, the peer {hello.Version}: use the same release on both"
-            : RegistrationRefusal(peer);
+            : RegistrationRefusal(peer) ?? Misfit(peer);
         if (refusal is not null)
         {
-            _peers.Remove(peer.Connection);
-            Emit(new MasterOutput.Send(peer.Connection, new Refused(ErrorCode.MasterRefused, refusal)));
-            Emit(new MasterOutput.Close(peer.Connection));
-            Report(MasterEventKind.PeerRefused, null, $"peer at {peer.Remote} refused: {refusal}");
+            Refuse(peer, refusal);
             return;
         }
 
         _pending.Add(peer);
         Emit(new MasterOutput.Send(peer.Connection, new Welcome(peer.Id, (uint)Configuration.HeartbeatTimeoutMs, (uint)Configuration.SegmentBytes)));
         Report(MasterEventKind.PeerPending, peer, $"{peer} of {peer.Group} registered and waits to be admitted");
+        NoteCall(peer);
+        if (_groups.TryGetValue(peer.Group.Value, out var group))
+        {
+            TryAdmitCompany(group);
+        }
+
         TryUpdateTopology();
     }
 
@@ -256,6 +271,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         EvictWhoDoesNotWire();
         EndWaitsWithoutEnd();
         EndLateProbes();
+        TellWaiters();
     }
 
     /// <summary>With the heartbeats, or earlier where somebody's silence will have lasted for the timeout: it is noticed then, not up to an interval later.</summary>
@@ -282,7 +298,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         Invariant.Holds(_unregistered >= 0);
         Invariant.Holds(_admitted >= 0);
         Invariant.Holds(_admitted + _pending.Count + _unregistered == _peers.Count);
-        Invariant.Holds(_votes.Count + _optimizeVotes.Count <= _admitted);
+        Invariant.Holds(_votes.Count + _optimizeVotes.Count + _company.Count <= _admitted);
         Invariant.Holds(_queries <= _admitted);
     }
 

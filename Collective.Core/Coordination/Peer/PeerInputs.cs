@@ -12,7 +12,15 @@ internal abstract record PeerInput
     public const long NoTimeout = -1;
 
     // By the application. A call whose time is over ends with TimedOut as soon as the group agrees that it does.
-    internal sealed record Connect(PeerGroup Group, int MinimumWorldSize = 1, long TimeoutMs = NoTimeout, int StallTimeoutMs = Limits.LinkStallMsDefault) : PeerInput;
+    internal sealed record Connect(PeerGroup Group, int MinimumWorldSize = 1, long TimeoutMs = NoTimeout, int StallTimeoutMs = Limits.LinkStallMsDefault) : PeerInput
+    {
+        public bool KeepsMinimum { get; init; }
+
+        public IReadOnlyList<Fingerprint> Fingerprints { get; init; } = [];
+    }
+
+    /// <summary>What this peer runs, from now on; null takes it back. Not a call: nobody waits for it.</summary>
+    internal sealed record Announce(string Scope, string? Text) : PeerInput;
 
     internal sealed record UpdateTopology(RequestNumber Request, long TimeoutMs = NoTimeout) : PeerInput;
 
@@ -82,7 +90,13 @@ internal readonly record struct Outcome(ErrorCode Code, string Reason)
 }
 
 /// <summary>A standing membership.</summary>
-internal sealed record Membership(Epoch Epoch, IReadOnlyList<Member> Members, int Rank, WorldSizes Sizes);
+internal sealed record Membership(Epoch Epoch, IReadOnlyList<Member> Members, int Rank, WorldSizes Sizes)
+{
+    /// <summary>Members that the group must have to reduce.</summary>
+    public int KeptMinimum { get; init; }
+
+    public bool IsShort => Members.Count < KeptMinimum;
+}
 
 /// <summary>What a peer wants done.</summary>
 internal abstract record PeerOutput
@@ -130,6 +144,9 @@ internal abstract record PeerOutput
     internal sealed record FinishSync(RequestNumber Request, Outcome Outcome, Revision Revision, IReadOnlyList<LeftOutPeer> LeftOut, Membership? Seen = null) : PeerOutput;
 
     internal sealed record WakeAt(long NowMs) : PeerOutput;
+
+    /// <summary>For the log: how long this peer has waited, where and for whom.</summary>
+    internal sealed record Waits(uint Seconds, string Text) : PeerOutput;
 
     /// <summary>Last output: close everything. <see cref="Outcome"/> success means that this peer left on its own wish.</summary>
     internal sealed record Die(Outcome Outcome) : PeerOutput;

@@ -44,31 +44,43 @@ internal sealed partial class PeerStateMachine
     }
 
     /// <summary>
-    /// Enters what waits for a standing ring. Alone, the master is asked first whether company is waiting at the door, at the start of a program that leaves membership to the library.
+    /// Enters what waits for a standing ring. Alone, the master is asked first whether company is waiting at the door, at the start of a program that leaves membership to the library;
+    /// and in a group that must have more members, who then waits until it has.
     /// </summary>
     private void EnterHeld()
     {
-        if (_membership!.Members.Count > 1)
+        if (_question is not null)
+        {
+            return; // Its answer says what becomes of them.
+        }
+
+        if (_membership!.Members.Count > 1 && !_membership.IsShort)
         {
             foreach (var attempt in _attempts.Values.Where(a => a.State == AttemptState.Held))
             {
                 Enter(attempt);
             }
         }
-        else if (_newcomersWait)
+        else if (_newcomersWait && !_membership.IsShort)
         {
-            FinishLonely();
+            FinishHeld(Alone);
         }
-        else if (_question is null && _attempts.Values.Any(a => a.State == AttemptState.Held))
+        else if (_attempts.Values.Any(a => a.State == AttemptState.Held))
         {
             _question = _lastQuestion = _lastQuestion.Next();
             Send(new AdmitWhenAlone(_question.Value));
         }
     }
 
-    private void OnLoneAnswer()
+    private void OnLoneAnswer(TopologyUpdated answer)
     {
         _question = null;
+        if (_vote is { Message: TopologyVote } && answer.Newcomers)
+        {
+            Finish(ref _vote, Outcome.Success, yes: true, _membership); // Company has come, as in an update.
+            return;
+        }
+
         if (_vote is not null)
         {
             Send(_vote); // The operation that asked was cancelled, and the application has gone on to vote.
@@ -81,17 +93,29 @@ internal sealed partial class PeerStateMachine
             return;
         }
 
-        if (State == PeerState.Ready && _membership!.Members.Count == 1)
+        if (answer.Error is not (0 or ErrorCode.TimedOut)) // That is the end of an operation that was cancelled.
         {
-            FinishLonely(); // Else a newer epoch decides what becomes of what is held.
+            // When newcomers have come who need the shared state, all are at the top of their loops now, as after an update.
+            _justAdmitted = answer.Newcomers;
+            FinishHeld(new Outcome(answer.Error, answer.Reason));
+        }
+        else if (State == PeerState.Ready && _membership!.Members.Count == 1 && !_membership.IsShort)
+        {
+            FinishHeld(Alone);
+        }
+        else if (State == PeerState.Ready)
+        {
+            EnterHeld(); // Else a newer epoch decides what becomes of what is held.
         }
     }
 
-    private void FinishLonely()
+    private static Outcome Alone => new(ErrorCode.TooFewPeers, "this peer is alone in its group: wait for others (update topology), then reduce");
+
+    private void FinishHeld(Outcome outcome)
     {
         foreach (var attempt in _attempts.Values.Where(a => a.State == AttemptState.Held).ToArray())
         {
-            Abort(attempt, new Outcome(ErrorCode.TooFewPeers, "this peer is alone in its group: wait for others (update topology), then reduce"), _membership);
+            Abort(attempt, outcome, outcome.Code == ErrorCode.TooFewPeers ? _membership : null);
         }
     }
 
@@ -151,7 +175,13 @@ internal sealed partial class PeerStateMachine
         attempt.Deadline = Deadline.None;
         if (attempt.State == AttemptState.Held)
         {
-            Abort(attempt, wish with { Reason = $"{wish.Reason}, while the ring of its group was being made" });
+            var where = _membership is { IsShort: true } world ? $"while it waited for company: {_group} has {world.Members.Count} of the {world.KeptMinimum} peers that it must have" : "while the ring of its group was being made";
+            Abort(attempt, wish with { Reason = $"{wish.Reason}, {where}" });
+            if (_question is { } question && _attempts.Count == 0 && _membership is { IsShort: true })
+            {
+                Send(new Withdraw(question)); // Nobody here waits for company any more.
+            }
+
             return;
         }
 

@@ -71,7 +71,7 @@ internal sealed partial class PeerStateMachine
     {
         if (updated.Request == _question)
         {
-            OnLoneAnswer();
+            OnLoneAnswer(updated);
         }
         else if (updated.Request == _vote?.Number)
         {

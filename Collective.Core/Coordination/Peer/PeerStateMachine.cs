@@ -13,6 +13,9 @@ internal sealed partial class PeerStateMachine
     private readonly List<PeerOutput> _outputs = [];
     private PeerGroup _group;
     private int _minimumWorldSize;
+    private bool _keepsMinimum;
+    private IReadOnlyList<Fingerprint> _fingerprints = [];
+    private readonly List<Announce> _unannounced = [];
     private int _stallTimeoutMs;
     private PeerId _self;
     private RunId _run;
@@ -50,6 +53,7 @@ internal sealed partial class PeerStateMachine
             case PeerInput.Received m: OnReceived(m); break;
             case PeerInput.Lost m: Die(new Outcome(m.Code, m.Reason)); break;
             case PeerInput.Leave: OnLeave(); break;
+            case PeerInput.Announce m: OnAnnounce(m); break;
             case PeerInput.UpdateTopology m: OnUpdateTopology(m); break;
             case PeerInput.OptimizeTopology m: OnOptimizeTopology(m); break;
             case PeerInput.Step m: OnStep(m); break;
@@ -90,6 +94,8 @@ internal sealed partial class PeerStateMachine
         Invariant.Holds(legal);
         _group = input.Group;
         _minimumWorldSize = input.MinimumWorldSize;
+        _keepsMinimum = input.KeepsMinimum;
+        _fingerprints = input.Fingerprints;
         _stallTimeoutMs = input.StallTimeoutMs;
         _lastHeardMs = _nowMs;
         _connectDeadline = SetDeadline(input.TimeoutMs);
@@ -100,7 +106,25 @@ internal sealed partial class PeerStateMachine
         if (Move(PeerEvent.Connected))
         {
             _lastHeardMs = _nowMs;
-            Send(new Hello(MessageCodec.Version, _group, input.DataPort, (ushort)_minimumWorldSize));
+            Send(new Hello(MessageCodec.Version, _group, input.DataPort, (ushort)_minimumWorldSize) { KeepsMinimum = _keepsMinimum, Fingerprints = _fingerprints });
+        }
+    }
+
+    /// <summary>What is said before the hello has gone is in it; what comes too late concerns nobody.</summary>
+    private void OnAnnounce(PeerInput.Announce input)
+    {
+        if (State is PeerState.Created or PeerState.Connecting)
+        {
+            var others = _fingerprints.Where(f => f.Scope != input.Scope);
+            _fingerprints = [.. input.Text is { } text ? others.Append(new Fingerprint(input.Scope, text)) : others];
+        }
+        else if (State == PeerState.Registering)
+        {
+            _unannounced.Add(new Announce(input.Scope, input.Text)); // Of what run this is says the welcome.
+        }
+        else if (State is PeerState.Pending or PeerState.Wiring or PeerState.Ready)
+        {
+            Send(new Announce(input.Scope, input.Text));
         }
     }
 
@@ -121,10 +145,11 @@ internal sealed partial class PeerStateMachine
         switch (input.Message)
         {
             case Heartbeat: break;
+            case Waiting m when State != PeerState.Leaving: Emit(new PeerOutput.Waits(m.Seconds, m.Text)); break;
             case Welcome m when Move(PeerEvent.Welcomed): OnWelcome(m, input); break;
             case Refused m: Die(new Outcome(ErrorCode.MasterRefused, m.Reason)); break;
             case Evicted m: Die(new Outcome(ErrorCode.Evicted, $"the master removed this peer: {m.Reason}")); break;
-            case EpochOpened or EpochStands or TopologyUpdated or PendingReply or CollectiveGo or Verdict or ProbeLink or SurveyLinks or SharedStatePlan or SharedStateFinished or Dismissed
+            case EpochOpened or EpochStands or TopologyUpdated or PendingReply or CollectiveGo or Verdict or ProbeLink or SurveyLinks or SharedStatePlan or SharedStateFinished or Dismissed or Waiting
                 when State == PeerState.Leaving: break;
             case EpochOpened m when m.Epoch > Epoch && Move(PeerEvent.EpochOpened): OnEpochOpened(m); break;
             case EpochStands m when m.Epoch == Epoch && Move(PeerEvent.EpochStands): OnEpochStands(m); break;
@@ -152,6 +177,8 @@ internal sealed partial class PeerStateMachine
         _heartbeatTimeoutMs = (int)Math.Clamp(welcome.HeartbeatTimeoutMs, Limits.HeartbeatTimeoutMsMin, Limits.HeartbeatTimeoutMsMax);
         _lastTickMs = _nowMs; // Of a process that is frozen before its first tick, too, the gap is known.
         Emit(new PeerOutput.Welcomed(_self, welcome.SegmentBytes));
+        _unannounced.ForEach(Send);
+        _unannounced.Clear();
         _heartbeatAtMs = _nowMs + HeartbeatIntervalMs;
         WakeForDeadlines();
     }
@@ -183,7 +210,7 @@ internal sealed partial class PeerStateMachine
 
     private void OnEpochStands(EpochStands stands)
     {
-        _membership = new Membership(stands.Epoch, _opened!.Members, RankIn(_opened), stands.Sizes);
+        _membership = new Membership(stands.Epoch, _opened!.Members, RankIn(_opened), stands.Sizes) { KeptMinimum = stands.KeptMinimum };
         _connectDeadline = Deadline.None;
         Emit(new PeerOutput.WorldStands(_membership));
         FinishAborted(stands.Reason);

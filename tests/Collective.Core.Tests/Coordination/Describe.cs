@@ -23,7 +23,9 @@ internal static class Describe
 
     public static string Text(Message message) => message switch
     {
-        Hello m => Of(m, $"version {m.Version}, {m.Group}, data port {m.DataPort}{(m.MinimumWorldSize > 1 ? $", at least {m.MinimumWorldSize}" : "")}"),
+        Hello m => Of(m, $"version {m.Version}, {m.Group}, data port {m.DataPort}{(m.MinimumWorldSize > 1 ? $", at least {m.MinimumWorldSize}{(m.KeepsMinimum ? " for good" : "")}" : "")}{string.Concat(m.Fingerprints.Select(f => $", {Text(f.Scope, f.Text)}"))}"),
+        Announce m => Of(m, Text(m.Scope, m.Text)),
+        Waiting m => Of(m, $"{m.Seconds} s {m.Text}"),
         EpochReady m => Of(m, $"{m.Epoch}"),
         LinkFailed m => Of(m, $"{m.Epoch} {(m.Outgoing ? "to" : "from")} {Name(m.Neighbour)}: {m.Detail}"),
         LinkProgress m => Of(m, $"{m.Epoch}: {m.Bytes.Sent} bytes sent, {m.Bytes.Received} received (stalled after {m.StallTimeoutMs} ms)"),
@@ -41,7 +43,7 @@ internal static class Describe
         Welcome m => Of(m, $"as {Name(m.Id)}, heartbeat timeout {m.HeartbeatTimeoutMs} ms, segments of {m.SegmentBytes} bytes"),
         Refused m => Of(m, $"{m.Code}: {m.Reason}"),
         EpochOpened m => Of(m, $"{m.Epoch} [{Names(m.Members)}] because {m.Reason}{Text(m.Excluded)}{Text(m.Decisions)}"),
-        EpochStands m => Of(m, $"{m.Epoch}, {Text(m.Sizes)}, because {m.Reason}"),
+        EpochStands m => Of(m, $"{m.Epoch}, {Text(m.Sizes)}, because {m.Reason}{(m.KeptMinimum > 0 ? $" (must have {m.KeptMinimum})" : "")}"),
         TopologyUpdated m => Of(m, $"request {Request(m.Request)}, {(m.Error == default ? "ok" : $"{m.Error}: {m.Reason}")}, {Text(m.Sizes)}{(m.Newcomers ? ", with newcomers" : "")}"),
         PendingReply m => Of(m, $"request {Request(m.Request)}: {(m.Error != default ? $"{m.Error}: {m.Reason}" : m.Pending ? "somebody is pending" : "nobody is pending")}"),
         CollectiveGo m => Of(m, $"{m.Attempt}"),
@@ -67,7 +69,8 @@ internal static class Describe
 
     public static string Text(PeerInput input) => input switch
     {
-        PeerInput.Connect m => $"application: Connect {m.Group}{Within(m.TimeoutMs)}",
+        PeerInput.Connect m => $"application: Connect {m.Group}{Within(m.TimeoutMs)}{(m.KeepsMinimum ? $", at least {m.MinimumWorldSize} for good" : "")}",
+        PeerInput.Announce m => $"application: Announce {Text(m.Scope, m.Text)}",
         PeerInput.Step m => $"application: Step request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.UpdateTopology m => $"application: UpdateTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
         PeerInput.OptimizeTopology m => $"application: OptimizeTopology request {m.Request.Value}{Within(m.TimeoutMs)}",
@@ -109,9 +112,12 @@ internal static class Describe
         PeerOutput.HolderLost m => $"holder lost for request {m.Request.Value}: {Name(m.Holder)}",
         PeerOutput.FinishSync m => $"finish sync {m.Request.Value}: {Text(m.Outcome)}{(m.Outcome.Succeeded ? $", revision {m.Revision}{Text(m.LeftOut)}" : "")}{Text(m.Seen)}",
         PeerOutput.WakeAt m => $"wake at {m.NowMs} ms",
+        PeerOutput.Waits m => $"log: waits {m.Seconds} s {m.Text}",
         PeerOutput.Die m => $"die: {Text(m.Outcome)}",
         _ => throw new NotSupportedException(output.ToString()),
     };
+
+    private static string Text(string scope, string? fingerprint) => $"{(scope.Length > 0 ? $"{scope} " : "")}{(fingerprint is null ? "nothing" : $"\"{fingerprint}\"")}";
 
     private static string Text(Membership? seen) => seen is null ? "" : $", in the world of {seen.Epoch}";
 

@@ -68,8 +68,33 @@ internal sealed class MasterScript
         return Step($"{peer} connects from {from}", new MasterInput.Connected(connection, from, Describe.Peer(peer)));
     }
 
-    public MasterScript Join(char peer, uint group = 0, PeerAddress? remote = null, ushort minimumWorldSize = 1)
-        => Connect(peer, remote).Receive(peer, new Hello(MessageCodec.Version, new PeerGroup(group), Describe.DataPort(peer), minimumWorldSize));
+    public MasterScript Join(char peer, uint group = 0, PeerAddress? remote = null, ushort minimumWorldSize = 1, bool keeps = false, string? fingerprint = null)
+        => Connect(peer, remote).Receive(peer, new Hello(MessageCodec.Version, new PeerGroup(group), Describe.DataPort(peer), minimumWorldSize)
+        {
+            KeepsMinimum = keeps,
+            Fingerprints = fingerprint is null ? [] : [new Fingerprint("", fingerprint)],
+        });
+
+    /// <summary>Peers of group 0 that ask for this many, for good; admitted, their epoch standing.</summary>
+    public MasterScript GivenKeepers(string peers, ushort minimumWorldSize, bool synced = false)
+    {
+        _silent = true;
+        foreach (var peer in peers)
+        {
+            Join(peer, minimumWorldSize: minimumWorldSize, keeps: true);
+        }
+
+        Ready(peers);
+        if (synced)
+        {
+            Sync(peers, "w:1");
+        }
+
+        _silent = false;
+        return Note($"Given: {peers}, of which each asks for {minimumWorldSize} members as long as it is there{(synced ? ", and which have synchronized" : "")}.");
+    }
+
+    public MasterScript Announce(string peers, string? fingerprint, string scope = "") => Receive(peers, _ => new Announce(scope, fingerprint));
 
     public MasterScript Receive(char peer, Message message) => Step($"{peer}: {Describe.Text(message)}", new MasterInput.Received(_connections[peer], message));
 

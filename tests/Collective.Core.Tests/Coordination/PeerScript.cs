@@ -68,7 +68,10 @@ internal sealed class PeerScript
 
     public PeerScript Wired(ulong number) => Input(new PeerInput.Wired(Number(number)));
 
-    public PeerScript Stands(ulong number, int size, string reason = "") => Hear(new EpochStands(Number(number), new WorldSizes(size, 1, size), reason));
+    public PeerScript Stands(ulong number, int size, string reason = "", int keptMinimum = 0)
+        => Hear(new EpochStands(Number(number), new WorldSizes(size, 1, size), reason) { KeptMinimum = keptMinimum });
+
+    public PeerScript Announce(string? fingerprint, string scope = "") => Input(new PeerInput.Announce(scope, fingerprint));
 
     public PeerScript Hear(Message message, RunId? run = null, ushort term = 1) => Input(new PeerInput.Received(term, run ?? Run, message));
 
@@ -123,6 +126,10 @@ internal sealed class PeerScript
 
     /// <summary>The answer to this peer's own question, which it asks when it is alone.</summary>
     public PeerScript LoneAnswer(ulong question = 1) => Answer((1UL << 63) + question, size: 1);
+
+    /// <summary>The answer to this peer's question when its group was short of members.</summary>
+    public PeerScript CompanyAnswer(ErrorCode error = default, string reason = "", bool newcomers = false, ulong question = 1)
+        => Hear(new TopologyUpdated(new RequestNumber((1UL << 63) + question), error, reason, new WorldSizes(2, 1, 2), newcomers));
 
     public PeerScript Leave() => Input(new PeerInput.Leave());
 

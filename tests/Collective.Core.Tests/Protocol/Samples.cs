@@ -22,7 +22,8 @@ internal static class Samples
 
     public static IReadOnlyList<Message> All { get; } =
     [
-        new Hello(MessageCodec.Version, new PeerGroup(0x5152_5354), 0x6162, 0x0708),
+        new Hello(MessageCodec.Version, new PeerGroup(0x5152_5354), 0x6162, 0x0708) { KeepsMinimum = true, Fingerprints = [new Fingerprint("", "resnet 50"), new Fingerprint("state", "0a1b2c")] },
+        new Announce("state", "3d4e5f"),
         new EpochReady(Epoch),
         new LinkFailed(Epoch, PeerA, Outgoing: true, "connection refused"),
         new LinkProgress(Epoch, new LinkBytes(0x0102_0304_0506_0708, 0x1112_1314_1516_1718), 0x2122_2324),
@@ -54,7 +55,8 @@ internal static class Samples
             [new Member(PeerA, AddressV4), new Member(PeerB, AddressV6)],
             [new Exclusion(new PeerId(new Guid("c0c1c2c3-c4c5-c6c7-c8c9-cacbcccdcecf")), "silent")],
             [new Decision(new Tag(5), 6, Committed: true, default, ""), new Decision(new Tag(7), 8, Committed: false, ErrorCode.Mismatch, "count")]),
-        new EpochStands(Epoch, Sizes, "peer lost"),
+        new EpochStands(Epoch, Sizes, "peer lost") { KeptMinimum = 0x0B0C },
+        new Waiting(0xD1D2_D3D4, "for company"),
         new TopologyUpdated(new RequestNumber(0xA1A2_A3A4_A5A6_A7A8), ErrorCode.CrossedCalls, "ünïcode", Sizes, true),
         new PendingReply(new RequestNumber(0xB1B2_B3B4_B5B6_B7B8), Pending: true, ErrorCode.TimedOut, "silent"),
         new CollectiveGo(Attempt),

@@ -70,7 +70,9 @@ static void structures_of_pccl(void) {
 }
 
 static void structures_of_our_own(void) {
-    SIZE(pcclxCommOptions_t, 56);
+    SIZE(pcclxCommOptions_t, 72);
+    AT(pcclxCommOptions_t, fingerprint, 56, 8);
+    AT(pcclxCommOptions_t, keep_min_world_size, 64, 4);
     AT(pcclxCommOptions_t, master, 8, 8);
     AT(pcclxCommOptions_t, peer_group, 16, 4);
     AT(pcclxCommOptions_t, stripe_count, 20, 4);

@@ -269,6 +269,9 @@ class pcclxCommOptions_t(Structure):
         ("connect_timeout_ms", c_int64),
         ("call_timeout_ms", c_int64),
         ("link_stall_timeout_ms", c_int64),
+        ("fingerprint", c_char_p),
+        ("keep_min_world_size", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -415,6 +418,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "pcclxSetLogCallback": (c_int32, [pcclxLogCallback_t, c_int32, c_void_p]),
     "pcclxCreateCommunicator": (c_int32, [POINTER(pcclxCommOptions_t), POINTER(c_void_p)]),
     "pcclxSetCallTimeout": (c_int32, [c_void_p, c_int64]),
+    "pcclxAnnounce": (c_int32, [c_void_p, c_char_p, c_char_p]),
     "pcclxConnect": (c_int32, [c_void_p, POINTER(pcclxCallOptions_t)]),
     "pcclxUpdateTopology": (c_int32, [c_void_p, POINTER(pcclxCallOptions_t)]),
     "pcclxArePeersPending": (c_int32, [c_void_p, POINTER(c_bool), POINTER(pcclxCallOptions_t)]),
@@ -470,6 +474,7 @@ class Functions:
     pcclxSetLogCallback: Callable[..., int]
     pcclxCreateCommunicator: Callable[..., int]
     pcclxSetCallTimeout: Callable[..., int]
+    pcclxAnnounce: Callable[..., int]
     pcclxConnect: Callable[..., int]
     pcclxUpdateTopology: Callable[..., int]
     pcclxArePeersPending: Callable[..., int]

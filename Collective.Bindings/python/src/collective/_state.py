@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, MutableSequence
@@ -59,6 +60,12 @@ class Entries:
     def keys(self) -> list[str]:
         """The keys, in the order in which they were found."""
         return list(self._buffers)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what is named: keys, types and sizes, in whatever order."""
+        named = sorted(f"{info.name!r} {info.datatype} {info.count}" for info in self.infos)
+        return hashlib.blake2b("\n".join(named).encode(), digest_size=16).hexdigest()
 
     def write_back(self) -> None:
         """Brings what was received to where it was read from; to be called on success. One failure does not stop the rest."""

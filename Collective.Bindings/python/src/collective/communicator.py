@@ -28,6 +28,8 @@ _PEERS_MAX = 1024
 _STRIPES_MAX = 64
 _LEFT_OUT_MAX = 64
 
+_STATE_SCOPE = "state"
+
 
 class Communicator:
     """A peer of a run.
@@ -44,6 +46,10 @@ class Communicator:
         master: address of the master: ``"host"``, ``"host:port"`` or ``"[2001:db8::1]:48148"``.
         group: peers of one group reduce together.
         minimum_world_size: this peer is admitted only together with so many that its group has at least this many peers.
+        keep_minimum_world_size: the group must have ``minimum_world_size`` peers as long as this peer is one of them. Below it, steps and all-reduces wait for
+            company until their timeouts. In a group that has synchronized, an all-reduce that has waited ends with :class:`TooFewPeers` when company has come:
+            go back to :meth:`step`, whose world says ``has_newcomers``.
+        fingerprint: what this peer runs, in words of your own; see :meth:`announce`.
         stripe_count: parallel connections to the next peer, 1 to 64; None for the default, 4.
         listen_port: port for data; None for the first free one from 48150 on, 0 for one that the system chooses.
         connect_timeout: seconds to reach the master's port; None for the default, 10.
@@ -57,6 +63,8 @@ class Communicator:
         *,
         group: int = 0,
         minimum_world_size: int = 1,
+        keep_minimum_world_size: bool = False,
+        fingerprint: str = "",
         stripe_count: int | None = None,
         listen_port: int | None = None,
         connect_timeout: float | None = None,
@@ -81,6 +89,8 @@ class Communicator:
             connect_timeout_ms=timeout_ms(connect_timeout),
             call_timeout_ms=timeout_ms(call_timeout),
             link_stall_timeout_ms=timeout_ms(link_stall_timeout),
+            fingerprint=fingerprint.encode() or None,
+            keep_min_world_size=bool(keep_minimum_world_size),
         )
         pointer = ctypes.c_void_p()
         check(library().pcclxCreateCommunicator(ctypes.byref(options), ctypes.byref(pointer)))
@@ -88,6 +98,9 @@ class Communicator:
         self._pointer: int = pointer.value
         self._master = master
         self._group = group
+        # Of the state that was synchronized in this stay, or announced; "" once there were several.
+        self._state_fingerprint: str | None = None
+        self._state_announced = False
         self._in_flight: dict[int, Operation] = {}
         # By tag: operations in flight whose handle was dropped, and when they have ended.
         self._dropped: dict[int, threading.Event] = {}
@@ -120,8 +133,35 @@ class Communicator:
         Raises:
             MasterUnreachable, MasterRefused, TimedOut
         """
+        if not self._state_announced:
+            self._state_fingerprint = None
+            self.announce(None, _STATE_SCOPE)
         self._blocking(lambda: library().pcclxConnect(self._pointer, call_options(timeout)))
         return self.world
+
+    def announce(self, fingerprint: str | None, scope: str = "") -> None:
+        """Says what this peer runs. The master refuses a peer that waits to be admitted when its fingerprint is not that of the admitted peers of its group.
+
+        Say it before :meth:`connect`, so that this peer is refused in time (:class:`MasterRefused`, which names both); once admitted, it counts for those who
+        come later. Fingerprints are compared only within a scope, and only as long as all peers of the group that have announced one agree. Peers that have
+        announced none are let in. Holds for later connects too. Does not block.
+
+        Args:
+            fingerprint: at most 100 bytes of UTF-8; ``""`` says that anything goes, None takes back what was announced.
+            scope: what it is a fingerprint of; at most four. :meth:`announce_state` and :meth:`sync` use ``"state"``.
+        """
+        self._require_open()
+        check(library().pcclxAnnounce(self._pointer, scope.encode(), None if fingerprint is None else fingerprint.encode()))
+
+    def announce_state(self, state: StateLike) -> None:
+        """Announces the keys, types and sizes of a state, so that this peer is refused before it is admitted when the others synchronize another one.
+
+        Call it before :meth:`connect` with what the first :meth:`sync` is given. Those who have synchronized need not: a peer that has synchronized one state
+        announces it by itself, and as soon as it synchronizes another, it says that anything goes.
+        """
+        fingerprint = Entries(state, frozenset()).fingerprint
+        self.announce(fingerprint, _STATE_SCOPE)
+        self._state_fingerprint, self._state_announced = fingerprint, True
 
     def step(self, timeout: float | None = None) -> World:
         """What a training loop needs at its top: admits the peers that wait, and returns the world that now stands.
@@ -372,8 +412,10 @@ class Communicator:
             return made[0]
 
         def adopt() -> None:
-            if made == [0] and info.rx_bytes > 0:
-                entries.write_back()
+            if made == [0]:
+                self._announce_synchronized(entries)
+                if info.rx_bytes > 0:
+                    entries.write_back()
 
         self._blocking_alone(call, timeout, adopt)
         without = tuple(LeftOut(uuid.UUID(bytes=bytes(p.peer.data)), ErrorCode(p.error), p.reason.decode(errors="replace")) for p in left_out[: report.left_out_count])
@@ -436,6 +478,14 @@ class Communicator:
     def _now(self, function: Callable[..., int], *arguments: Any) -> None:
         self._require_open()
         check(function(self._pointer, *arguments))
+
+    def _announce_synchronized(self, entries: Entries) -> None:
+        """For those who come later. A program may synchronize several states, or one that grows: then nobody may be refused for another one."""
+        if self._state_fingerprint == "" or (fingerprint := entries.fingerprint) == self._state_fingerprint:
+            return
+        self._state_fingerprint = fingerprint if self._state_fingerprint is None else ""
+        with contextlib.suppress(CollectiveError):  # the program may have used all scopes, or have closed this meanwhile
+            self.announce(self._state_fingerprint, _STATE_SCOPE)
 
     def _world(self, function: Callable[..., int]) -> World:
         native = _ffi.pcclxWorld_t(struct_size=ctypes.sizeof(_ffi.pcclxWorld_t))
