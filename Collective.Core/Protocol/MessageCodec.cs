@@ -159,6 +159,16 @@ internal static class MessageCodec
                 writer.UInt64(m.BytesPerSecond);
                 writer.Text(m.Detail);
                 break;
+            case SharedStateVote or SharedStateDone or HolderFailed: WriteSyncPayload(ref writer, message); break;
+            case Leave or Heartbeat: break;
+            default: WriteMasterPayload(ref writer, message); break;
+        }
+    }
+
+    private static void WriteSyncPayload(ref WireWriter writer, Message message)
+    {
+        switch (message)
+        {
             case SharedStateVote m: SharedStateCodec.WriteVote(ref writer, m); break;
             case SharedStateDone m:
                 writer.UInt64(m.Request.Value);
@@ -171,8 +181,6 @@ internal static class MessageCodec
                 writer.Bool(m.WrongBytes);
                 writer.Text(m.Detail);
                 break;
-            case Leave or Heartbeat: break;
-            default: WriteMasterPayload(ref writer, message); break;
         }
     }
 
