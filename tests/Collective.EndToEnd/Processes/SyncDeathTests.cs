@@ -77,17 +77,18 @@ internal sealed class SyncDeathTests : ProcessTest
         await AssertSynced(holder, 0);
     }
 
-    [TestCase("--sync-bytes 67108865")]
-    [TestCase("--sync-bytes 67108864 --takes true --sync-key another")]
+    [TestCase("--sync-bytes 1000001")]
+    [TestCase("--sync-bytes 1000000 --takes true --sync-key another")]
     public async Task APeerThatDoesNotFitHarmsItselfOnly(string itsSync)
     {
-        var master = StartMaster(heartbeat: Heartbeat);
+        const string Sync = "--sync-bytes 1000000";
+        var master = StartMaster(heartbeat: TimeSpan.FromMinutes(1)); // Nobody dies here.
         var misfit = Start("misfit", master, $"--minimum-world-size 4 {itsSync}");
         var holders = new[] { "holder 1", "holder 2" }.Select(name => Start(name, master, $"--minimum-world-size 4 {Sync}")).ToArray();
         var newcomer = Start("newcomer", master, $"--minimum-world-size 4 {Sync} --takes true");
         Assert.That(await misfit.Exited(Deadline), Is.EqualTo(2));
         Assert.That(misfit.Lines, Has.Some.StartsWith("FAILED Mismatch"));
-        await AssertSynced(newcomer, 64 << 20);
+        await AssertSynced(newcomer, 1_000_000);
         foreach (var holder in holders)
         {
             await AssertSynced(holder, 0);
