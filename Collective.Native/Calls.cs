@@ -44,6 +44,7 @@ internal static unsafe class Calls
             Fingerprint = Arguments.Text(given.Fingerprint, "fingerprint") ?? "",
             ListenPort = given.ListenPort switch { 0 => null, -1 => 0, var port => port },
             ConnectTimeout = Arguments.Duration(given.ConnectTimeoutMs, DefaultOptions.ConnectTimeout, "connect timeout"),
+            AdvertiseAddress = Arguments.Text(given.AdvertiseAddress, "advertised address"),
             LinkStallTimeout = Arguments.Duration(given.LinkStallTimeoutMs, DefaultOptions.LinkStallTimeout, "link stall timeout"),
             CallTimeout = Arguments.Timeout(given.CallTimeoutMs) ?? EnvironmentSettings.CallTimeout ?? DefaultOptions.CallTimeout,
             LoggerFactory = NativeLog.Instance,

@@ -97,6 +97,7 @@ internal struct CommOptions
     public nint Fingerprint;
     public uint KeepMinWorldSize;
     public uint Reserved;
+    public nint AdvertiseAddress;
 }
 
 internal struct CallOptions

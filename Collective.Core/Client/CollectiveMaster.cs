@@ -61,7 +61,7 @@ public sealed class CollectiveMaster : IAsyncDisposable
             var inUse = e.SocketErrorCode == SocketError.AddressAlreadyInUse;
             throw new CollectiveException(
                 inUse ? ErrorCode.AddressInUse : ErrorCode.InvalidArgument,
-                inUse ? $"something already listens on {endPoint}: stop it, or choose another port" : $"cannot listen on {endPoint}: {e.Message}",
+                $"cannot listen on {endPoint}: {e.Message}{(inUse ? ", or choose another port" : "")}",
                 e);
         }
     }
@@ -81,14 +81,25 @@ public sealed class CollectiveMaster : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Of a name the first address that other hosts could reach, IPv4 before IPv6. The name of this host itself may be a loopback address here (Debian's 127.0.1.1), while others
+    /// know it by other addresses: then the master listens on all of them.
+    /// </summary>
     private static IPEndPoint Resolve(HostPort listen)
     {
         try
         {
-            var address = IPAddress.TryParse(listen.Host, out var literal) ? literal : Dns.GetHostAddresses(listen.Host)[0];
+            if (IPAddress.TryParse(listen.Host, out var literal))
+            {
+                return new IPEndPoint(literal, listen.Port);
+            }
+
+            var addresses = Dns.GetHostAddresses(listen.Host).OrderBy(a => (IPAddress.IsLoopback(a), a.IsIPv6LinkLocal, a.AddressFamily == AddressFamily.InterNetworkV6)).ToList();
+            var isOwnName = string.Equals(listen.Host, Dns.GetHostName(), StringComparison.OrdinalIgnoreCase);
+            var address = isOwnName && addresses.Exists(IPAddress.IsLoopback) ? Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any : addresses[0];
             return new IPEndPoint(address, listen.Port);
         }
-        catch (Exception e) when (e is SocketException or ArgumentException or IndexOutOfRangeException)
+        catch (Exception e) when (e is SocketException or ArgumentException)
         {
             throw new CollectiveException(ErrorCode.InvalidArgument, $"cannot listen on '{listen.Host}': {e.Message}", e);
         }

@@ -19,6 +19,7 @@ public sealed partial class Communicator : IAsyncDisposable
 {
     private readonly CommunicatorOptions _options;
     private readonly HostPort _master;
+    private readonly HostPort? _advertised;
     private readonly ILogger _logger;
 
     // Kept from one stay to the next: what is freed and taken again, in other sizes and on other threads, the allocator does not give back.
@@ -37,6 +38,7 @@ public sealed partial class Communicator : IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(options);
         _master = HostPort.Parse(options.Master, CommunicatorOptions.DefaultMasterPort, "the master's address");
+        _advertised = AdvertisedAddress.Of(options);
         Require(_master.Port > 0, "the master's port is 0: give the port it listens on");
         Require(options.StripeCount is >= 1 and <= Limits.StripesMax, $"the stripe count is {options.StripeCount}: choose 1 to {Limits.StripesMax}");
         Require(options.MinimumWorldSize is >= 1 and <= Limits.PeersMax, $"the minimum world size is {options.MinimumWorldSize}: choose 1 to {Limits.PeersMax}");
@@ -116,7 +118,7 @@ public sealed partial class Communicator : IAsyncDisposable
                 throw new CollectiveException(ErrorCode.InvalidUsage, "the communicator is already connected or connecting");
             }
 
-            _participation = participation = new Participation(_options, _master, _workBuffers, _logger);
+            _participation = participation = new Participation(_options, _master, _advertised, _workBuffers, _logger);
             participation.Start(timeoutMs, [.. _fingerprints.Select(f => new Fingerprint(f.Key, f.Value))]);
         }
 

@@ -69,11 +69,21 @@ public sealed class CommunicatorOptions
     /// <remarks>Defaults to <see langword="null"/>: the first free port from 48150 on. 0 lets the system choose one.</remarks>
     public int? ListenPort { get; init; }
 
+    /// <summary>
+    /// Where other peers reach this one, when that is not the address from which it connects to the master: <c>host</c>, <c>host:port</c>, <c>192.0.2.1</c> or
+    /// <c>[2001:db8::1]:48150</c>. For meshes, port forwarding and tunnels. Without a port it is the one that this peer listens on.
+    /// </summary>
+    /// <remarks>Defaults to <see langword="null"/>: the environment variable <c>COLLECTIVE_ADVERTISE_ADDRESS</c>; where that is not set, the master tells the others what it sees.</remarks>
+    public string? AdvertiseAddress { get; init; }
+
     /// <summary>Where the library logs. Defaults to nowhere.</summary>
     public ILoggerFactory? LoggerFactory { get; init; }
 
     /// <summary>Called with the name of each protocol point this peer passes; tests and the demo use it to end a process exactly there.</summary>
     internal Action<string>? Probe { get; init; }
+
+    /// <summary>Addresses of a name; tests give a name several of them.</summary>
+    internal Func<string, System.Net.IPAddress[]>? Resolve { get; init; }
 
     /// <summary>Bytes a second that this peer sends to another at most while the link is measured; tests make slow pairs of it.</summary>
     internal Func<PeerId, double?>? ProbeLimit { get; init; }

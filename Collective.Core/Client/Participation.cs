@@ -36,14 +36,19 @@ internal sealed class Participation : IPeerHandler
     private volatile CollectiveException? _failure;
     private Outcome _cause;
 
-    public Participation(CommunicatorOptions options, HostPort master, WorkBuffers workBuffers, ILogger logger)
+    public Participation(CommunicatorOptions options, HostPort master, HostPort? advertised, WorkBuffers workBuffers, ILogger logger)
     {
         _workBuffers = workBuffers;
         _probe = options.Probe;
         _logger = logger;
         _stripeCount = options.StripeCount;
         _donor = new StateDonor(new UploadLimit(options.StateUploadBytesPerSecond), () => _probe?.Invoke("state-given"));
-        var hostOptions = new PeerHostOptions(master.Host, master.Port, new PeerGroup(options.Group), options.MinimumWorldSize, options.ConnectTimeout, options.LinkStallTimeout, options.Probe) { KeepsMinimum = options.KeepMinimumWorldSize };
+        var hostOptions = new PeerHostOptions(master.Host, master.Port, new PeerGroup(options.Group), options.MinimumWorldSize, options.ConnectTimeout, options.LinkStallTimeout, options.Probe)
+        {
+            KeepsMinimum = options.KeepMinimumWorldSize,
+            Advertised = advertised is { } own ? (own.Host, own.Port) : null,
+        };
+        hostOptions = options.Resolve is { } resolve ? hostOptions with { Resolve = resolve } : hostOptions;
         _host = new PeerHost(hostOptions, new DataListener(options.ListenPort, CommunicatorOptions.DefaultListenPort, options.StripeCount) { ProbeLimit = options.ProbeLimit }, this, logger);
     }
 

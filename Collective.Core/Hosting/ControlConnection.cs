@@ -19,6 +19,9 @@ internal sealed class ControlConnection(
     private volatile bool _disposed;
     private bool _answered;
 
+    /// <summary>As one writes it: an IPv6 address in brackets.</summary>
+    private string Master => options.MasterHost.Contains(':') ? $"[{options.MasterHost}]:{options.MasterPort}" : $"{options.MasterHost}:{options.MasterPort}";
+
     public void Start() => new Thread(Run) { IsBackground = true, Name = "collective-control" }.Start();
 
     public void Send(ReadOnlySpan<byte> frame)
@@ -79,37 +82,39 @@ internal sealed class ControlConnection(
         post(lost);
     }
 
-    /// <summary>Tries every address of the master; null (and an input) when none answers.</summary>
+    /// <summary>Tries every address of the master, all of them within the time to connect; null (and an input) when none answers.</summary>
     private Socket? Connect()
     {
-        var failure = "its name has no address";
+        var failures = new List<string>();
         try
         {
-            foreach (var address in Dns.GetHostAddresses(options.MasterHost))
+            var addresses = options.Resolve(options.MasterHost);
+            var deadline = Environment.TickCount64 + (long)options.ConnectTimeout.TotalMilliseconds;
+            for (var i = 0; i < addresses.Length; i++)
             {
                 try
                 {
-                    return Connect(new IPEndPoint(address, options.MasterPort));
+                    // What one address does not use is left to the others.
+                    var share = (deadline - Environment.TickCount64) / (addresses.Length - i);
+                    return Connect(new IPEndPoint(addresses[i], options.MasterPort), TimeSpan.FromMilliseconds(share));
                 }
                 catch (SocketException e)
                 {
-                    var reason = new SocketException(e.ErrorCode).Message; // The other one ends with the address.
-                    failure = $"{address}" == options.MasterHost ? reason : $"{address}: {reason}";
+                    failures.Add(addresses.Length == 1 && $"{addresses[i]}" == options.MasterHost ? Dialing.Reason(e) : $"{addresses[i]}: {Dialing.Reason(e)}");
                 }
             }
         }
         catch (Exception e) when (e is SocketException or ArgumentException)
         {
-            failure = e.Message;
+            failures.Add(e.Message);
         }
 
-        post(new PeerInput.Lost(
-            ErrorCode.MasterUnreachable,
-            $"no master answers at {options.MasterHost}:{options.MasterPort} ({failure}): check that it runs, its address and port, and the firewall"));
+        var failure = failures.Count == 0 ? "its name has no address" : string.Join("; ", failures);
+        post(new PeerInput.Lost(ErrorCode.MasterUnreachable, $"no master answers at {Master} ({failure}): check that it runs, its address and port, and the firewall"));
         return null;
     }
 
-    private Socket Connect(IPEndPoint endPoint)
+    private Socket Connect(IPEndPoint endPoint, TimeSpan timeout)
     {
         var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         lock (_gate)
@@ -120,7 +125,7 @@ internal sealed class ControlConnection(
 
         try
         {
-            EndPoints.Connect(socket, endPoint, options.ConnectTimeout);
+            Dialing.Connect(socket, endPoint, timeout);
             return socket;
         }
         catch
@@ -169,5 +174,5 @@ internal sealed class ControlConnection(
 
     private PeerInput.Lost NotAMaster() => _answered
         ? new PeerInput.Lost(ErrorCode.MasterLost, "the master sent bytes that are no message of the protocol")
-        : new PeerInput.Lost(ErrorCode.MasterUnreachable, $"what listens at {options.MasterHost}:{options.MasterPort} does not answer as a Collective master of this version: check the address");
+        : new PeerInput.Lost(ErrorCode.MasterUnreachable, $"what listens at {Master} does not answer as a Collective master of this version: check the address");
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Collective.Transport;
 using Collective.Transport.Tcp;
 
@@ -11,11 +12,12 @@ internal sealed record DataListener(int? Port, int FirstPort, int StripeCount)
     /// <summary>See <see cref="TcpTransportOptions.ProbeLimit"/>.</summary>
     public Func<PeerId, double?>? ProbeLimit { get; init; }
 
-    /// <summary>Listens on every address, but only on loopback when the master was reached there: nobody else could be of this run.</summary>
-    public ITransport Listen(IPAddress local, TimeSpan connectTimeout, TimeSpan stallTimeout, ITransportEvents events)
+    /// <summary>
+    /// Listens on every address, of both families where the host has both: peers may come by another way than this one went to the master, which may be on this very host.
+    /// </summary>
+    public ITransport Listen(TimeSpan connectTimeout, TimeSpan stallTimeout, ITransportEvents events)
     {
-        var isIPv6 = local.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6;
-        var address = IPAddress.IsLoopback(local) ? local : isIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
+        var address = Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
         return new TcpTransport(new TcpTransportOptions(address, Port, FirstPort, StripeCount, connectTimeout, stallTimeout) { ProbeLimit = ProbeLimit }, events);
     }
 }

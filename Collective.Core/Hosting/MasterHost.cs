@@ -31,23 +31,7 @@ internal sealed class MasterHost : IDisposable
     {
         _machine = new MasterStateMachine(configuration);
         _logger = logger;
-        _listener = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            if (endPoint.AddressFamily == AddressFamily.InterNetworkV6)
-            {
-                _listener.DualMode = endPoint.Address.Equals(IPAddress.IPv6Any);
-            }
-
-            _listener.Bind(endPoint);
-            _listener.Listen(ListenBacklog);
-        }
-        catch
-        {
-            _listener.Dispose();
-            throw;
-        }
-
+        _listener = TakenPort.Listen(endPoint.Port, () => Listen(endPoint));
         EndPoint = (IPEndPoint)_listener.LocalEndPoint!;
         new Thread(Loop) { IsBackground = true, Name = "collective-master" }.Start();
         Accepting = AcceptAsync();
@@ -71,6 +55,27 @@ internal sealed class MasterHost : IDisposable
     /// <summary>Hands an input to the loop, waiting while it is behind.</summary>
     public void Post(MasterInput input) => _inputs.Post(input);
 
+    private static Socket Listen(IPEndPoint endPoint)
+    {
+        var listener = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            if (endPoint.AddressFamily == AddressFamily.InterNetworkV6)
+            {
+                listener.DualMode = endPoint.Address.Equals(IPAddress.IPv6Any);
+            }
+
+            listener.Bind(endPoint);
+            listener.Listen(ListenBacklog);
+            return listener;
+        }
+        catch
+        {
+            listener.Dispose();
+            throw;
+        }
+    }
+
     private async Task AcceptAsync()
     {
         var next = 0L;
@@ -84,7 +89,8 @@ internal sealed class MasterHost : IDisposable
                 var remote = EndPoints.ToPeerAddress((IPEndPoint)socket.RemoteEndPoint!);
                 var connection = new MasterConnection(id, socket, this);
                 _connections[id] = connection;
-                Post(new MasterInput.Connected(id, remote, new PeerId(Guid.NewGuid())));
+                var local = EndPoints.ToPeerAddress((IPEndPoint)socket.LocalEndPoint!);
+                Post(new MasterInput.Connected(id, remote, new PeerId(Guid.NewGuid()), local));
                 connection.Start();
                 if (_stopping.IsCancellationRequested)
                 {

@@ -128,16 +128,35 @@ internal sealed class PeerHost : ITransportEvents
     {
         try
         {
-            _transport = _listener.Listen(local, _options.ConnectTimeout, _options.StallTimeout, this);
+            _transport = _listener.Listen(_options.ConnectTimeout, _options.StallTimeout, this);
             _transport.ServeState(_handler.ServeState);
-            Post(new PeerInput.Connected(_transport.Port));
-            return null;
+            return Introduce(local, _transport.Port);
         }
         catch (SocketException e)
         {
             return new PeerInput.Lost(
                 e.SocketErrorCode == SocketError.AddressAlreadyInUse ? ErrorCode.AddressInUse : ErrorCode.InvalidArgument,
                 $"cannot listen for data on port {_listener.Port ?? _listener.FirstPort}: {e.Message}: choose another port, or 0 to let the system choose");
+        }
+    }
+
+    private PeerInput.Lost? Introduce(IPAddress local, ushort port)
+    {
+        if (_options.Advertised is not { } advertised)
+        {
+            Post(new PeerInput.Connected(port, Announced: null, OwnAddresses.Alternative(local, port)));
+            return null;
+        }
+
+        try
+        {
+            var (announced, alternative) = OwnAddresses.Announced(advertised.Host, advertised.Port == 0 ? port : advertised.Port, _options.Resolve);
+            Post(new PeerInput.Connected(port, announced, alternative));
+            return null;
+        }
+        catch (Exception e) when (e is SocketException or ArgumentException)
+        {
+            return new PeerInput.Lost(ErrorCode.InvalidArgument, $"cannot announce '{advertised.Host}' as this peer's address: {e.Message}: choose a name that this host can resolve, or an address");
         }
     }
 
@@ -206,7 +225,7 @@ internal sealed class PeerHost : ITransportEvents
         {
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
-            case PeerOutput.Survey m: _transport!.Survey(new SurveyPlan(m.Epoch, [.. m.Targets.Select(t => new SurveyTarget(t.Rank, t.Address))])); break;
+            case PeerOutput.Survey m: _transport!.Survey(new SurveyPlan(m.Epoch, [.. m.Targets.Select(t => new SurveyTarget(t.Rank, t.Member))])); break;
             case PeerOutput.Probe m: _transport!.Probe(new ProbePlan(m.Run, m.Self, m.Number, m.From, m.To)); break;
             case PeerOutput.Welcomed m: _handler.Welcomed(m.Id, m.SegmentBytes); break;
             case PeerOutput.WorldStands m: _handler.WorldStands(m.Membership); break;

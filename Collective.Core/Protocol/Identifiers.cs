@@ -33,39 +33,11 @@ internal readonly record struct AttemptKey(Epoch Epoch, Tag Tag, uint Ordinal)
     public override string ToString() => $"{Tag} #{Ordinal} in epoch {Epoch}";
 }
 
-/// <summary>Address of a peer's data listener as the others reach it.</summary>
-/// <param name="Address">The 4 or 16 bytes as a number, most significant first.</param>
-/// <param name="IsIPv6">Whether it has 16 bytes.</param>
-/// <param name="Port">TCP port.</param>
-internal readonly record struct PeerAddress(UInt128 Address, bool IsIPv6, ushort Port)
-{
-    public bool IsLoopback => IsIPv6 ? Address == 1 : (byte)(Address >> 24) == 127;
-
-    public override string ToString()
-    {
-        if (!IsIPv6)
-        {
-            var a = (uint)Address;
-            return $"{a >> 24}.{(a >> 16) & 255}.{(a >> 8) & 255}.{a & 255}:{Port}";
-        }
-
-        Span<char> groups = stackalloc char[39];
-        for (var i = 0; i < 8; i++)
-        {
-            var group = (ushort)(Address >> ((7 - i) * 16));
-            _ = group.TryFormat(groups[(i * 5)..], out _, "x4");
-            if (i < 7)
-            {
-                groups[(i * 5) + 4] = ':';
-            }
-        }
-
-        return $"[{groups}]:{Port}";
-    }
-}
-
-/// <summary>A peer in an epoch's ring.</summary>
-internal readonly record struct Member(PeerId Id, PeerAddress Address);
+/// <summary>A peer in an epoch's ring, as the one who is told of it reaches it.</summary>
+/// <param name="Id">The peer.</param>
+/// <param name="Address">Where it is reached.</param>
+/// <param name="Alternative">Where to try when that fails: usually its address of the other family.</param>
+internal readonly record struct Member(PeerId Id, PeerAddress Address, PeerAddress? Alternative = null);
 
 /// <summary>A peer that is not in an epoch any more, and why.</summary>
 internal readonly record struct Exclusion(PeerId Id, string Reason);

@@ -222,6 +222,14 @@ internal static class Limits
     /// <summary>How often, in each stall timeout, a stripe that has nothing to send looks whether its connection still stands.</summary>
     public const int IdleChecksPerStallTimeout = 5;
 
+    /// <summary>Highest port that an outgoing connection is given, where the system lets us choose: below the default port of a master.</summary>
+    public const ushort OutgoingPortMax = 48_147;
+
+    /// <summary>Time to wait for a port to listen on that an outgoing connection has for now, in milliseconds, and between two tries.</summary>
+    public const int TakenPortMsMax = 5_000;
+
+    public const int TakenPortPauseMs = 100;
+
     /// <summary>Characters of a host name (RFC 1035).</summary>
     public const int HostCharactersMax = 253;
 
@@ -269,8 +277,10 @@ internal static class Limits
     /// <summary>Longest heartbeat timeout, in milliseconds.</summary>
     public const int HeartbeatTimeoutMsMax = 600_000;
 
-    /// <summary>Bytes of one member in an epoch message: id, address family, address, port.</summary>
-    public const int MemberBytesMax = 16 + 1 + 16 + 2;
+    /// <summary>Bytes of one member in a message: id, address (family, bytes, port), and perhaps an alternative one.</summary>
+    public const int MemberBytesMax = 16 + (1 + 16 + 2) + 1 + (1 + 16 + 2);
+
+    public const int MemberBytesMin = 16 + (1 + 4 + 2) + 1;
 
     // Negative does not compile.
     private const uint EpochMessageFits = ControlBytesMax - (1024

@@ -91,7 +91,7 @@ internal static class MessageCodec
             MessageKind.CollectiveGo => new CollectiveGo(ReadAttempt(ref reader)),
             MessageKind.Verdict => new Verdict(ReadAttempt(ref reader)),
             MessageKind.Evicted => new Evicted(reader.Text()),
-            MessageKind.ProbeLink => new ProbeLink(reader.UInt64(), ReadMember(ref reader), ReadMember(ref reader)),
+            MessageKind.ProbeLink => new ProbeLink(reader.UInt64(), reader.Member(), reader.Member()),
             MessageKind.SharedStatePlan => SharedStateCodec.ReadPlan(ref reader),
             MessageKind.SharedStateFinished => SharedStateCodec.ReadFinished(ref reader),
             MessageKind.Dismissed => new Dismissed(new RequestNumber(reader.UInt64()), ReadErrorCode(ref reader), reader.Text()),
@@ -110,6 +110,8 @@ internal static class MessageCodec
                 writer.UInt32(m.Group.Value);
                 writer.UInt16(m.DataPort);
                 writer.UInt16(m.MinimumWorldSize);
+                writer.OptionalAddress(m.Announced);
+                writer.OptionalAddress(m.Alternative);
                 writer.Bool(m.KeepsMinimum);
                 WriteFingerprints(ref writer, m.Fingerprints);
                 break;
@@ -230,8 +232,8 @@ internal static class MessageCodec
                 break;
             case ProbeLink m:
                 writer.UInt64(m.Number);
-                WriteMember(ref writer, m.From);
-                WriteMember(ref writer, m.To);
+                writer.Member(m.From);
+                writer.Member(m.To);
                 break;
             case SharedStatePlan m: SharedStateCodec.WritePlan(ref writer, m); break;
             case SharedStateFinished m: SharedStateCodec.WriteFinished(ref writer, m); break;
@@ -259,7 +261,11 @@ internal static class MessageCodec
             return new Hello(version, default, 0, 1);
         }
 
-        return new Hello(version, new PeerGroup(reader.UInt32()), reader.UInt16(), reader.UInt16()) { KeepsMinimum = reader.Bool(), Fingerprints = ReadFingerprints(ref reader) };
+        return new Hello(version, new PeerGroup(reader.UInt32()), reader.UInt16(), reader.UInt16(), reader.OptionalAddress(), reader.OptionalAddress())
+        {
+            KeepsMinimum = reader.Bool(),
+            Fingerprints = ReadFingerprints(ref reader),
+        };
     }
 
     private static Fingerprint[] ReadFingerprints(ref WireReader reader)
@@ -328,22 +334,14 @@ internal static class MessageCodec
         writer.UInt16((ushort)sizes.LargestGroup);
     }
 
-    private static Member ReadMember(ref WireReader reader) => new(reader.Peer(), reader.Address());
-
-    private static void WriteMember(ref WireWriter writer, Member member)
-    {
-        writer.Peer(member.Id);
-        writer.Address(member.Address);
-    }
-
     private static EpochOpened ReadEpochOpened(ref WireReader reader)
     {
         var epoch = reader.Epoch();
         var reason = reader.Text();
-        var members = new Member[reader.Count(Limits.PeersMax, 16 + 1 + 4 + 2)];
+        var members = new Member[reader.Count(Limits.PeersMax, Limits.MemberBytesMin)];
         for (var i = 0; i < members.Length; i++)
         {
-            members[i] = ReadMember(ref reader);
+            members[i] = reader.Member();
         }
 
         var excluded = new Exclusion[reader.Count(Limits.ExclusionsMax, 16 + 2)];
@@ -368,7 +366,7 @@ internal static class MessageCodec
         writer.UInt16((ushort)message.Members.Count);
         foreach (var member in message.Members)
         {
-            WriteMember(ref writer, member);
+            writer.Member(member);
         }
 
         writer.UInt16((ushort)message.Excluded.Count);

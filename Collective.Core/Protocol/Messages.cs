@@ -46,7 +46,14 @@ internal abstract record Message(MessageKind Kind);
 // From a peer to the master.
 
 /// <summary>First message of a control connection. The peer stays pending until its group would have the minimum size.</summary>
-internal sealed record Hello(ushort Version, PeerGroup Group, ushort DataPort, ushort MinimumWorldSize) : Message(MessageKind.Hello)
+/// <param name="Version">Of the wire.</param>
+/// <param name="Group">Whom it will run collectives with.</param>
+/// <param name="DataPort">Where it listens for data.</param>
+/// <param name="MinimumWorldSize">See above.</param>
+/// <param name="Announced">Where the others reach it, if that is not the address it connects from with its data port.</param>
+/// <param name="Alternative">Where they may try as well.</param>
+internal sealed record Hello(ushort Version, PeerGroup Group, ushort DataPort, ushort MinimumWorldSize, PeerAddress? Announced = null, PeerAddress? Alternative = null)
+    : Message(MessageKind.Hello)
 {
     /// <summary>Whether the minimum holds as long as this peer is a member, too.</summary>
     public bool KeepsMinimum { get; init; }

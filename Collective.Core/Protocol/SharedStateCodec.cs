@@ -7,7 +7,6 @@ internal static class SharedStateCodec
 {
     private const int EntryBytesMin = 2 + 1 + 8 + 1 + 16;
     private const int FetchBytes = 2 + 16 + 2;
-    private const int MemberBytesMin = 16 + 1 + 4 + 2;
     private const int LeftOutBytesMin = 16 + 2 + 2;
 
     public static int BytesMax(SharedStateVote vote)
@@ -63,10 +62,10 @@ internal static class SharedStateCodec
     {
         var request = new RequestNumber(reader.UInt64());
         var revision = new Revision(reader.UInt64());
-        var holders = new Member[reader.Count(Limits.PeersMax, MemberBytesMin)];
+        var holders = new Member[reader.Count(Limits.PeersMax, Limits.MemberBytesMin)];
         for (var i = 0; i < holders.Length; i++)
         {
-            holders[i] = new Member(reader.Peer(), reader.Address());
+            holders[i] = reader.Member();
         }
 
         var sets = ReadHolderSets(ref reader, holders.Length);
@@ -86,8 +85,7 @@ internal static class SharedStateCodec
         writer.UInt16((ushort)plan.Holders.Count);
         foreach (var holder in plan.Holders)
         {
-            writer.Peer(holder.Id);
-            writer.Address(holder.Address);
+            writer.Member(holder);
         }
 
         writer.UInt16((ushort)plan.HolderSets.Count);

@@ -55,6 +55,10 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
         return new PeerAddress(address, isIPv6, UInt16());
     }
 
+    public PeerAddress? OptionalAddress() => Bool() ? Address() : null;
+
+    public Member Member() => new(Peer(), Address(), OptionalAddress());
+
     /// <summary>A length that announces <paramref name="itemBytesMin"/> bytes or more for each item; 0 when it cannot be true.</summary>
     public int Count(int max, int itemBytesMin)
     {

@@ -59,6 +59,22 @@ internal ref struct WireWriter(Span<byte> buffer)
         UInt16(value.Port);
     }
 
+    public void OptionalAddress(PeerAddress? value)
+    {
+        Bool(value is not null);
+        if (value is { } address)
+        {
+            Address(address);
+        }
+    }
+
+    public void Member(Member value)
+    {
+        Peer(value.Id);
+        Address(value.Address);
+        OptionalAddress(value.Alternative);
+    }
+
     private Span<byte> Take(int count)
     {
         var span = _buffer.Slice(Written, count);

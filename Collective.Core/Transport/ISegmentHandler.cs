@@ -75,7 +75,7 @@ internal sealed record ProbePlan(RunId Run, PeerId Self, ulong Number, Member Fr
 /// <summary>Whether a connection to each of these data ports can be made.</summary>
 internal sealed record SurveyPlan(Epoch Epoch, IReadOnlyList<SurveyTarget> Targets);
 
-internal readonly record struct SurveyTarget(ushort Rank, PeerAddress Address);
+internal readonly record struct SurveyTarget(ushort Rank, Member Member);
 
 /// <summary>Makes the links of a peer. Connections are made and accepted nowhere else.</summary>
 internal interface ITransport : ILink, IStateConnections, IDisposable

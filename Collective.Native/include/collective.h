@@ -530,9 +530,11 @@ typedef struct pcclxCommOptions_t {
     uint32_t keep_min_world_size;   /* 64: 1: the group must have min_world_size peers as long as this peer is a member; steps
                                            and all-reduces wait for company below it (docs/coordination.md) */
     uint32_t reserved;              /* 68 */
-} pcclxCommOptions_t;               /* 72 bytes */
+    const char *advertise_address;  /* 72: where other peers reach this one: "host", "host:port", "[2001:db8::1]:48150"; default:
+                                           environment variable COLLECTIVE_ADVERTISE_ADDRESS, then what the master sees */
+} pcclxCommOptions_t;               /* 80 bytes */
 
-#define PCCLX_COMM_OPTIONS_INIT { sizeof(pcclxCommOptions_t), NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0 }
+#define PCCLX_COMM_OPTIONS_INIT { sizeof(pcclxCommOptions_t), NULL, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, NULL }
 
 /* What one call is given besides its arguments. A null pointer means all defaults. */
 typedef struct pcclxCallOptions_t {

@@ -52,6 +52,25 @@ internal sealed class HostNetwork : IDisposable
     /// <summary>Where a host is reached by the others.</summary>
     public static IPAddress AddressOf(int host) => new([10, 83, (byte)(host / 250), (byte)((host % 250) + 1)]);
 
+    public static IPAddress IPv6AddressOf(int host) => IPAddress.Parse(string.Create(CultureInfo.InvariantCulture, $"fd83::{host + 1:x}"));
+
+    /// <summary>Without the interface, which is eth0 everywhere.</summary>
+    public static IPAddress LinkLocalAddressOf(int host) => IPAddress.Parse(string.Create(CultureInfo.InvariantCulture, $"fe80::83:{host + 1:x}"));
+
+    /// <summary>Takes all addresses of a family (4 or 6) from a host.</summary>
+    public void Without(int host, int family) => Ip("-n", NameOf(host), string.Create(CultureInfo.InvariantCulture, $"-{family}"), "addr", "flush", "dev", "eth0");
+
+    /// <summary>What is larger never gets to this host, and nobody is told.</summary>
+    public void DropLargerPackets(int host, int bytes)
+    {
+        for (var each = 0; each < _hosts; each++)
+        {
+            Ip("-n", NameOf(each), "link", "set", "eth0", "gso_max_segs", "1"); // Else packets are joined to larger ones, which pass.
+        }
+
+        Ip("-n", NameOf(null), "link", "set", PortOf(host), "mtu", bytes.ToString(CultureInfo.InvariantCulture));
+    }
+
     /// <summary>What to put in front of a command to run it on a host. The command replaces it: process id and signals are the command's.</summary>
     public IReadOnlyList<string> CommandOn(int host) => ["ip", "netns", "exec", NameOf(host)];
 
@@ -100,7 +119,16 @@ internal sealed class HostNetwork : IDisposable
             NameOf(null));
         foreach (var host in hosts)
         {
-            Batch([$"addr add {AddressOf(host)}/16 dev eth0", "link set eth0 up", "link set lo up"], "-n", NameOf(host));
+            Batch(
+                [
+                    $"addr add {AddressOf(host)}/16 dev eth0",
+                    "link set eth0 up",
+                    "link set lo up",
+                    $"addr add {IPv6AddressOf(host)}/64 dev eth0 nodad",
+                    $"addr add {LinkLocalAddressOf(host)}/64 dev eth0 nodad",
+                ],
+                "-n",
+                NameOf(host));
         }
     }
 

@@ -78,7 +78,7 @@ internal sealed class MasterDaemonTests
     [TestCase("--lisen 127.0.0.1:0", "--lisen")]
     [TestCase("--listen", "--listen")]
     [TestCase("--listen nowhere", "--listen")]
-    [TestCase("--listen ::1:48148", "--listen")]
+    [TestCase("--listen ::1:48148", "in brackets")]
     [TestCase("--listen 127.0.0.1:65536", "--listen")]
     [TestCase("--crossed-calls-timeout 0", "--crossed-calls-timeout")]
     [TestCase("--heartbeat-timeout soon", "--heartbeat-timeout")]

@@ -360,7 +360,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         {
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
-            case PeerOutput.Survey m: Transport.Survey(new Collective.Transport.SurveyPlan(m.Epoch, [.. m.Targets.Select(t => new Collective.Transport.SurveyTarget(t.Rank, t.Address))])); break;
+            case PeerOutput.Survey m: Transport.Survey(new Collective.Transport.SurveyPlan(m.Epoch, [.. m.Targets.Select(t => new Collective.Transport.SurveyTarget(t.Rank, t.Member))])); break;
             case PeerOutput.Probe m: Transport.Probe(new Collective.Transport.ProbePlan(m.Run, m.Self, m.Number, m.From, m.To)); break;
             case PeerOutput.WakeAt m: _wakeAtMs = m.NowMs; After(UsUntil(m.NowMs), Wake); break;
             case PeerOutput.WorldStands m: OnWorldStands(m.Membership); break;

@@ -81,9 +81,9 @@ internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owne
     public void Survey(SurveyPlan plan)
     {
         var unreachable = plan.Targets.Select(t => t.Rank).ToHashSet();
-        foreach (var (rank, address) in plan.Targets)
+        foreach (var (rank, member) in plan.Targets)
         {
-            var target = simulator.PeerAt(address);
+            var target = simulator.PeerAt(member.Address);
             new Channel(simulator, owner.Index, target.Index).Send(() =>
             {
                 if (target.Alive)

@@ -135,9 +135,9 @@ internal sealed class TcpTransportTests : TransportSuite
     }
 
     [TestCase("127.0.0.1", "127.0.0.1:5")]
-    [TestCase("::1", "[0000:0000:0000:0000:0000:0000:0000:0001]:5")]
+    [TestCase("::1", "[::1]:5")]
     [TestCase("::ffff:10.1.2.3", "10.1.2.3:5")]
-    [TestCase("2001:db8::7", "[2001:0db8:0000:0000:0000:0000:0000:0007]:5")]
+    [TestCase("2001:db8::7", "[2001:db8::7]:5")]
     public void Addresses_survive_both_ways(string address, string text)
     {
         var peer = EndPoints.ToPeerAddress(new IPEndPoint(IPAddress.Parse(address), 5));

@@ -303,7 +303,7 @@ internal abstract class TransportSuite
         var ring = Ring(2);
         WireRing(First, ring);
         var nowhere = Nowhere();
-        ring[0].Transport.Survey(new SurveyPlan(First, [.. Enumerable.Range(0, targets).Select(i => new SurveyTarget((ushort)i, i % 2 == 0 ? ring[1].Address : nowhere))]));
+        ring[0].Transport.Survey(new SurveyPlan(First, [.. Enumerable.Range(0, targets).Select(i => new SurveyTarget((ushort)i, new Member(ring[1].Id, i % 2 == 0 ? ring[1].Address : nowhere)))]));
         Assert.That(ring[0].ExpectSurveyed().Order(), Is.EqualTo(Enumerable.Range(0, targets).Where(i => i % 2 == 1)));
         Transfer(ring[0], ring[1], First, Payloads.Random(1, 10));
         ring.ForEach(p => p.ExpectNothing());

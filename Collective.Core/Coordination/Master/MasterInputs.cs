@@ -8,8 +8,8 @@ internal readonly record struct ConnectionId(long Value);
 /// <summary>What the master is told.</summary>
 internal abstract record MasterInput
 {
-    /// <summary>A connection was accepted. <paramref name="FreshId"/> becomes the peer's id if it registers.</summary>
-    internal sealed record Connected(ConnectionId Connection, PeerAddress Remote, PeerId FreshId) : MasterInput;
+    /// <summary>A connection was accepted. <paramref name="FreshId"/> becomes the peer's id if it registers; <paramref name="Local"/> is the address of this host that it reached.</summary>
+    internal sealed record Connected(ConnectionId Connection, PeerAddress Remote, PeerId FreshId, PeerAddress Local = default) : MasterInput;
 
     /// <summary>A message, and the run its frame names; null when there was no frame (the simulator's messages).</summary>
     internal sealed record Received(ConnectionId Connection, Message Message, RunId? Run = null) : MasterInput;

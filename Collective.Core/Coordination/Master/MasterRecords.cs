@@ -3,11 +3,14 @@ using Collective.Protocol;
 namespace Collective.Coordination;
 
 /// <summary>A control connection and the peer behind it.</summary>
-internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, PeerId id, long nowMs)
+internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, PeerAddress local, PeerId id, long nowMs)
 {
     public ConnectionId Connection { get; } = connection;
 
     public PeerAddress Remote { get; } = remote;
+
+    /// <summary>The master's own address, as this peer reaches it.</summary>
+    public PeerAddress Local { get; } = local;
 
     public PeerId Id { get; } = id;
 
@@ -16,6 +19,16 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
     public PeerGroup Group { get; set; }
 
     public PeerAddress Address { get; set; }
+
+    public PeerAddress? Alternative { get; set; }
+
+    /// <summary>Whether it came over loopback: others then reach it where they reach the master.</summary>
+    public bool IsOnMastersHost { get; set; }
+
+    /// <summary>Another peer that would be reached at the same address, and since when this one waits for that one to be gone.</summary>
+    public PeerRecord? Rival { get; set; }
+
+    public long RivalMs { get; set; }
 
     public long LastHeardMs { get; set; } = nowMs;
 

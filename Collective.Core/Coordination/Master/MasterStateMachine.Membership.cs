@@ -91,7 +91,7 @@ internal sealed partial class MasterStateMachine
     /// <summary>The pending peers whose groups would have the size that they and the members ask for if all of these were admitted: as many as possible.</summary>
     private List<PeerRecord> Admissible()
     {
-        var admissible = _pending.ToList();
+        var admissible = _pending.FindAll(p => p.Rival is null);
         while (true)
         {
             var newcomers = admissible.CountBy(p => p.Group.Value).ToDictionary();
@@ -341,14 +341,9 @@ internal sealed partial class MasterStateMachine
         group.RetryBecause = null;
         group.Survey = null;
         group.Acknowledgements = 0;
-        var members = group.Ring.Select(p => new Member(p.Id, p.Address)).ToArray();
         var excluded = group.Excluded.TakeLast(Limits.ExclusionsMax).ToArray();
-        var message = new EpochOpened(group.Epoch, reason, members, excluded, decisions);
-        Report(MasterEventKind.EpochOpened, null, $"epoch {group.Epoch} of {group.Group}: {members.Length} peers, because {reason}", group);
-        foreach (var peer in group.Ring)
-        {
-            Emit(new MasterOutput.Send(peer.Connection, message));
-        }
+        Report(MasterEventKind.EpochOpened, null, $"epoch {group.Epoch} of {group.Group}: {group.Ring.Count} peers, because {reason}", group);
+        SendEpoch(group, new EpochOpened(group.Epoch, reason, [], excluded, decisions));
     }
 
     private void OnEpochReady(PeerRecord peer, EpochReady ready)

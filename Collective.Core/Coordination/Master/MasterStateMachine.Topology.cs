@@ -103,9 +103,8 @@ internal sealed partial class MasterStateMachine
                 busy.Add(PlaceOf(from));
                 busy.Add(PlaceOf(to));
                 optimization.Probes.Add(++_lastProbe, new Probe(from, to));
-                var order = new ProbeLink(_lastProbe, new Member(from.Id, from.Address), new Member(to.Id, to.Address));
-                Emit(new MasterOutput.Send(to.Connection, order));
-                Emit(new MasterOutput.Send(from.Connection, order));
+                Emit(new MasterOutput.Send(to.Connection, new ProbeLink(_lastProbe, MemberFor(to, from), MemberFor(to, to))));
+                Emit(new MasterOutput.Send(from.Connection, new ProbeLink(_lastProbe, MemberFor(from, from), MemberFor(from, to))));
             }
         }
 

@@ -5,7 +5,8 @@ namespace Collective.Coordination;
 /// <summary>
 /// The master, without IO: an input and the time go in, outputs come out. This part keeps connections, registration and liveness;
 /// <c>MasterStateMachine.Membership.cs</c> decides who is in which epoch, <c>MasterStateMachine.Collectives.cs</c> decides attempts, <c>MasterStateMachine.Topology.cs</c> measures and orders rings,
-/// <c>MasterStateMachine.SharedState.cs</c> decides syncs, <c>MasterStateMachine.Company.cs</c> holds groups that keep a minimum, <c>MasterStateMachine.Fingerprints.cs</c> refuses who does not fit.
+/// <c>MasterStateMachine.SharedState.cs</c> decides syncs, <c>MasterStateMachine.Company.cs</c> holds groups that keep a minimum, <c>MasterStateMachine.Fingerprints.cs</c> refuses who does not fit,
+/// <c>MasterStateMachine.Addresses.cs</c> says where peers are reached.
 /// </summary>
 internal sealed partial class MasterStateMachine(MasterConfiguration configuration)
 {
@@ -37,6 +38,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case MasterInput.Tick: OnTick(); break;
         }
 
+        SettleRivals();
         AssertInvariants();
         return _outputs;
     }
@@ -55,7 +57,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             return;
         }
 
-        _peers.Add(input.Connection, new PeerRecord(input.Connection, input.Remote, input.FreshId, _nowMs));
+        _peers.Add(input.Connection, new PeerRecord(input.Connection, input.Remote, input.Local, input.FreshId, _nowMs));
         _unregistered++;
     }
 
@@ -139,7 +141,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             peer.Fingerprints[fingerprint.Scope] = fingerprint.Text;
         }
 
-        peer.Address = peer.Remote with { Port = hello.DataPort };
+        UseAddresses(peer, hello);
         var refusal = hello.Version != MessageCodec.Version
             ? $"this master speaks wire version {MessageCodec.Version}, the peer {hello.Version}: use the same release on both"
             : RegistrationRefusal(peer) ?? Misfit(peer);
@@ -150,6 +152,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         }
 
         _pending.Add(peer);
+        AwaitRival(peer);
         Emit(new MasterOutput.Send(peer.Connection, new Welcome(peer.Id, (uint)Configuration.HeartbeatTimeoutMs, (uint)Configuration.SegmentBytes)));
         Report(MasterEventKind.PeerPending, peer, $"{peer} of {peer.Group} registered and waits to be admitted");
         NoteCall(peer);
@@ -168,10 +171,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             return $"the run has its maximum of {Limits.PeersMax} peers";
         }
 
-        var mixed = _peers.Values.FirstOrDefault(p => p.State != MasterPeerState.Unregistered && p != peer && p.Remote.IsLoopback != peer.Remote.IsLoopback);
-        return mixed is null
-            ? null
-            : $"it connects from {peer.Remote}, but {mixed} connects from {mixed.Remote}: a loopback address is only reachable on its own host. Let all peers use the master's network address, or all the loopback address";
+        return AddressRefusal(peer);
     }
 
     private void OnLeave(PeerRecord peer)

@@ -54,12 +54,12 @@ internal sealed class SyncPlanner
             fetches.Add(new StateFetch((ushort)vote.List.Positions[i], elected[i].Hash, set));
         }
 
-        var (holders, positions) = NameHolders(Rotate(sets, start));
+        var (holders, positions) = NameHolders(vote.Peer, Rotate(sets, start));
         return new SharedStatePlan(vote.Request, _election.Revision, holders, positions, fetches);
     }
 
     /// <summary>Only members that hold something for this peer, in the order in which it had best begin with them.</summary>
-    private (List<Member> Holders, ushort[][] Positions) NameHolders(ushort[][] sets)
+    private (List<Member> Holders, ushort[][] Positions) NameHolders(PeerRecord recipient, ushort[][] sets)
     {
         var holders = new List<Member>();
         var known = new ushort?[_senders.Length];
@@ -70,7 +70,7 @@ internal sealed class SyncPlanner
             if (known[sender] is not { } position)
             {
                 known[sender] = position = (ushort)holders.Count;
-                holders.Add(new Member(_senders[sender].Peer.Id, _senders[sender].Peer.Address));
+                holders.Add(MasterStateMachine.MemberFor(recipient, _senders[sender].Peer));
             }
 
             return position;

@@ -48,7 +48,7 @@ internal abstract record PeerInput
     internal sealed record Leave : PeerInput;
 
     // By the control connection.
-    internal sealed record Connected(ushort DataPort) : PeerInput;
+    internal sealed record Connected(ushort DataPort, PeerAddress? Announced = null, PeerAddress? Alternative = null) : PeerInput;
 
     internal sealed record Received(ushort Term, RunId Run, Message Message) : PeerInput;
 
@@ -110,7 +110,7 @@ internal abstract record PeerOutput
     internal sealed record Probe(RunId Run, PeerId Self, ulong Number, Member From, Member To) : PeerOutput;
 
     /// <summary>Find out which of these members' data ports can be reached.</summary>
-    internal sealed record Survey(Epoch Epoch, IReadOnlyList<(ushort Rank, PeerAddress Address)> Targets) : PeerOutput;
+    internal sealed record Survey(Epoch Epoch, IReadOnlyList<(ushort Rank, Member Member)> Targets) : PeerOutput;
 
     /// <summary>This peer is registered.</summary>
     internal sealed record Welcomed(PeerId Id, uint SegmentBytes) : PeerOutput;

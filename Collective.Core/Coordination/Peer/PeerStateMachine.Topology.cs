@@ -14,7 +14,7 @@ internal sealed partial class PeerStateMachine
         if (survey.Epoch == Epoch)
         {
             var members = _opened!.Members;
-            Emit(new PeerOutput.Survey(Epoch, [.. survey.Ranks.Where(r => r < members.Count).Select(r => (r, members[r].Address))]));
+            Emit(new PeerOutput.Survey(Epoch, [.. survey.Ranks.Where(r => r < members.Count).Select(r => (r, members[r]))]));
         }
     }
 

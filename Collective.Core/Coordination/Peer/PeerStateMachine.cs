@@ -106,7 +106,7 @@ internal sealed partial class PeerStateMachine
         if (Move(PeerEvent.Connected))
         {
             _lastHeardMs = _nowMs;
-            Send(new Hello(MessageCodec.Version, _group, input.DataPort, (ushort)_minimumWorldSize) { KeepsMinimum = _keepsMinimum, Fingerprints = _fingerprints });
+            Send(new Hello(MessageCodec.Version, _group, input.DataPort, (ushort)_minimumWorldSize, input.Announced, input.Alternative) { KeepsMinimum = _keepsMinimum, Fingerprints = _fingerprints });
         }
     }
 

@@ -102,7 +102,7 @@ internal sealed class InMemoryTransport : ITransport
         ushort[] unreachable;
         lock (_hub.Gate)
         {
-            unreachable = [.. plan.Targets.Where(t => !_hub.Reaches(_plan!.Self, t.Address.Port)).Select(t => t.Rank)];
+            unreachable = [.. plan.Targets.Where(t => !_hub.Reaches(_plan!.Self, t.Member.Address.Port)).Select(t => t.Rank)];
         }
 
         _events.Surveyed(plan.Epoch, unreachable);

@@ -33,18 +33,6 @@ internal static class EndPoints
     }
 
     /// <summary>
-    /// Connects within a time, without the thread pool. The socket stays a blocking one: .NET moves a socket that was ever non-blocking to its epoll
-    /// thread and the thread pool for good. Linux bounds connect by the send timeout. Another thread gives up by disposing the socket.
-    /// </summary>
-    public static void Connect(Socket socket, IPEndPoint endPoint, TimeSpan timeout)
-    {
-        socket.NoDelay = true;
-        socket.SendTimeout = (int)timeout.TotalMilliseconds;
-        socket.Connect(endPoint);
-        socket.SendTimeout = 0;
-    }
-
-    /// <summary>
     /// Breaks the connection when bytes wait to be sent and the other side has taken none for this long: Linux counts the progress (RFC 5482, option TCP_USER_TIMEOUT),
     /// whoever is slow but takes bytes keeps it. Elsewhere the system's own, longer, timeout counts.
     /// </summary>

@@ -172,7 +172,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            Close($"{Describe(e)} (to {_neighbour.Address}, stripe {stripe.Index})");
+            Close($"{Describe(e, stripe)} (to {_neighbour.Address}, stripe {stripe.Index})");
         }
         finally
         {
@@ -209,7 +209,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            Close($"{Describe(e)} (to {_neighbour.Address}, stripe {stripe.Index})");
+            Close($"{Describe(e, stripe)} (to {_neighbour.Address}, stripe {stripe.Index})");
         }
         catch (Exception e)
         {
@@ -311,22 +311,19 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
 
     private void Dial(Stripe stripe)
     {
-        var endPoint = _neighbour.Address.ToEndPoint();
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        var socket = Dialing.Dial(_neighbour, TimeSpan.FromMilliseconds(Math.Min(_connectTimeoutMs, Limits.LinkConnectMsMax)), socket => Keep(stripe, socket));
+        EndPoints.BreakWhenStalled(socket, _options.StallTimeout);
+    }
+
+    private void Keep(Stripe stripe, Socket socket)
+    {
+        Forget(stripe.Socket); // The first address has failed.
         lock (_gate)
         {
-            if (_closed)
-            {
-                socket.Dispose();
-                throw new ObjectDisposedException(nameof(TcpOutgoingLink));
-            }
-
+            ObjectDisposedException.ThrowIf(_closed, this);
             _sockets.Add(socket); // So that closing ends the attempt to connect, too.
             stripe.Socket = socket;
         }
-
-        EndPoints.Connect(socket, endPoint, TimeSpan.FromMilliseconds(Math.Min(_connectTimeoutMs, Limits.LinkConnectMsMax)));
-        EndPoints.BreakWhenStalled(socket, _options.StallTimeout);
     }
 
     private bool IsOutdated(Epoch epoch)
@@ -417,5 +414,6 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         socket.Dispose();
     }
 
-    private static string Describe(Exception exception) => exception is SocketException socketError ? socketError.Message : "closed";
+    private static string Describe(Exception exception, Stripe stripe)
+        => exception is SocketException error ? error.Message + LargePackets.Suspicion(stripe.Socket, error) : "closed";
 }

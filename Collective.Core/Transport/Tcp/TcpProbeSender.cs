@@ -72,21 +72,8 @@ internal sealed class TcpProbeSender : IDisposable
 
     private Socket Open(byte index)
     {
-        var endPoint = _plan.To.Address.ToEndPoint();
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        lock (_gate)
-        {
-            if (_over)
-            {
-                socket.Dispose();
-                throw new ObjectDisposedException(nameof(TcpProbeSender));
-            }
-
-            _sockets.Add(socket);
-        }
-
-        var clock = Stopwatch.StartNew();
-        EndPoints.Connect(socket, endPoint, TimeSpan.FromMilliseconds(Math.Min(_options.ConnectTimeout.TotalMilliseconds, Limits.LinkConnectMsMax)));
+        var clock = new Stopwatch();
+        var socket = Dialing.Dial(_plan.To, TimeSpan.FromMilliseconds(Math.Min(_options.ConnectTimeout.TotalMilliseconds, Limits.LinkConnectMsMax)), socket => Keep(socket, clock));
         var roundTripUs = (ulong)clock.Elapsed.TotalMicroseconds;
         socket.ReceiveTimeout = Limits.HandshakeMsMax;
         socket.SendTimeout = Limits.ProbeMsMax;
@@ -96,6 +83,17 @@ internal sealed class TcpProbeSender : IDisposable
         var reply = hello[..LinkReplyCodec.Bytes];
         var answer = socket.ReceiveAll(reply) ? LinkReplyCodec.Parse(reply) : null;
         return answer == LinkReply.Accepted ? socket : throw new SocketException((int)SocketError.ConnectionRefused, $"probe refused: {(answer is null ? "no reply of the protocol" : answer)}");
+    }
+
+    private void Keep(Socket socket, Stopwatch clock)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_over, this);
+            _sockets.Add(socket);
+        }
+
+        clock.Restart(); // At the second address, if the first has failed.
     }
 
     /// <summary>Waits until all connections are accepted: from then on they end because the target ends them.</summary>

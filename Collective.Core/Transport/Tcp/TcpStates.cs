@@ -58,11 +58,10 @@ internal sealed class TcpStates(TcpTransportOptions options) : IInboundKind
 
     public TcpByteConnection Dial(Member holder)
     {
-        var endPoint = holder.Address.ToEndPoint();
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        Socket? socket = null;
         try
         {
-            EndPoints.Connect(socket, endPoint, TimeSpan.FromMilliseconds(Math.Min(options.ConnectTimeout.TotalMilliseconds, Limits.LinkConnectMsMax)));
+            socket = Dialing.Dial(holder, TimeSpan.FromMilliseconds(Math.Min(options.ConnectTimeout.TotalMilliseconds, Limits.LinkConnectMsMax)), _ => { });
             EndPoints.BreakWhenStalled(socket, options.StallTimeout);
             socket.SendTimeout = (int)options.StallTimeout.TotalMilliseconds;
             socket.ReceiveTimeout = (int)options.StallTimeout.TotalMilliseconds;
@@ -71,12 +70,12 @@ internal sealed class TcpStates(TcpTransportOptions options) : IInboundKind
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
-            socket.Dispose();
+            socket?.Dispose();
             throw TcpByteConnection.Broken(e);
         }
         catch
         {
-            socket.Dispose();
+            socket?.Dispose();
             throw;
         }
     }

@@ -19,15 +19,19 @@ internal static class TcpSurvey
     }, maxStackSize: 256 * 1024)
     { IsBackground = true, Name = "collective-survey" }.Start();
 
-    private static List<ushort> FindUnreachable(SurveyTarget[] targets, TimeSpan timeout)
+    public static List<ushort> FindUnreachable(SurveyTarget[] targets, TimeSpan timeout)
     {
-        var unreachable = new List<ushort>();
+        var unreached = targets.Select(t => t.Rank).ToHashSet();
         var waiting = new Dictionary<Socket, ushort>();
         try
         {
             foreach (var target in targets)
             {
-                Dial(target, waiting, unreachable);
+                Dial(target.Rank, target.Member.Address, waiting, unreached);
+                if (target.Member.Alternative is { } alternative)
+                {
+                    Dial(target.Rank, alternative, waiting, unreached);
+                }
             }
 
             var deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
@@ -37,17 +41,16 @@ internal static class TcpSurvey
                 Socket.Select(null, decided, null, TimeSpan.FromMilliseconds(leftMs));
                 foreach (var socket in decided)
                 {
-                    if (waiting.Remove(socket, out var rank) && (int)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)! != 0)
+                    if (waiting.Remove(socket, out var rank) && (int)socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error)! == 0)
                     {
-                        unreachable.Add(rank);
+                        unreached.Remove(rank);
                     }
 
                     socket.Dispose();
                 }
             }
 
-            unreachable.AddRange(waiting.Values);
-            return unreachable;
+            return [.. targets.Select(t => t.Rank).Where(unreached.Contains)];
         }
         finally
         {
@@ -58,27 +61,29 @@ internal static class TcpSurvey
         }
     }
 
-    private static void Dial(SurveyTarget target, Dictionary<Socket, ushort> waiting, List<ushort> unreachable)
+    private static void Dial(ushort rank, PeerAddress address, Dictionary<Socket, ushort> waiting, HashSet<ushort> unreached)
     {
         Socket? socket = null;
         try
         {
-            var endPoint = target.Address.ToEndPoint();
+            var endPoint = address.ToEndPoint();
             socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { Blocking = false };
             socket.Connect(endPoint);
             socket.Dispose(); // At once: that is reached.
+            unreached.Remove(rank);
         }
         catch (SocketException e) when (socket is not null && e.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
         {
-            waiting.Add(socket, target.Rank);
+            waiting.Add(socket, rank);
         }
         catch (SocketException)
         {
-            if (socket is not null) // Else this host gave no socket, which says nothing about the other.
+            if (socket is null)
             {
-                socket.Dispose();
-                unreachable.Add(target.Rank);
+                unreached.Remove(rank); // This host gave no socket, which says nothing about the other.
             }
+
+            socket?.Dispose();
         }
     }
 }

@@ -132,26 +132,43 @@ internal sealed class TcpTransport : ITransport
 
     private static Socket Listen(TcpTransportOptions options)
     {
-        var first = options.ListenPort ?? options.FirstPort;
-        var last = options.ListenPort is null ? Math.Min(ushort.MaxValue, first + Limits.PortsTriedMax) : first;
-        for (var port = first; ; port++)
+        if (options.ListenPort is { } chosen)
         {
-            var socket = new Socket(options.Listen.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            return TakenPort.Listen(chosen, () => Listen(options.Listen, chosen));
+        }
+
+        var last = Math.Min(ushort.MaxValue, options.FirstPort + Limits.PortsTriedMax);
+        for (var port = options.FirstPort; ; port++)
+        {
             try
             {
-                socket.Bind(new IPEndPoint(options.Listen, port));
-                socket.Listen(Limits.ListenBacklogMax);
-                return socket;
+                return Listen(options.Listen, port);
             }
             catch (SocketException) when (port < last)
             {
-                socket.Dispose();
+                // Taken: the next one.
             }
-            catch
+        }
+    }
+
+    private static Socket Listen(IPAddress address, int port)
+    {
+        var socket = new Socket(address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            if (address.Equals(IPAddress.IPv6Any))
             {
-                socket.Dispose();
-                throw;
+                socket.DualMode = true;
             }
+
+            socket.Bind(new IPEndPoint(address, port));
+            socket.Listen(Limits.ListenBacklogMax);
+            return socket;
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
         }
     }
 }

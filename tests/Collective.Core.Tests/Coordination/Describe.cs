@@ -23,7 +23,7 @@ internal static class Describe
 
     public static string Text(Message message) => message switch
     {
-        Hello m => Of(m, $"version {m.Version}, {m.Group}, data port {m.DataPort}{(m.MinimumWorldSize > 1 ? $", at least {m.MinimumWorldSize}{(m.KeepsMinimum ? " for good" : "")}" : "")}{string.Concat(m.Fingerprints.Select(f => $", {Text(f.Scope, f.Text)}"))}"),
+        Hello m => Of(m, $"version {m.Version}, {m.Group}, data port {m.DataPort}{(m.MinimumWorldSize > 1 ? $", at least {m.MinimumWorldSize}{(m.KeepsMinimum ? " for good" : "")}" : "")}{Or(", reached at", m.Announced)}{Or(", or at", m.Alternative)}{string.Concat(m.Fingerprints.Select(f => $", {Text(f.Scope, f.Text)}"))}"),
         Announce m => Of(m, Text(m.Scope, m.Text)),
         Waiting m => Of(m, $"{m.Seconds} s {m.Text}"),
         EpochReady m => Of(m, $"{m.Epoch}"),
@@ -34,7 +34,7 @@ internal static class Describe
         TopologyVote m => Of(m, $"request {Request(m.Request)}"),
         OptimizeVote m => Of(m, $"request {Request(m.Request)}"),
         ProbeDone m => Of(m, $"{Probe(m.Number)} {(m.Ok ? $"{m.BytesPerSecond} bytes/s" : $"failed: {m.Detail}")}"),
-        ProbeLink m => Of(m, $"{Probe(m.Number)} from {Name(m.From.Id)} to {Name(m.To.Id)}"),
+        ProbeLink m => Of(m, $"{Probe(m.Number)} from {Text(m.From)} to {Text(m.To)}"),
         Withdraw m => Of(m, $"request {Request(m.Request)}"),
         AdmitWhenAlone m => Of(m, $"request {Request(m.Request)}"),
         PendingQuery m => Of(m, $"request {Request(m.Request)}"),
@@ -99,7 +99,7 @@ internal static class Describe
     {
         PeerOutput.Send m => $"send {Text(m.Message)}",
         PeerOutput.Wire m => $"wire {m.Epoch} as rank {m.Rank} of [{Names(m.Members)}]",
-        PeerOutput.Survey m => $"survey {m.Epoch}: {string.Join(", ", m.Targets.Select(t => $"{t.Rank} at {t.Address}"))}",
+        PeerOutput.Survey m => $"survey {m.Epoch}: {string.Join(", ", m.Targets.Select(t => $"{t.Rank} at {t.Member.Address}"))}",
         PeerOutput.Probe m => $"probe {m.Number} as {(m.From.Id == m.Self ? "sender" : "target")} from {Name(m.From.Id)} to {Name(m.To.Id)}",
         PeerOutput.Welcomed m => $"registered as {Name(m.Id)}, segments of {m.SegmentBytes} bytes",
         PeerOutput.WorldStands m => $"world stands: {m.Membership.Epoch}, rank {m.Membership.Rank} of [{Names(m.Membership.Members)}], {Text(m.Membership.Sizes)}",
@@ -172,7 +172,12 @@ internal static class Describe
 
     private static string Text(WorldSizes sizes) => $"world {sizes.Global} in {sizes.Groups} groups, largest {sizes.LargestGroup}";
 
-    private static string Names(IEnumerable<Member> members) => string.Join(' ', members.Select(m => Name(m.Id)));
+    private static string Or(string what, PeerAddress? address) => address is { } given ? $"{what} {given}" : "";
+
+    private static string Names(IEnumerable<Member> members) => string.Join(' ', members.Select(Text));
+
+    /// <summary>With its addresses, where they are not those that its name stands for.</summary>
+    private static string Text(Member member) => $"{Name(member.Id)}{(member == Member(Name(member.Id)) ? "" : $" at {member.Address}")}{(member.Alternative is { } other ? $" or {other}" : "")}";
 
     private static string Text(IReadOnlyList<Exclusion> excluded)
         => excluded.Count == 0 ? "" : $"; without {string.Join(", ", excluded.Select(e => $"{Name(e.Id)} ({e.Reason})"))}";

@@ -265,14 +265,6 @@ internal sealed class MasterMembershipTests
         .Check();
 
     [Test]
-    public void Refusal_for_mixing_loopback() => new MasterScript("A loopback address would be of no use to the other peers.")
-        .Given("A")
-        .Join('B', remote: new PeerAddress(0x7F00_0001, IsIPv6: false, 40_002))
-        .Lose('B')
-        .Join('C')
-        .Check();
-
-    [Test]
     public void Link_fails_once() => new MasterScript("A broken link is reopened: same ring, new epoch. The other end's report is of an older epoch and changes nothing.")
         .Given("ABC")
         .Start("AB", 1)

@@ -60,16 +60,16 @@ internal sealed class MasterScript
         return this;
     }
 
-    public MasterScript Connect(char peer, PeerAddress? remote = null)
+    public MasterScript Connect(char peer, PeerAddress? remote = null, PeerAddress local = default)
     {
         var connection = new ConnectionId(_connections.Count + 1);
         _connections.Add(peer, connection);
         var from = remote ?? Describe.Remote(peer);
-        return Step($"{peer} connects from {from}", new MasterInput.Connected(connection, from, Describe.Peer(peer)));
+        return Step($"{peer} connects from {from}", new MasterInput.Connected(connection, from, Describe.Peer(peer), local));
     }
 
-    public MasterScript Join(char peer, uint group = 0, PeerAddress? remote = null, ushort minimumWorldSize = 1, bool keeps = false, string? fingerprint = null)
-        => Connect(peer, remote).Receive(peer, new Hello(MessageCodec.Version, new PeerGroup(group), Describe.DataPort(peer), minimumWorldSize)
+    public MasterScript Join(char peer, uint group = 0, PeerAddress? remote = null, ushort minimumWorldSize = 1, bool keeps = false, string? fingerprint = null, ushort? dataPort = null)
+        => Connect(peer, remote).Receive(peer, new Hello(MessageCodec.Version, new PeerGroup(group), dataPort ?? Describe.DataPort(peer), minimumWorldSize)
         {
             KeepsMinimum = keeps,
             Fingerprints = fingerprint is null ? [] : [new Fingerprint("", fingerprint)],

@@ -22,7 +22,7 @@ internal static class Samples
 
     public static IReadOnlyList<Message> All { get; } =
     [
-        new Hello(MessageCodec.Version, new PeerGroup(0x5152_5354), 0x6162, 0x0708) { KeepsMinimum = true, Fingerprints = [new Fingerprint("", "resnet 50"), new Fingerprint("state", "0a1b2c")] },
+        new Hello(MessageCodec.Version, new PeerGroup(0x5152_5354), 0x6162, 0x0708, AddressV4, AddressV6) { KeepsMinimum = true, Fingerprints = [new Fingerprint("", "resnet 50"), new Fingerprint("state", "0a1b2c")] },
         new Announce("state", "3d4e5f"),
         new EpochReady(Epoch),
         new LinkFailed(Epoch, PeerA, Outgoing: true, "connection refused"),
@@ -52,7 +52,7 @@ internal static class Samples
         new EpochOpened(
             Epoch,
             "peer lost",
-            [new Member(PeerA, AddressV4), new Member(PeerB, AddressV6)],
+            [new Member(PeerA, AddressV4, AddressV6), new Member(PeerB, AddressV6)],
             [new Exclusion(new PeerId(new Guid("c0c1c2c3-c4c5-c6c7-c8c9-cacbcccdcecf")), "silent")],
             [new Decision(new Tag(5), 6, Committed: true, default, ""), new Decision(new Tag(7), 8, Committed: false, ErrorCode.Mismatch, "count")]),
         new EpochStands(Epoch, Sizes, "peer lost") { KeptMinimum = 0x0B0C },
@@ -62,7 +62,7 @@ internal static class Samples
         new CollectiveGo(Attempt),
         new Verdict(Attempt),
         new Evicted("frozen"),
-        new ProbeLink(0x0F1F_2F3F_4F5F_6F7F, new Member(PeerA, AddressV6), new Member(PeerB, AddressV4)),
+        new ProbeLink(0x0F1F_2F3F_4F5F_6F7F, new Member(PeerA, AddressV6, AddressV4), new Member(PeerB, AddressV4)),
         new SharedStatePlan(
             new RequestNumber(0x8A8B_8C8D_8E8F_9091),
             new Revision(0x9A9B_9C9D_9E9F_A0A1),
@@ -95,7 +95,7 @@ internal static class Samples
         return new EpochOpened(
             Epoch,
             text,
-            [.. Enumerable.Repeat(new Member(PeerA, AddressV6), Limits.PeersMax)],
+            [.. Enumerable.Repeat(new Member(PeerA, AddressV6, AddressV6), Limits.PeersMax)],
             [.. Enumerable.Repeat(new Exclusion(PeerB, text), Limits.ExclusionsMax)],
             [.. Enumerable.Repeat(new Decision(new Tag(ulong.MaxValue), uint.MaxValue, Committed: false, ErrorCode.Mismatch, text), Limits.DecisionsMax)]);
     }
@@ -111,7 +111,7 @@ internal static class Samples
         return new SharedStatePlan(
             default,
             default,
-            [.. Enumerable.Repeat(new Member(PeerA, AddressV6), Limits.PeersMax)],
+            [.. Enumerable.Repeat(new Member(PeerA, AddressV6, AddressV6), Limits.PeersMax)],
             [.. Enumerable.Repeat(set, Limits.StateKeysMax)],
             [.. Enumerable.Range(0, Limits.StateKeysMax).Select(i => new StateFetch((ushort)i, Hash, (ushort)i))]);
     }

@@ -58,15 +58,33 @@ internal sealed class VocabularyTests
         Assert.That((value.ToString(), value.IsLoopback), Is.EqualTo((text, loopback)));
     }
 
-    [Test]
-    public void An_IPv6_address_is_printed_in_full()
+    /// <summary>As everybody else prints them (RFC 5952).</summary>
+    [TestCase("2001:db8:0:1:2:3:4:ffff")]
+    [TestCase("2001:db8::1:0:0:1")]
+    [TestCase("2001:db8::42")]
+    [TestCase("::1")]
+    [TestCase("::")]
+    [TestCase("fe80::")]
+    [TestCase("1:2:3:4:5:6:7:0")]
+    [TestCase("1::")]
+    public void An_IPv6_address_is_printed_as_everybody_does(string text)
     {
-        var value = new PeerAddress(new UInt128(0x2001_0DB8_0000_0001, 0x0002_0003_0004_FFFF), IsIPv6: true, 4711);
-        Assert.That(value.ToString(), Is.EqualTo("[2001:0db8:0000:0001:0002:0003:0004:ffff]:4711"));
-        Assert.That(value.IsLoopback, Is.False);
-        var loopback = new PeerAddress(1, IsIPv6: true, 1);
-        Assert.That((loopback.ToString(), loopback.IsLoopback), Is.EqualTo(("[0000:0000:0000:0000:0000:0000:0000:0001]:1", true)));
+        var bytes = System.Net.IPAddress.Parse(text).GetAddressBytes();
+        var value = new PeerAddress(System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(bytes), IsIPv6: true, 4711);
+        Assert.That(value.ToString(), Is.EqualTo($"[{text}]:4711"));
+        Assert.That(value.IsLoopback, Is.EqualTo(text == "::1"));
+        Assert.That(value.IsLinkLocal, Is.EqualTo(text == "fe80::"));
+        Assert.That(value.IsPossible, Is.EqualTo(text != "::"));
     }
+
+    [TestCase(0x0000_0000u, (ushort)1, false)]
+    [TestCase(0xFFFF_FFFFu, (ushort)1, false)]
+    [TestCase(0xE000_0001u, (ushort)1, false)]
+    [TestCase(0xC0A8_FE03u, (ushort)0, false)]
+    [TestCase(0xC0A8_FE03u, (ushort)1, true)]
+    [TestCase(0x7F00_0001u, (ushort)1, true)]
+    public void Nobody_connects_to_a_wildcard_a_group_or_port_0(uint address, ushort port, bool possible)
+        => Assert.That(new PeerAddress(address, IsIPv6: false, port).IsPossible, Is.EqualTo(possible));
 
     [Test]
     public void A_digest_differs_when_any_field_differs()

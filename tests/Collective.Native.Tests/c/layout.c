@@ -70,7 +70,7 @@ static void structures_of_pccl(void) {
 }
 
 static void structures_of_our_own(void) {
-    SIZE(pcclxCommOptions_t, 72);
+    SIZE(pcclxCommOptions_t, 80);
     AT(pcclxCommOptions_t, fingerprint, 56, 8);
     AT(pcclxCommOptions_t, keep_min_world_size, 64, 4);
     AT(pcclxCommOptions_t, master, 8, 8);

@@ -272,6 +272,7 @@ class pcclxCommOptions_t(Structure):
         ("fingerprint", c_char_p),
         ("keep_min_world_size", c_uint32),
         ("reserved", c_uint32),
+        ("advertise_address", c_char_p),
     ]
 
 

@@ -40,7 +40,7 @@ class Master:
         check(library().pcclxCreateMaster(ctypes.byref(options), ctypes.byref(pointer)))
         assert pointer.value is not None
         self._pointer: int = pointer.value
-        self._host = listen.rpartition(":")[0] if ":" in listen else listen
+        self._host = _host_of(listen)
         self._finalizer = weakref.finalize(self, _destroy, self._pointer)
         # Nothing ends the library's wait for the end but the end itself: one thread waits there, once somebody asks, and Python's threads for that one.
         self._end = Running(functools.partial(_await_end, self._pointer))
@@ -66,8 +66,8 @@ class Master:
     @property
     def address(self) -> str:
         """Where peers of this host reach it."""
-        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(self._host, self._host)
-        return f"{host}:{self.port}"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     @property
     def closed(self) -> bool:
@@ -86,6 +86,13 @@ class Master:
     def close(self) -> None:
         """Ends it: every peer of the run gets :class:`MasterLost`. May be called again."""
         self._finalizer()
+
+
+def _host_of(listen: str) -> str:
+    """Without the port and the brackets of an IPv6 address, which may have neither."""
+    if listen.startswith("["):
+        return listen[1:].partition("]")[0]
+    return listen if listen.count(":") > 1 else listen.partition(":")[0]
 
 
 def _await_end(pointer: int) -> None:

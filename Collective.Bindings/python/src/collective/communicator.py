@@ -55,6 +55,8 @@ class Communicator:
         connect_timeout: seconds to reach the master's port; None for the default, 10.
         call_timeout: seconds of a call that is given no timeout; None for the default, 1800; ``math.inf`` for no limit.
         link_stall_timeout: seconds after which a connection that takes no bytes is made anew; None for the default, 10.
+        advertise_address: where other peers reach this one, if not at the address that it reaches the master from: ``"host"``, ``"host:port"`` or
+            ``"[2001:db8::1]:48150"``. For port forwarding, tunnels and meshes; None for the environment variable ``COLLECTIVE_ADVERTISE_ADDRESS``, if it is set.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Communicator:
         connect_timeout: float | None = None,
         call_timeout: float | None = None,
         link_stall_timeout: float | None = None,
+        advertise_address: str | None = None,
     ) -> None:
         for name, value, least, most in (
             ("group", group, 0, 2**32 - 1),
@@ -91,6 +94,7 @@ class Communicator:
             link_stall_timeout_ms=timeout_ms(link_stall_timeout),
             fingerprint=fingerprint.encode() or None,
             keep_min_world_size=bool(keep_minimum_world_size),
+            advertise_address=None if advertise_address is None else advertise_address.encode(),
         )
         pointer = ctypes.c_void_p()
         check(library().pcclxCreateCommunicator(ctypes.byref(options), ctypes.byref(pointer)))

@@ -472,7 +472,8 @@ def _address(text: str) -> _ffi.ccoip_socket_address_t:
     host, colon, port = text.rpartition(":")
     try:
         address = ipaddress.ip_address(host.strip("[]"))
-        if not colon or not 0 <= int(port) <= 65535:
+        # A socket address of PCCL holds no scope.
+        if not colon or not 0 <= int(port) <= 65535 or getattr(address, "scope_id", None) is not None:
             raise ValueError
     except ValueError:
         raise ValueError(f"{text!r} is no address: write 'ip:port', such as '127.0.0.1:48148'") from None

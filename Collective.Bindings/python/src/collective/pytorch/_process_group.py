@@ -6,7 +6,6 @@ import contextlib
 import inspect
 import math
 import os
-import secrets
 import time
 import weakref
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from .._calls import Running, to_the_end
 from .._master import Master
 from ..communicator import Communicator
 from ..errors import Aborted, Closed, CollectiveError, Forked, InvalidArgument, NotSupported, TimedOut, TooFewPeers
+from . import _rendezvous
 from ._futures import new_future
 from ._workers import Workers, interpreter_ends
 
@@ -125,10 +125,10 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
         self._rank, self._size = rank, size
         self._master: Master | None = None
         if rank == 0:
-            self._master = Master("0.0.0.0:0")
-            store.set("collective", f"{os.environ.get('MASTER_ADDR', '127.0.0.1')}:{self._master.port}/{secrets.randbits(32)}")
-        address, _, group = store.get("collective").decode().rpartition("/")
-        self._communicator = Communicator(address, group=int(group), minimum_world_size=size, call_timeout=timeout.total_seconds())
+            self._master, address, group = _rendezvous.publish(store)
+        else:
+            address, group = _rendezvous.find(store, timeout.total_seconds())
+        self._communicator = Communicator(address, group=group, minimum_world_size=size, call_timeout=timeout.total_seconds())
         self._communicator.connect()
         self._process = os.getpid()
         self._lost: Aborted | None = None
