@@ -121,9 +121,16 @@ class Script:
 
     def __init__(self, source: str, *arguments: str) -> None:
         environment = {**os.environ, "PYTHONPATH": str(PACKAGE / "src"), "PYTHONUNBUFFERED": "1"}
+        self._watch: threading.Timer | None = None
         self.process = subprocess.Popen(
             [sys.executable, "-c", source, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )
+        self.watch()
+
+    def watch(self) -> None:
+        """Its time counts from now: for a program that serves several tests."""
+        if self._watch is not None:
+            self._watch.cancel()
         self._watch = threading.Timer(PROCESS_DEADLINE, self.process.kill)
         self._watch.daemon = True
         self._watch.start()

@@ -35,6 +35,9 @@ class Peers:
         assert "failure" not in said, said["failure"]
         return dict(said)
 
+    def watch(self) -> None:
+        self._script.watch()
+
     def end(self) -> None:
         self._script.kill()
         self._script.end()
@@ -53,6 +56,7 @@ def peers(peers_of_module: list[Peers]) -> Iterator[Peers]:
     """Started once; and anew after a failure, which leaves peers behind."""
     if not peers_of_module:
         peers_of_module.append(Peers())
+    peers_of_module[0].watch()
     yield peers_of_module[0]
 
 

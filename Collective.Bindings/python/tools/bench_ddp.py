@@ -35,18 +35,20 @@ def peer(options: argparse.Namespace) -> None:
         layers = [torch.nn.Linear(one, two) for one, two in ((784, 2048), (2048, 2048), (2048, 2048), (2048, 10))]
         return torch.nn.Sequential(*(each for layer in layers for each in (layer, torch.nn.ReLU())))
 
-    def seconds(wrapped: torch.nn.Module) -> list[float]:
+    def run(wrapped: torch.nn.Module) -> tuple[float, float]:
+        """Milliseconds of a step, and of this process's processor time for it: medians."""
         optimizer = torch.optim.SGD(wrapped.parameters(), lr=1e-3)
         inputs = torch.randn(options.batch, 784)
-        times = []
-        for _ in range(options.steps):
+        walls, processors = [], []
+        for _ in range(options.steps + 2):
             torch.distributed.barrier()
-            start = time.perf_counter()
+            wall, processor = time.perf_counter(), time.process_time()
             optimizer.zero_grad(set_to_none=True)
             wrapped(inputs).pow(2).mean().backward()
             optimizer.step()
-            times.append(time.perf_counter() - start)
-        return times[2:]
+            walls.append(time.perf_counter() - wall)
+            processors.append(time.process_time() - processor)
+        return statistics.median(walls[2:]) * 1000, statistics.median(processors[2:]) * 1000
 
     with collective.Communicator(options.master, minimum_world_size=options.peers) as communicator:
         kinds = {
@@ -54,13 +56,13 @@ def peer(options: argparse.Namespace) -> None:
             "DDP on Gloo": lambda: torch.nn.parallel.DistributedDataParallel(model()),
             "no averaging": model,
         }
-        times: dict[str, list[float]] = {kind: [] for kind in kinds}
+        times: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
         for _ in range(options.rounds):
             for kind, make in kinds.items():
-                times[kind].append(statistics.median(seconds(make())))
+                times[kind].append(run(make()))
         if options.rank == 0:
             for kind, medians in times.items():
-                print(f"{kind:15} {' '.join(f'{median * 1000:7.1f}' for median in medians)} ms")
+                print(f"{kind:15} {'  '.join(f'{wall:6.1f} ({processor:6.1f})' for wall, processor in medians)} ms (processor time)")
         torch.distributed.barrier()
 
 
