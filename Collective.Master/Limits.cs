@@ -9,6 +9,15 @@ internal static class Limits
     /// <summary>Log lines kept while standard output does not take them; past it they are lost rather than the master being held up.</summary>
     public const int LogLinesMax = 10_000;
 
+    /// <summary>Bytes that a quiet master may have allocated since it last gave memory back.</summary>
+    public const long GarbageBytesMax = 16 << 20;
+
+    /// <summary>Bytes that a quiet master allocates at most in <see cref="MemoryPause"/>.</summary>
+    public const long QuietBytesMax = 1 << 20;
+
+    /// <summary>How often it is looked whether memory can be given back.</summary>
+    public static readonly TimeSpan MemoryPause = TimeSpan.FromSeconds(2);
+
     /// <summary>Shortest heartbeat timeout; the same as that of <see cref="MasterOptions"/>, so that a complaint can name the setting.</summary>
     public static readonly TimeSpan HeartbeatTimeoutMin = TimeSpan.FromMilliseconds(200);
 

@@ -12,6 +12,7 @@ internal static partial class MasterDaemon
     {
         // Before listening, so that a signal in between is not lost.
         using var signals = new StopSignals();
+        using var memory = new MemoryKeeper();
         await using var log = new DaemonLog(configuration.LogLevel, configuration.LogFormat);
         var logger = log.Factory.CreateLogger(typeof(MasterDaemon).FullName!);
         CollectiveMaster master;

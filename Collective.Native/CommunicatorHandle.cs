@@ -14,6 +14,7 @@ internal sealed class CommunicatorHandle
     private readonly Lock _gate = new();
     private TaskCompletionSource? _allOut;
     private int _inside;
+    private long _launches;
     private TimeSpan _callTimeout;
     private PeerId _self;
 
@@ -29,6 +30,9 @@ internal sealed class CommunicatorHandle
     public Counters Counters { get; } = new();
 
     public int ReducesInFlight => _pending.Count;
+
+    /// <summary>Whether there may be a launch of this number; 0 stands for none.</summary>
+    public bool HasLaunched(uint launch) => launch <= Interlocked.Read(ref _launches);
 
     public void SetCallTimeout(TimeSpan timeout)
     {
@@ -64,6 +68,9 @@ internal sealed class CommunicatorHandle
     }
 
     public void RequireJoined() => _ = World();
+
+    /// <summary>What to add to "this peer is alone": why, where that is known.</summary>
+    public string WhyAlone => LiveWorld().World.Reason is { Length: > 0 } reason ? $" ({reason})" : "";
 
     /// <summary>That this peer is alone is the same for all peers of its group.</summary>
     public bool SeesThatItIsAlone(Func<World, int> size)
@@ -124,37 +131,60 @@ internal sealed class CommunicatorHandle
         return result;
     }
 
-    public void Launch(AllReduceRequest request, TimeSpan? timeout)
+    /// <summary>Gives the number of the launch.</summary>
+    public uint Launch(AllReduceRequest request, TimeSpan? timeout)
+        => Launch(request.Tag, timeout, (launch, time) => PendingReduce.Launch(launch, token => _communicator.AllReduceAsync(request, time, token)));
+
+    public uint BeginSet(ulong tag, int count, TimeSpan? timeout)
+        => Launch(tag, timeout, (launch, time) => PendingReduce.Begin(launch, token => _communicator.BeginAllReduceMany(count, tag, time, token)));
+
+    /// <summary>Launches a tensor of a set; fails with what has ended the set, if something has.</summary>
+    public void LaunchInSet(ulong tag, uint launch, int position, AllReduceRequest request)
     {
         using var inside = Enter();
-        if (_pending.ContainsKey(request.Tag))
+        var pending = Pending(tag, launch);
+        if (!pending.IsSet)
         {
-            throw TagInUse(request.Tag);
+            throw NativeException.InvalidArgument("The handle is that of a single all-reduce: pass one of pcclxBeginAllReduceMany.");
         }
 
-        var time = TimeoutOf(timeout);
-        var reservation = PendingReduce.ForTag();
-        if (!_pending.TryAdd(request.Tag, reservation))
+        if (pending.Set is { } set)
         {
-            throw TagInUse(request.Tag);
+            set.Launch(position, request);
+        }
+        else
+        {
+            pending.Reduction!.GetAwaiter().GetResult(); // It could not even begin.
+        }
+    }
+
+    private uint Launch(ulong tag, TimeSpan? timeout, Func<uint, TimeSpan, PendingReduce> launch)
+    {
+        using var inside = Enter();
+        var time = TimeoutOf(timeout);
+        if (!_pending.TryAdd(tag, PendingReduce.ForTag()))
+        {
+            throw TagInUse(tag);
         }
 
         try
         {
-            _pending[request.Tag] = PendingReduce.Launch(token => _communicator.AllReduceAsync(request, time, token));
+            var number = (uint)Math.Max(1, Interlocked.Increment(ref _launches) & uint.MaxValue);
+            _pending[tag] = launch(number, time);
+            return number;
         }
         catch
         {
-            _pending.TryRemove(request.Tag, out _);
+            _pending.TryRemove(tag, out _);
             throw;
         }
     }
 
     /// <summary>Waits for an operation and frees its tag.</summary>
-    public AllReduceResult Await(ulong tag)
+    public AllReduceResult Await(ulong tag, uint launch)
     {
         using var inside = Enter();
-        var pending = Pending(tag);
+        var pending = Pending(tag, launch);
         if (!pending.TryAwait())
         {
             throw NotInFlight(tag, "another call awaits it");
@@ -164,14 +194,14 @@ internal sealed class CommunicatorHandle
         {
             pending.Ended.Wait();
             var result = pending.Reduction!.GetAwaiter().GetResult();
-            Counters.CountCommitted(1, result.BytesSent, result.BytesReceived);
+            Counters.CountCommitted(pending.Tensors, result.BytesSent, result.BytesReceived);
             See(result.World);
             return result;
         }
         catch (Exception e)
         {
             SeeAfter(e);
-            Counters.CountFailed(1, e);
+            Counters.CountFailed(pending.Tensors, e);
             throw;
         }
         finally
@@ -181,15 +211,15 @@ internal sealed class CommunicatorHandle
     }
 
     /// <summary>Whether an operation has ended, after at most the given time.</summary>
-    public bool Wait(ulong tag, TimeSpan timeout)
+    public bool Wait(ulong tag, uint launch, TimeSpan timeout)
     {
         using var inside = Enter();
-        return Pending(tag).Ended.Wait(timeout);
+        return Pending(tag, launch).Ended.Wait(timeout);
     }
 
-    public void Notify(ulong tag, Action callback) => Pending(tag).Notify(callback);
+    public void Notify(ulong tag, uint launch, Action callback) => Pending(tag, launch).Notify(callback);
 
-    public void CancelReduce(ulong tag) => Pending(tag).Cancel();
+    public void CancelReduce(ulong tag, uint launch) => Pending(tag, launch).Cancel();
 
     public AllReduceMultipleResult ReduceAll(IReadOnlyList<AllReduceRequest> requests, int maxInFlight, TimeSpan? timeout)
     {
@@ -219,6 +249,13 @@ internal sealed class CommunicatorHandle
                 _pending.TryRemove(tag, out _);
             }
         }
+    }
+
+    /// <summary>All or none of these.</summary>
+    public AllReduceResult ReduceMany(IReadOnlyList<AllReduceRequest> requests, ulong tag, TimeSpan? timeout)
+    {
+        var launch = Launch(tag, timeout, (launch, time) => PendingReduce.Launch(launch, token => _communicator.AllReduceManyAsync(requests, tag, time, token), requests.Count));
+        return Await(tag, launch);
     }
 
     /// <summary>Ends every blocked call and every operation in flight.</summary>
@@ -334,8 +371,11 @@ internal sealed class CommunicatorHandle
         }
     }
 
-    private PendingReduce Pending(ulong tag)
-        => _pending.TryGetValue(tag, out var pending) && !pending.Reserved ? pending : throw NotInFlight(tag, "it was never launched, or awaited already");
+    /// <summary>Of a tag that was launched again meanwhile, an older handle names nothing any more.</summary>
+    private PendingReduce Pending(ulong tag, uint launch)
+        => _pending.TryGetValue(tag, out var pending) && !pending.Reserved && pending.LaunchNumber == launch
+            ? pending
+            : throw NotInFlight(tag, "the one that the handle names was awaited already, or never launched");
 
     private static async Task<bool> Blocked(Task task)
     {

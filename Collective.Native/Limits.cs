@@ -20,4 +20,7 @@ internal static class Limits
 
     /// <summary>All-reduces that one communicator may have in flight, as in the library.</summary>
     public const int InFlightMax = 256;
+
+    /// <summary>Tensors of one set, as in the library.</summary>
+    public const int TensorsOfSetMax = 8_192;
 }

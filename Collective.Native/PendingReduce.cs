@@ -10,10 +10,22 @@ internal sealed class PendingReduce
     private List<Action>? _callbacks = [];
     private int _awaited;
 
-    private PendingReduce(bool reserved)
+    private PendingReduce(bool reserved, uint launchNumber = 0)
     {
         Reserved = reserved;
+        LaunchNumber = launchNumber;
     }
+
+    /// <summary>Tells it from other launches of the same tag.</summary>
+    public uint LaunchNumber { get; }
+
+    /// <summary>The set, if it is one and could be begun.</summary>
+    public AllReduceSet? Set { get; private set; }
+
+    public bool IsSet { get; private init; }
+
+    /// <summary>How many tensors it reduces.</summary>
+    public int Tensors { get; private set; } = 1;
 
     /// <summary>Only holds a tag, for an operation that another call runs.</summary>
     public bool Reserved { get; }
@@ -25,28 +37,41 @@ internal sealed class PendingReduce
 
     public static PendingReduce ForTag() => new(reserved: true);
 
-    public static PendingReduce Launch(Func<CancellationToken, Task<AllReduceResult>> launch)
-    {
-        var pending = new PendingReduce(reserved: false);
-        Task<AllReduceResult> reduction;
-        try
-        {
-            reduction = launch(pending._cancellation.Token);
-        }
-        catch (CollectiveException e) when (e.Code is ErrorCode.MasterLost or ErrorCode.Evicted)
-        {
-            reduction = Task.FromException<AllReduceResult>(e); // As for an operation that the loss overtakes: who awaits is told.
-        }
+    public static PendingReduce Launch(uint number, Func<CancellationToken, Task<AllReduceResult>> launch, int tensors = 1)
+        => new PendingReduce(reserved: false, number) { Tensors = tensors }.Run(launch);
 
-        pending.Reduction = reduction;
-        pending.Ended = reduction.ContinueWith(static (_, state) => ((PendingReduce)state!).OnEnded(), pending, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        return pending;
+    public static PendingReduce Begin(uint number, Func<CancellationToken, AllReduceSet> begin)
+    {
+        var pending = new PendingReduce(reserved: false, number) { IsSet = true };
+        return pending.Run(token =>
+        {
+            pending.Set = begin(token);
+            pending.Tensors = pending.Set.Count;
+            return pending.Set.Completion;
+        });
     }
 
     /// <summary>True for the first who awaits.</summary>
     public bool TryAwait() => !Reserved && Interlocked.Exchange(ref _awaited, 1) == 0;
 
     public void Cancel() => _cancellation.Cancel();
+
+    private PendingReduce Run(Func<CancellationToken, Task<AllReduceResult>> launch)
+    {
+        Task<AllReduceResult> reduction;
+        try
+        {
+            reduction = launch(_cancellation.Token);
+        }
+        catch (CollectiveException e) when (e.Code is ErrorCode.MasterLost or ErrorCode.Evicted)
+        {
+            reduction = Task.FromException<AllReduceResult>(e); // As for an operation that the loss overtakes: who awaits is told.
+        }
+
+        Reduction = reduction;
+        Ended = reduction.ContinueWith(static (_, state) => ((PendingReduce)state!).OnEnded(), this, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        return this;
+    }
 
     /// <summary>Has the action run once when the operation has ended: now, if it has.</summary>
     public void Notify(Action callback)

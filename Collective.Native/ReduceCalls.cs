@@ -22,8 +22,8 @@ internal static unsafe class ReduceCalls
         var communicator = Library.Communicator(comm);
         communicator.RequireJoined();
         Arguments.Require(handle is not null, "reduce_handle_out is null.");
-        Launch(source, destination, descriptor, communicator, extras);
-        *handle = new AsyncReduceOperation { Communicator = comm, Tag = descriptor->Tag };
+        var launch = Launch(source, destination, descriptor, communicator, extras);
+        *handle = new AsyncReduceOperation { Communicator = Library.HandleOf(comm, launch), Tag = descriptor->Tag };
     }
 
     [MethodImpl(Apart)]
@@ -31,8 +31,8 @@ internal static unsafe class ReduceCalls
     {
         var communicator = Library.Communicator(comm);
         communicator.RequireJoined();
-        Launch(source, destination, descriptor, communicator, extras);
-        return communicator.Await(descriptor->Tag);
+        var launch = Launch(source, destination, descriptor, communicator, extras);
+        return communicator.Await(descriptor->Tag, launch);
     }
 
     [MethodImpl(Apart)]
@@ -40,7 +40,7 @@ internal static unsafe class ReduceCalls
     {
         var communicator = Of(handle);
         Arguments.CheckSized<ExtendedReduceInfo>(info, "reduce info");
-        return communicator.Await(handle->Tag);
+        return communicator.Await(handle->Tag, LaunchOf(handle));
     }
 
     [MethodImpl(Apart)]
@@ -50,7 +50,7 @@ internal static unsafe class ReduceCalls
         Arguments.Require(timeoutMs is >= -1 and <= int.MaxValue, $"The timeout is {timeoutMs} ms: use 0 to 24 days, or PCCLX_NO_TIMEOUT (-1).");
         Arguments.Require(done is not null, "done_out is null.");
         communicator.RequireJoined();
-        *done = communicator.Wait(handle->Tag, TimeSpan.FromMilliseconds(timeoutMs)) ? (byte)1 : (byte)0;
+        *done = communicator.Wait(handle->Tag, LaunchOf(handle), TimeSpan.FromMilliseconds(timeoutMs)) ? (byte)1 : (byte)0;
     }
 
     [MethodImpl(Apart)]
@@ -59,11 +59,11 @@ internal static unsafe class ReduceCalls
         var communicator = Of(handle, joined: false);
         Arguments.Require(callback is not null, "The callback is null.");
         communicator.RequireJoined();
-        communicator.Notify(handle->Tag, () => callback(context));
+        communicator.Notify(handle->Tag, LaunchOf(handle), () => callback(context));
     }
 
     [MethodImpl(Apart)]
-    public static void Cancel(AsyncReduceOperation* handle) => Of(handle).CancelReduce(handle->Tag);
+    public static void Cancel(AsyncReduceOperation* handle) => Of(handle).CancelReduce(handle->Tag, LaunchOf(handle));
 
     [MethodImpl(Apart)]
     public static AllReduceMultipleResult ReduceAll(ReduceOperationDescriptor* descriptors, nuint count, nint comm, int maxInFlight, Extras extras)
@@ -132,19 +132,25 @@ internal static unsafe class ReduceCalls
         Arguments.Require(info.DeviceType == 0, $"Tensor {index} is on a CUDA device, which this build of the library does not support: copy it to the host.");
     }
 
-    private static void Launch(nint source, nint destination, ReduceDescriptor* descriptor, CommunicatorHandle communicator, Extras extras)
+    private static uint Launch(nint source, nint destination, ReduceDescriptor* descriptor, CommunicatorHandle communicator, Extras extras)
     {
         Arguments.Require(descriptor is not null, "The descriptor is null.");
         var request = Arguments.Reduction(source, destination, *descriptor, LabelOf(extras));
         Arguments.CheckSized<ExtendedReduceInfo>(extras.Info, "reduce info");
         var timeout = Arguments.Timeout(extras.Options);
         RequireCompany(communicator, extras);
+        RequireRoom(communicator);
+        return communicator.Launch(request, timeout);
+    }
+
+    private static uint LaunchOf(AsyncReduceOperation* handle) => Library.LaunchOf(handle->Communicator);
+
+    internal static void RequireRoom(CommunicatorHandle communicator)
+    {
         if (communicator.ReducesInFlight >= Limits.InFlightMax)
         {
             throw new NativeException(PcclResult.InvalidArgument, (PcclxError)ErrorCode.LimitExceeded, $"{Limits.InFlightMax} all-reduces were launched and not awaited, which is the maximum: await some of them.");
         }
-
-        communicator.Launch(request, timeout);
     }
 
     private static string? LabelOf(Extras extras) => extras.IsExtended ? Arguments.Label(extras.Options) : null;
@@ -153,11 +159,11 @@ internal static unsafe class ReduceCalls
     {
         if (!extras.IsExtended && communicator.SeesThatItIsAlone(w => w.WorldSize))
         {
-            throw new NativeException(PcclResult.TooFewPeers, PcclxError.TooFewPeers, "This peer is alone in its group: wait for others (pcclUpdateTopology), then reduce.");
+            throw new NativeException(PcclResult.TooFewPeers, PcclxError.TooFewPeers, $"This peer is alone in its group{communicator.WhyAlone}: wait for others (pcclUpdateTopology), then reduce.");
         }
     }
 
-    private static CommunicatorHandle Of(AsyncReduceOperation* handle, bool joined = true)
+    internal static CommunicatorHandle Of(AsyncReduceOperation* handle, bool joined = true)
     {
         Library.RequireInitialized();
         Arguments.Require(handle is not null, "The handle is null.");

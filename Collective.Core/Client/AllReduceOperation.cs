@@ -33,8 +33,12 @@ internal sealed class AllReduceOperation : IRingEvents
     private Outcome? _outcome;
     private bool _quiet = true;
 
-    public AllReduceOperation(OperationId id, Tag tag, CollectiveDescriptor descriptor, int segmentBytes, WorkBuffers workBuffers, RingPool rings, Action<PeerInput> post)
+    private readonly AllReduceSet? _set;
+
+    public AllReduceOperation(
+        OperationId id, Tag tag, CollectiveDescriptor descriptor, int segmentBytes, WorkBuffers workBuffers, RingPool rings, Action<PeerInput> post, AllReduceSet? set = null)
     {
+        _set = set;
         Id = id;
         _segmentBytes = segmentBytes;
         Tag = tag;
@@ -49,6 +53,9 @@ internal sealed class AllReduceOperation : IRingEvents
     public Tag Tag { get; }
 
     public CollectiveDescriptor Descriptor { get; }
+
+    /// <summary>Whether it is a tensor of a set, which ends it.</summary>
+    public bool IsOfSet => _set is not null;
 
     public Task<AllReduceResult> Completion => _completion.Task;
 
@@ -149,12 +156,24 @@ internal sealed class AllReduceOperation : IRingEvents
 
     private void End(Outcome outcome)
     {
-        if (!outcome.Succeeded && _work.Bytes > Limits.RestoreInlineBytesMax)
+        if (_set is not null)
+        {
+            _set.Quiet();
+            return;
+        }
+
+        OffTheLoop(!outcome.Succeeded && _work.Bytes > Limits.RestoreInlineBytesMax, () => RestoreAndTell(outcome));
+    }
+
+    /// <summary>Runs what takes long on a thread of its own.</summary>
+    public static void OffTheLoop(bool takesLong, Action action)
+    {
+        if (takesLong)
         {
             try
             {
                 // Not on the thread pool: its threads may all be blocked in calls that wait for this.
-                new Thread(() => RestoreAndTell(outcome)) { IsBackground = true, Name = "collective-restore" }.Start();
+                new Thread(() => action()) { IsBackground = true, Name = "collective-restore" }.Start();
                 return;
             }
             catch (OutOfMemoryException)
@@ -163,32 +182,13 @@ internal sealed class AllReduceOperation : IRingEvents
             }
         }
 
-        RestoreAndTell(outcome);
+        action();
     }
 
     private void RestoreAndTell(Outcome outcome)
     {
-        try
-        {
-            if (!outcome.Succeeded)
-            {
-                _ring?.Restore();
-            }
-        }
-        catch (InvariantException e)
-        {
-            outcome = new Outcome(ErrorCode.InternalError, e.Message); // On a thread of its own it would end the host.
-        }
-
-        Unpin();
-        ReturnBuffers();
-        var (sent, received) = (_ring?.BytesSent ?? 0, _ring?.BytesReceived ?? 0);
-        if (_ring is { } ring)
-        {
-            _ring = null;
-            _rings.Return(ring);
-        }
-
+        outcome = Restore(outcome);
+        var (world, sent, received) = Release();
         if (_seen is { } seen)
         {
             Sees?.Invoke(seen);
@@ -196,12 +196,45 @@ internal sealed class AllReduceOperation : IRingEvents
 
         if (outcome.Succeeded)
         {
-            _completion.TrySetResult(new AllReduceResult(_world!, sent, received));
+            _completion.TrySetResult(new AllReduceResult(world!, sent, received));
         }
         else
         {
             _completion.TrySetException(Failures.Of(outcome, _seen));
         }
+    }
+
+    /// <summary>Gives the caller its data back, unless the operation committed. Only when the ring is quiet.</summary>
+    public Outcome Restore(Outcome outcome)
+    {
+        try
+        {
+            if (!outcome.Succeeded)
+            {
+                _ring?.Restore();
+            }
+
+            return outcome;
+        }
+        catch (InvariantException e)
+        {
+            return new Outcome(ErrorCode.InternalError, e.Message); // On a thread of its own it would end the host.
+        }
+    }
+
+    /// <summary>Lets go of everything; tells what it has moved, and in which world.</summary>
+    public (World? World, long BytesSent, long BytesReceived) Release()
+    {
+        Unpin();
+        ReturnBuffers();
+        var moved = (_world, _ring?.BytesSent ?? 0, _ring?.BytesReceived ?? 0);
+        if (_ring is { } ring)
+        {
+            _ring = null;
+            _rings.Return(ring);
+        }
+
+        return moved;
     }
 
     /// <summary>At the launch, where the caller hears of it if there is no memory.</summary>

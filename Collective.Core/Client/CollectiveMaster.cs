@@ -4,7 +4,6 @@ using Collective.Coordination;
 using Collective.Hosting;
 using Collective.Protocol;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Collective;
 
@@ -12,10 +11,12 @@ namespace Collective;
 public sealed class CollectiveMaster : IAsyncDisposable
 {
     private readonly MasterHost _host;
+    private readonly ILoggerFactory? _loggerFactory;
 
-    private CollectiveMaster(MasterHost host)
+    private CollectiveMaster(MasterHost host, ILoggerFactory? loggerFactory)
     {
         _host = host;
+        _loggerFactory = loggerFactory;
     }
 
     /// <summary>The address it listens on, with the port the system chose if it was asked to.</summary>
@@ -51,10 +52,14 @@ public sealed class CollectiveMaster : IAsyncDisposable
 
         var endPoint = Resolve(HostPort.Parse(options.Listen, CommunicatorOptions.DefaultMasterPort, "the listen address"));
         var configuration = new MasterConfiguration(new RunId(Guid.NewGuid()), Term: 1, (int)timeoutMs, options.SegmentBytes, (int)crossedMs);
-        var logger = options.LoggerFactory?.CreateLogger("Collective.Master") ?? NullLogger.Instance;
+        var logger = BackgroundLog.CreateLogger(options.LoggerFactory, "Collective.Master");
         try
         {
-            return new CollectiveMaster(new MasterHost(endPoint, configuration, logger));
+            return new CollectiveMaster(new MasterHost(endPoint, configuration, logger), options.LoggerFactory);
+        }
+        catch (OutOfMemoryException e)
+        {
+            throw new CollectiveException(ErrorCode.InternalError, "the system gives the master no thread or no memory: raise the limits of this process (ulimit -u, -v, -n)", e);
         }
         catch (SocketException e)
         {
@@ -70,7 +75,6 @@ public sealed class CollectiveMaster : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         _host.Dispose();
-        await _host.Accepting.ConfigureAwait(false);
         try
         {
             await Completion.ConfigureAwait(false);
@@ -79,6 +83,8 @@ public sealed class CollectiveMaster : IAsyncDisposable
         {
             // Reported by Completion; disposal succeeds all the same.
         }
+
+        BackgroundLog.Flush(_loggerFactory);
     }
 
     /// <summary>

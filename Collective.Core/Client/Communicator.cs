@@ -1,8 +1,8 @@
 using Collective.Collectives;
 using Collective.Coordination;
+using Collective.Hosting;
 using Collective.Protocol;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace Collective;
 
@@ -48,14 +48,14 @@ public sealed partial class Communicator : IAsyncDisposable
         Require(
             options.StateUploadBytesPerSecond is 0 or >= Limits.StateUploadBytesPerSecondMin,
             $"the upload limit is {options.StateUploadBytesPerSecond} bytes a second: choose {Limits.StateUploadBytesPerSecondMin} or more, or 0 for none");
-        _options = options;
+        _options = options.Snapshot();
         if (options.Fingerprint.Length > 0)
         {
             Announce(options.Fingerprint);
         }
 
         _ = TimeoutMs(null);
-        _logger = options.LoggerFactory?.CreateLogger("Collective.Peer") ?? NullLogger.Instance;
+        _logger = BackgroundLog.CreateLogger(options.LoggerFactory, "Collective.Peer");
     }
 
     /// <summary>Whether this peer is admitted and its master is there.</summary>
@@ -261,25 +261,9 @@ public sealed partial class Communicator : IAsyncDisposable
     public Task<AllReduceResult> AllReduceAsync(AllReduceRequest request, TimeSpan? timeout = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(request);
-        RequireEqualLengths(request.Source.Length, request.Destination.Length, "bytes");
         var timeoutMs = TimeoutMs(timeout);
         var participation = Current();
-        var elementBytes = CollectiveDescriptor.ElementBytesOf(request.DataType);
-        Require(elementBytes > 0, $"{(int)request.DataType} is no data type");
-        if (request.UnmanagedMemory is { } memory)
-        {
-            Require(memory.Count >= 0, $"the count is {memory.Count}: use 0 or more");
-            Require(memory.Count == 0 || (memory.Source != 0 && memory.Destination != 0), "a buffer is null");
-            Require(memory.Count <= long.MaxValue / elementBytes, $"{memory.Count} elements of {request.DataType} are more than memory can hold");
-            var unmanaged = NewOperation(participation, memory.Count, request.DataType, request.Operation, request.Tag, request.Quantization, request.Label);
-            unmanaged.UseMemory(memory.Source, memory.Destination);
-            return Launch(participation, unmanaged, timeoutMs, cancellationToken);
-        }
-
-        Require(request.Source.Length % elementBytes == 0, $"{request.Source.Length} bytes are no whole number of {request.DataType} elements");
-        var operation = NewOperation(participation, request.Source.Length / elementBytes, request.DataType, request.Operation, request.Tag, request.Quantization, request.Label);
-        operation.Pin(request.Source, request.Destination);
-        return Launch(participation, operation, timeoutMs, cancellationToken);
+        return Launch(participation, participation.NewOperation(request, new Tag(request.Tag)), timeoutMs, cancellationToken);
     }
 
     /// <summary>
@@ -373,26 +357,14 @@ public sealed partial class Communicator : IAsyncDisposable
         }
 
         _workBuffers.Dispose();
-    }
-
-    private static async Task<AllReduceResult> WithCancellation(Participation participation, AllReduceOperation operation, CancellationToken cancellationToken)
-    {
-        await using var registration = cancellationToken.Register(() => participation.Cancel(operation)).ConfigureAwait(false);
-        try
-        {
-            return await operation.Completion.ConfigureAwait(false);
-        }
-        catch (CollectiveException e) when (e.Code == ErrorCode.OperationAborted && cancellationToken.IsCancellationRequested)
-        {
-            throw new OperationCanceledException($"The all-reduce was cancelled, and aborted for all peers: inputs are what they were. ({e.Message})", e, cancellationToken);
-        }
+        BackgroundLog.Flush(_options.LoggerFactory);
     }
 
     private Task<AllReduceResult> LaunchPinned(nint source, nint destination, long count, DataType type, ReduceOperation operation, ulong tag, TimeSpan? timeout, CancellationToken cancellationToken)
     {
         var timeoutMs = TimeoutMs(timeout);
         var participation = Current();
-        var launched = NewOperation(participation, count, type, operation, tag, Quantization.None, "");
+        var launched = participation.NewOperation(new Tag(tag), AllReduceRequest.Describe(count, type, operation, Quantization.None, ""));
         launched.UseMemory(source, destination);
         return Launch(participation, launched, timeoutMs, cancellationToken);
     }
@@ -400,7 +372,7 @@ public sealed partial class Communicator : IAsyncDisposable
     private static Task<AllReduceResult> Launch(Participation participation, AllReduceOperation operation, long timeoutMs, CancellationToken cancellationToken)
     {
         participation.Launch(operation, timeoutMs);
-        return cancellationToken.CanBeCanceled ? WithCancellation(participation, operation, cancellationToken) : operation.Completion;
+        return cancellationToken.CanBeCanceled ? Participation.WithCancellation(operation.Completion, () => participation.Cancel(operation.Id), cancellationToken) : operation.Completion;
     }
 
     /// <summary>The time of a call in milliseconds, as the state machine counts it: the option's where the call gives none.</summary>
@@ -409,16 +381,6 @@ public sealed partial class Communicator : IAsyncDisposable
         var timeout = ofCall ?? _options.CallTimeout;
         Require(timeout == Timeout.InfiniteTimeSpan || timeout.TotalMilliseconds is >= 1 and <= Limits.CallTimeoutMsMax, $"the timeout is {timeout}: choose 1 ms to 24 days, or Timeout.InfiniteTimeSpan for none");
         return timeout == Timeout.InfiniteTimeSpan ? PeerInput.NoTimeout : (long)timeout.TotalMilliseconds;
-    }
-
-    private static AllReduceOperation NewOperation(Participation participation, long count, DataType type, ReduceOperation operation, ulong tag, Quantization quantization, string label)
-    {
-        Require(Enum.IsDefined(operation), $"{(int)operation} is no reduce operation");
-        var objection = quantization.Objection(type, operation);
-        Require(objection is null, $"{objection} (docs/quantisation.md lists what there is)");
-        var labelObjection = CollectiveDescriptor.LabelObjection(label);
-        Require(labelObjection is null, labelObjection!);
-        return participation.NewOperation(new Tag(tag), new CollectiveDescriptor((ulong)count, type, operation, quantization.ToByte(), label));
     }
 
     private Participation Current()
@@ -435,10 +397,10 @@ public sealed partial class Communicator : IAsyncDisposable
             : throw new CollectiveException(ErrorCode.NotConnected, "the communicator is not connected: call ConnectAsync and await it first");
     }
 
-    private static void RequireEqualLengths(int source, int destination, string unit = "elements")
+    internal static void RequireEqualLengths(int source, int destination, string unit = "elements")
         => Require(source == destination, $"the source has {source} {unit}, the destination {destination}: they must be equal");
 
-    private static void Require(bool condition, string message)
+    internal static void Require(bool condition, string message)
     {
         if (!condition)
         {

@@ -14,6 +14,7 @@ internal sealed class Participation : IPeerHandler
 {
     private readonly ConcurrentDictionary<OperationId, AllReduceOperation> _operations = new();
     private readonly ConcurrentDictionary<RequestNumber, TaskCompletionSource<(bool Yes, World World)>> _requests = new();
+    private readonly ConcurrentDictionary<OperationId, AllReduceSet> _sets = new();
     private readonly TaskCompletionSource _admitted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly WorkBuffers _workBuffers;
@@ -86,8 +87,25 @@ internal sealed class Participation : IPeerHandler
     public async Task<bool> QueryPending(long timeoutMs, CancellationToken cancellationToken)
         => (await Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken).ConfigureAwait(false)).Yes;
 
-    public AllReduceOperation NewOperation(Tag tag, CollectiveDescriptor descriptor)
-        => new(new OperationId(Interlocked.Increment(ref _lastOperation)), tag, descriptor, _segmentBytes, _workBuffers, _rings, _host.Post) { Sees = See };
+    public AllReduceOperation NewOperation(Tag tag, CollectiveDescriptor descriptor, AllReduceSet? set = null)
+        => new(NextOperation(), tag, descriptor, _segmentBytes, _workBuffers, _rings, _host.Post, set) { Sees = See };
+
+    /// <summary>One tensor, on its own or of a set, with its buffers taken.</summary>
+    public AllReduceOperation NewOperation(AllReduceRequest request, Tag tag, ushort tensors = 1, AllReduceSet? set = null)
+    {
+        var descriptor = request.Describe() with { Tensors = tensors };
+        var operation = NewOperation(tag, descriptor, set);
+        if (request.UnmanagedMemory is { } memory)
+        {
+            operation.UseMemory(memory.Source, memory.Destination);
+        }
+        else
+        {
+            operation.Pin(request.Source, request.Destination);
+        }
+
+        return operation;
+    }
 
     public void Launch(AllReduceOperation operation, long timeoutMs)
     {
@@ -99,7 +117,30 @@ internal sealed class Participation : IPeerHandler
         }
     }
 
-    public void Cancel(AllReduceOperation operation) => _host.Post(new PeerInput.Cancel(operation.Id));
+    public AllReduceSet BeginSet(Tag tag, int count, long timeoutMs, CancellationToken cancellationToken)
+    {
+        var set = new AllReduceSet(this, NextOperation(), tag, count);
+        _sets[set.Id] = set;
+        _host.Post(new PeerInput.BeginSet(set.Id, tag, count, timeoutMs));
+        if (_failure is not null)
+        {
+            FinishOperation(set.Id, _cause, sees: false); // It came after the last output.
+        }
+
+        set.CancelWith(cancellationToken);
+        return set;
+    }
+
+    public void LaunchTensor(AllReduceSet set, AllReduceOperation tensor, ushort position)
+        => _host.Post(new PeerInput.LaunchTensor(set.Id, tensor.Id, position, tensor.Descriptor));
+
+    /// <summary>A tensor of a set is launched.</summary>
+    public void Remember(AllReduceOperation tensor) => _operations[tensor.Id] = tensor;
+
+    /// <summary>It has ended with the set.</summary>
+    public void Forget(AllReduceOperation tensor) => _operations.TryRemove(tensor.Id, out _);
+
+    public void Cancel(OperationId operation) => _host.Post(new PeerInput.Cancel(operation));
 
     /// <summary>Synchronises tensors that stay where they are until the task ends.</summary>
     public Task<SharedStateSyncResult> Synchronise(PinnedState state, SyncStrategy strategy, IProgress<SharedStateProgress>? progress, long timeoutMs, CancellationToken cancellationToken)
@@ -140,7 +181,10 @@ internal sealed class Participation : IPeerHandler
             membership.Sizes.Global,
             membership.Sizes.Groups,
             membership.Sizes.LargestGroup,
-            ++_worlds);
+            ++_worlds)
+        {
+            Reason = membership.Reason,
+        };
         _live = world;
         _ = Interlocked.CompareExchange(ref _seen, world, null); // The first one ends connect.
         _admitted.TrySetResult();
@@ -172,7 +216,12 @@ internal sealed class Participation : IPeerHandler
 
     public void FinishOperation(OperationId operation, Outcome outcome, bool sees)
     {
-        if (_operations.TryRemove(operation, out var found))
+        if (_sets.TryRemove(operation, out var set))
+        {
+            _probe?.Invoke("finish-operation");
+            set.Finish(outcome, sees ? _live : null);
+        }
+        else if (_operations.TryRemove(operation, out var found))
         {
             _probe?.Invoke("finish-operation");
             found.Finish(outcome, sees ? _live : null);
@@ -217,6 +266,8 @@ internal sealed class Participation : IPeerHandler
 
     public void ServeState(IByteConnection connection) => _donor.Serve(connection);
 
+    public void Ticked() => _workBuffers.GiveBackUnused();
+
     public void Dying(Outcome outcome)
     {
         _cause = outcome.Succeeded ? new Outcome(ErrorCode.NotConnected, "this communicator has left the run") : outcome;
@@ -226,7 +277,7 @@ internal sealed class Participation : IPeerHandler
     public void Died(Outcome outcome)
     {
         Dying(outcome);
-        foreach (var operation in _operations.Keys)
+        foreach (var operation in _sets.Keys.Concat(_operations.Where(o => !o.Value.IsOfSet).Select(o => o.Key)))
         {
             FinishOperation(operation, _cause, sees: false);
         }
@@ -239,13 +290,30 @@ internal sealed class Participation : IPeerHandler
         _synchronisation?.Finish(_cause);
         _admitted.TrySetException(_failure!);
         _ = _admitted.Task.Exception; // Observed: nobody may be waiting.
+        _workBuffers.GiveBack();
         _ended.TrySetResult();
     }
+
+    /// <summary>Has the caller's token cancel a collective, and say so.</summary>
+    public static async Task<AllReduceResult> WithCancellation(Task<AllReduceResult> reduction, Action cancel, CancellationToken cancellationToken)
+    {
+        await using var registration = cancellationToken.Register(cancel).ConfigureAwait(false);
+        try
+        {
+            return await reduction.ConfigureAwait(false);
+        }
+        catch (CollectiveException e) when (e.Code == ErrorCode.OperationAborted && cancellationToken.IsCancellationRequested)
+        {
+            throw new OperationCanceledException($"The all-reduce was cancelled, and aborted for all peers: inputs are what they were. ({e.Message})", e, cancellationToken);
+        }
+    }
+
+    private OperationId NextOperation() => new(Interlocked.Increment(ref _lastOperation));
 
     private StateSynchronisation? Find(RequestNumber request) => _synchronisation is { } current && current.Request == request ? current : null;
 
     /// <summary>Several collectives may end together, in any order: the latest world counts.</summary>
-    private void See(World world)
+    public void See(World world)
     {
         for (var seen = World; seen is null || world.Order > seen.Order; seen = World)
         {

@@ -38,6 +38,9 @@ public sealed class World
     /// <summary>Number of admitted peers in the largest group.</summary>
     public int LargestGroupWorldSize { get; }
 
+    /// <summary>Why this membership replaced the one before it, in one sentence: who was admitted, or who was lost and how that is known.</summary>
+    public string Reason { get; internal init; } = "";
+
     /// <summary>
     /// Whether the call that returned this world has admitted peers, of any group: so says <see cref="Communicator.StepAsync"/> and <see cref="Communicator.UpdateTopologyAsync"/> to all peers
     /// alike, and the first <see cref="Communicator.StepAsync"/> of a peer that was admitted by it. Then the newcomers need the shared state. <see langword="false"/> in a world that comes from elsewhere.
@@ -45,5 +48,5 @@ public sealed class World
     /// <remarks>Decide by it, and not by <see cref="Epoch"/>: an epoch also ends when a peer is lost, which a newcomer may hear before its first call.</remarks>
     public bool HasNewcomers { get; private init; }
 
-    internal World Given(bool newcomers) => newcomers ? new(Epoch, Peers, Rank, GlobalWorldSize, GroupCount, LargestGroupWorldSize, Order) { HasNewcomers = true } : this;
+    internal World Given(bool newcomers) => newcomers ? new(Epoch, Peers, Rank, GlobalWorldSize, GroupCount, LargestGroupWorldSize, Order) { HasNewcomers = true, Reason = Reason } : this;
 }

@@ -91,7 +91,7 @@ internal sealed unsafe class RingAllReduce(ILink next) : ISegmentHandler
             _events = events;
             (_sendsLeft, BytesSent) = layout.TotalSent();
             (_receivesLeft, BytesReceived) = layout.TotalReceived();
-            _eagerBytesLeft = Limits.EagerBytesMax;
+            _eagerBytesLeft = descriptor.EagerBytesMax;
             _released = !descriptor.NeedsGo;
             _stopped = _quietReported = false;
             _held.Clear();

@@ -5,9 +5,10 @@ namespace Collective.Collectives;
 
 /// <summary>
 /// Native memory for in-place operations and for syncs, kept for the next one: in steady state nothing is allocated and no page is touched for the first time. There are never
-/// more buffers than were in use at once: one that is too small makes way for a larger one. Large ones ask the system for huge pages.
+/// more buffers than were in use at once: one that is too small makes way for a larger one. Large ones ask the system for huge pages. Of what is more than
+/// <see cref="Limits.KeptWorkBytesMax"/> each buffer is kept as long as it is used, and for <see cref="Limits.KeptWorkMs"/> after that.
 /// </summary>
-internal sealed unsafe partial class WorkBuffers : IDisposable
+internal sealed unsafe partial class WorkBuffers(Func<long> nowMs) : IDisposable
 {
     private const int Alignment = 4096;
     private const int HugePageBytes = 2 * 1024 * 1024;
@@ -15,9 +16,14 @@ internal sealed unsafe partial class WorkBuffers : IDisposable
 
     // Guards the list: operations are launched and finished on different threads.
     private readonly Lock _gate = new();
-    private readonly List<(nint Address, long Bytes)> _free = [];
+    private readonly List<(nint Address, long Bytes, long UsedMs)> _free = [];
     private long _freeBytes;
     private bool _disposed;
+
+    public WorkBuffers()
+        : this(static () => Environment.TickCount64)
+    {
+    }
 
     /// <summary>What is kept for later.</summary>
     public long FreeBytes
@@ -50,7 +56,7 @@ internal sealed unsafe partial class WorkBuffers : IDisposable
                 var found = _free[best];
                 _free.RemoveAt(best);
                 _freeBytes -= found.Bytes;
-                return found;
+                return (found.Address, found.Bytes);
             }
 
             DiscardLargest();
@@ -64,15 +70,46 @@ internal sealed unsafe partial class WorkBuffers : IDisposable
     {
         lock (_gate)
         {
-            if (!_disposed && _freeBytes + buffer.Bytes <= Limits.KeptWorkBytesMax)
+            if (!_disposed)
             {
-                _free.Add(buffer);
+                _free.Add((buffer.Address, buffer.Bytes, nowMs()));
                 _freeBytes += buffer.Bytes;
                 return;
             }
         }
 
         NativeMemory.AlignedFree((void*)buffer.Address);
+    }
+
+    /// <summary>Gives the system back what is much and was not used for a while. To be called now and then.</summary>
+    public void GiveBackUnused() => GiveBack(nowMs() - Limits.KeptWorkMs);
+
+    /// <summary>Gives back what is much: no operation runs, and none may for long.</summary>
+    public void GiveBack() => GiveBack(long.MaxValue);
+
+    private void GiveBack(long usedBeforeMs)
+    {
+        while (TakeOut(usedBeforeMs) is { } address)
+        {
+            NativeMemory.AlignedFree((void*)address); // Outside the lock: it takes long.
+        }
+    }
+
+    private nint? TakeOut(long usedBeforeMs)
+    {
+        lock (_gate)
+        {
+            var at = _freeBytes > Limits.KeptWorkBytesMax ? _free.FindIndex(b => b.UsedMs < usedBeforeMs) : -1;
+            if (at < 0)
+            {
+                return null;
+            }
+
+            var found = _free[at];
+            _free.RemoveAt(at);
+            _freeBytes -= found.Bytes;
+            return found.Address;
+        }
     }
 
     private static nint Allocate(long bytes)
@@ -108,7 +145,7 @@ internal sealed unsafe partial class WorkBuffers : IDisposable
         lock (_gate)
         {
             _disposed = true;
-            foreach (var (address, _) in _free)
+            foreach (var (address, _, _) in _free)
             {
                 NativeMemory.AlignedFree((void*)address);
             }

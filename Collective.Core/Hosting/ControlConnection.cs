@@ -13,11 +13,17 @@ internal sealed class ControlConnection(
     Action<FrameHeader, Message> received,
     Action<PeerInput> post) : IDisposable
 {
+    private const int PayloadBytesKept = 4096;
+
     // Guards the socket between the connecting thread and who disposes.
     private readonly Lock _gate = new();
     private Socket? _socket;
     private volatile bool _disposed;
     private bool _answered;
+    private long _heardMs = long.MinValue;
+
+    /// <summary>When bytes of the master came last: a message that is still arriving is a sign of life.</summary>
+    public long HeardMs => Volatile.Read(ref _heardMs);
 
     /// <summary>As one writes it: an IPv6 address in brackets.</summary>
     private string Master => options.MasterHost.Contains(':') ? $"[{options.MasterHost}]:{options.MasterPort}" : $"{options.MasterHost}:{options.MasterPort}";
@@ -28,7 +34,13 @@ internal sealed class ControlConnection(
     {
         if (_socket is { } socket)
         {
-            socket.SendAll(frame);
+            // In pieces, so that the timeout is that of a piece: a large vote takes long on a slow network.
+            for (var rest = frame; !rest.IsEmpty;)
+            {
+                var piece = rest[..Math.Min(rest.Length, Limits.FramePieceBytes)];
+                socket.SendAll(piece);
+                rest = rest[piece.Length..];
+            }
         }
     }
 
@@ -139,23 +151,18 @@ internal sealed class ControlConnection(
     private PeerInput.Lost? ReadFrames(Socket socket)
     {
         var header = new byte[FrameHeader.Bytes];
-        var payload = new byte[4096];
+        var payload = new byte[PayloadBytesKept];
         socket.SendTimeout = (int)options.ConnectTimeout.TotalMilliseconds;
         socket.ReceiveTimeout = (int)options.ConnectTimeout.TotalMilliseconds;
         while (socket.ReceiveAll(header))
         {
+            Hear();
             if (FrameHeader.Parse(header) is not { } frame)
             {
                 return NotAMaster();
             }
 
-            if (payload.Length < frame.PayloadBytes)
-            {
-                payload = new byte[frame.PayloadBytes];
-            }
-
-            if ((frame.PayloadBytes > 0 && !socket.ReceiveAll(payload.AsSpan(0, frame.PayloadBytes)))
-                || MessageCodec.Decode(frame.Kind, payload.AsSpan(0, frame.PayloadBytes)) is not { } message)
+            if (!ReceivePayload(socket, ref payload, frame.PayloadBytes) || MessageCodec.Decode(frame.Kind, payload.AsSpan(0, frame.PayloadBytes)) is not { } message)
             {
                 return NotAMaster();
             }
@@ -167,10 +174,36 @@ internal sealed class ControlConnection(
             }
 
             received(frame, message);
+            payload = payload.Length > PayloadBytesKept ? new byte[PayloadBytesKept] : payload;
         }
 
         return _answered ? null : NotAMaster();
     }
+
+    /// <summary>Takes memory as the payload comes, and says that the master lives with each piece. False when the connection ends before.</summary>
+    private bool ReceivePayload(Socket socket, ref byte[] payload, int bytes)
+    {
+        for (var received = 0; received < bytes;)
+        {
+            if (received == payload.Length)
+            {
+                Array.Resize(ref payload, Math.Min(bytes, 2 * payload.Length));
+            }
+
+            var count = socket.Receive(payload.AsSpan(received, Math.Min(bytes, payload.Length) - received));
+            if (count == 0)
+            {
+                return false;
+            }
+
+            received += count;
+            Hear();
+        }
+
+        return true;
+    }
+
+    private void Hear() => Volatile.Write(ref _heardMs, Environment.TickCount64);
 
     private PeerInput.Lost NotAMaster() => _answered
         ? new PeerInput.Lost(ErrorCode.MasterLost, "the master sent bytes that are no message of the protocol")

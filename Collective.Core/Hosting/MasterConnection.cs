@@ -4,81 +4,146 @@ using Collective.Protocol;
 
 namespace Collective.Hosting;
 
-/// <summary>One control connection at the master: a thread reads frames; writing never blocks the master's loop. Nothing needs the thread pool, which the host of an in-process master may keep busy.</summary>
+/// <summary>One control connection at the master. Owned by the master's thread, which never waits for it: what the socket does not take now is kept until it does.</summary>
 internal sealed class MasterConnection
 {
-    private const int BufferBytes = 8 * 1024;
-
     private readonly ConnectionId _id;
     private readonly Socket _socket;
-    private readonly MasterHost _host;
-
-    // Guards the queue and the flags between the master's loop and the continuation of a write that could not finish at once.
-    private readonly Lock _gate = new();
+    private readonly IPoller _poller;
+    private readonly List<MasterInput> _inputs;
+    private readonly IncomingFrames _incoming;
     private readonly Queue<byte[]> _unsent = new();
+    private int _sentOfFirst;
     private int _unsentBytes;
-    private bool _writing;
+    private bool _reads = true;
+    private bool _writes;
     private bool _closing;
+    private bool _broken;
+    private bool _ended;
 
-    // Of the reading side only: whether the peer has said hello.
-    private bool _introduced;
-
-    public MasterConnection(ConnectionId id, Socket socket, MasterHost host)
+    /// <summary>Inputs of this connection go to the list.</summary>
+    public MasterConnection(ConnectionId id, Socket socket, IPoller poller, FrameMemory memory, List<MasterInput> inputs, long nowMs)
     {
         _id = id;
         _socket = socket;
-        _host = host;
+        _poller = poller;
+        _inputs = inputs;
+        _incoming = new IncomingFrames(id, memory);
+        HeldSinceMs = TakenMs = nowMs;
+        _socket.Blocking = false;
         _socket.NoDelay = true;
+        _poller.Add(socket, id.Value);
     }
 
-    public void Start() => new Thread(Read, maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-master-read" }.Start();
+    public ConnectionId Id => _id;
 
-    /// <summary>Sends now what the socket takes now; the rest follows when it can. A peer that does not read for long is given up.</summary>
-    public void Send(ReadOnlySpan<byte> frame)
+    /// <summary>It stands in a large frame, and the room for that is taken.</summary>
+    public bool WaitsForRoom => _incoming.Waits && !_ended;
+
+    /// <summary>What has come of a large frame for which there was room, and since when.</summary>
+    public int HeldBytes => _incoming.HeldOfLarge;
+
+    public long HeldSinceMs { get; private set; }
+
+    /// <summary>Whether something waits to be sent, and when the other side last took something.</summary>
+    public bool HasUnsent => _unsent.Count > 0;
+
+    public long TakenMs { get; private set; }
+
+    /// <summary>Reads once what has arrived. Whatever goes wrong is the end of this connection, and of nothing else.</summary>
+    public void Read(Span<byte> buffer, long nowMs)
     {
-        lock (_gate)
+        if (_ended)
         {
-            if (_closing)
-            {
-                return;
-            }
-
-            if (!_writing && TrySendNow(frame))
-            {
-                return;
-            }
-
-            _unsent.Enqueue(frame.ToArray());
-            _unsentBytes += frame.Length;
-            if (_unsentBytes > Limits.UnsentControlBytesMax)
-            {
-                Close();
-                return;
-            }
-
-            if (_writing)
-            {
-                return;
-            }
-
-            _writing = true;
+            return;
         }
 
-        var writing = WriteAsync();
-        Invariant.Holds(!writing.IsFaulted);
-    }
-
-    /// <summary>What is small, and the socket has room for, leaves at once; the socket stays a blocking one, which costs less.</summary>
-    private bool TrySendNow(ReadOnlySpan<byte> frame)
-    {
         try
         {
-            return frame.Length <= Limits.InlineBytesMax && _socket.Poll(TimeSpan.Zero, SelectMode.SelectWrite) && _socket.Send(frame) == frame.Length;
+            var received = _socket.Receive(buffer, SocketFlags.None, out var error);
+            if (error != SocketError.Success && error != SocketError.WouldBlock)
+            {
+                End($"its connection broke: {new SocketException((int)error).Message}");
+            }
+            else if (error == SocketError.Success && received == 0)
+            {
+                End("its connection closed (process ended or host gone)");
+            }
+            else if (received > 0)
+            {
+                var held = HeldBytes;
+                _incoming.Take(buffer[..received], _inputs);
+                HeldSinceMs = held > 0 && HeldBytes > held ? HeldSinceMs : nowMs;
+                Watch();
+            }
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        catch (Exception e)
         {
-            return false; // The other way finds out, too.
+            End($"its connection broke: {e.Message}");
         }
+    }
+
+    /// <summary>Goes on reading when there is room for the frame by now.</summary>
+    public bool TryGoOn(long nowMs)
+    {
+        if (!_incoming.TryGoOn())
+        {
+            return false;
+        }
+
+        HeldSinceMs = nowMs;
+        Watch();
+        return true;
+    }
+
+    /// <summary>Sends now what the socket takes now; the rest follows when it can. A peer that does not read for long is given up.</summary>
+    public void Send(OutgoingFrame frame, long nowMs)
+    {
+        if (_closing || _broken || _ended)
+        {
+            return;
+        }
+
+        var sent = _unsent.Count > 0 ? 0 : SendNow(frame.Bytes);
+        if (sent == frame.Bytes.Length || _broken)
+        {
+            return;
+        }
+
+        TakenMs = _unsent.Count > 0 ? TakenMs : nowMs;
+        _sentOfFirst = _unsent.Count > 0 ? _sentOfFirst : sent;
+        _unsent.Enqueue(frame.Copy);
+        _unsentBytes += frame.Bytes.Length;
+        Watch();
+        if (_unsentBytes > Limits.UnsentControlBytesMax)
+        {
+            End($"it does not read: {_unsentBytes} bytes wait for it");
+        }
+    }
+
+    /// <summary>The socket takes more.</summary>
+    public void Flush(long nowMs)
+    {
+        while (_unsent.TryPeek(out var frame) && !_broken && !_ended)
+        {
+            var sent = SendNow(frame.AsSpan(_sentOfFirst));
+            TakenMs = sent > 0 ? nowMs : TakenMs;
+            _sentOfFirst += sent;
+            if (_sentOfFirst < frame.Length)
+            {
+                break;
+            }
+
+            _unsentBytes -= _unsent.Dequeue().Length;
+            _sentOfFirst = 0;
+        }
+
+        if (_unsent.Count == 0 && _closing)
+        {
+            EndWriting();
+        }
+
+        Watch();
     }
 
     /// <summary>
@@ -87,16 +152,73 @@ internal sealed class MasterConnection
     /// </summary>
     public void CloseAfterSending()
     {
-        lock (_gate)
+        _closing = true;
+        _incoming.Ignore();
+        if (_unsent.Count == 0)
         {
-            _closing = true;
-            if (_writing)
-            {
-                return;
-            }
+            EndWriting();
         }
 
+        Watch();
+    }
+
+    public void Close()
+    {
+        StopListening();
+        _unsent.Clear();
         EndWriting();
+        _socket.Dispose();
+    }
+
+    /// <summary>For the machine it is gone; the host closes it when it has said so.</summary>
+    public void End(string reason)
+    {
+        if (!_ended)
+        {
+            StopListening();
+            _inputs.Add(new MasterInput.Disconnected(_id, reason));
+        }
+    }
+
+    private void StopListening()
+    {
+        if (!_ended)
+        {
+            _ended = true;
+            _incoming.Ignore();
+            _poller.Remove(_socket, _id.Value);
+        }
+    }
+
+    private int SendNow(ReadOnlySpan<byte> bytes)
+    {
+        try
+        {
+            var sent = _socket.Send(bytes, SocketFlags.None, out var error);
+            if (error is SocketError.Success or SocketError.WouldBlock)
+            {
+                return Math.Max(0, sent);
+            }
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            // As any other error.
+        }
+
+        _broken = true; // The reading side finds out, after it has read what has come.
+        _unsent.Clear();
+        _unsentBytes = _sentOfFirst = 0;
+        return 0;
+    }
+
+    private void Watch()
+    {
+        var (reads, writes) = (!_incoming.Waits, _unsent.Count > 0);
+        if (!_ended && (reads != _reads || writes != _writes))
+        {
+            (_reads, _writes) = (reads, writes);
+            _poller.Watch(_socket, _id.Value, reads, writes);
+        }
     }
 
     private void EndWriting()
@@ -109,123 +231,5 @@ internal sealed class MasterConnection
         {
             // Already closed by the other side.
         }
-    }
-
-    public void Close()
-    {
-        EndWriting();
-        _socket.Dispose();
-    }
-
-    /// <summary>What is large, or finds no room. Runs on the caller as long as the socket takes everything at once.</summary>
-    private async Task WriteAsync()
-    {
-        try
-        {
-            while (Next() is { } frame)
-            {
-                for (var sent = 0; sent < frame.Length;)
-                {
-                    sent += await _socket.SendAsync(frame.AsMemory(sent), SocketFlags.None).ConfigureAwait(false);
-                }
-            }
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            // The reading side reports the loss.
-            lock (_gate)
-            {
-                _closing = true;
-                _unsent.Clear();
-            }
-
-            Close();
-        }
-    }
-
-    private byte[]? Next()
-    {
-        lock (_gate)
-        {
-            if (_unsent.TryDequeue(out var frame))
-            {
-                _unsentBytes -= frame.Length;
-                return frame;
-            }
-
-            _writing = false;
-            if (!_closing)
-            {
-                return null;
-            }
-        }
-
-        EndWriting();
-        return null;
-    }
-
-    private void Read()
-    {
-        var reason = "its connection closed (process ended or host gone)";
-        try
-        {
-            ReadFrames();
-        }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
-        {
-            reason = $"its connection broke: {e.Message}";
-        }
-        finally
-        {
-            _host.Post(new MasterInput.Disconnected(_id, reason));
-        }
-    }
-
-    /// <summary>Until the other side closes. After a violation what comes is thrown away.</summary>
-    private void ReadFrames()
-    {
-        var (buffer, held, violated) = (new byte[BufferBytes], 0, false);
-        while (_socket.Receive(buffer.AsSpan(held)) is > 0 and var received)
-        {
-            var left = violated ? [] : buffer.AsSpan(0, held + received);
-            while (!violated && TakeFrame(ref left) is { } input)
-            {
-                _host.Post(input);
-                violated = input is MasterInput.Violated;
-            }
-
-            held = violated ? 0 : left.Length;
-            var frameBytes = held < FrameHeader.Bytes ? 0 : FrameHeader.Bytes + FrameHeader.Parse(left)!.Value.PayloadBytes;
-            var room = frameBytes > BufferBytes ? new byte[frameBytes] : buffer.Length > BufferBytes ? new byte[BufferBytes] : buffer;
-            left[..held].CopyTo(room);
-            buffer = room;
-        }
-    }
-
-    /// <summary>Takes one frame off what has arrived; null when it is not complete. Bytes that are no message become a violation.</summary>
-    private MasterInput? TakeFrame(ref Span<byte> arrived)
-    {
-        if (arrived.Length < FrameHeader.Bytes)
-        {
-            return null;
-        }
-
-        if (FrameHeader.Parse(arrived) is not { } header || (!_introduced && header.PayloadBytes > Limits.ControlBytesMax))
-        {
-            return new MasterInput.Violated(_id, "sent bytes that are no frame of the protocol");
-        }
-
-        var bytes = FrameHeader.Bytes + header.PayloadBytes;
-        if (arrived.Length < bytes)
-        {
-            return null;
-        }
-
-        var message = MessageCodec.Decode(header.Kind, arrived[FrameHeader.Bytes..bytes]);
-        arrived = arrived[bytes..];
-        _introduced |= message is Hello;
-        return message is null
-            ? new MasterInput.Violated(_id, $"sent a frame of kind {(int)header.Kind} that is no message of the protocol")
-            : new MasterInput.Received(_id, message, header.Run);
     }
 }

@@ -35,6 +35,9 @@ internal interface IPeerHandler
     /// <summary>Serves a connection to its end; on the connection's thread, not on the loop's.</summary>
     void ServeState(IByteConnection connection);
 
+    /// <summary>Comes with each heartbeat, and when the time of a call is over.</summary>
+    void Ticked();
+
     /// <summary>Comes before the calls that tell of the end of what is pending: who hears of one may connect anew at once.</summary>
     void Dying(Outcome outcome);
 
@@ -179,7 +182,8 @@ internal sealed class PeerHost : ITransportEvents
 
                 if (Environment.TickCount64 >= _wakeAtMs && !_dead)
                 {
-                    Step(new PeerInput.Tick(_transport?.Moved ?? default));
+                    Step(new PeerInput.Tick(_transport?.Moved ?? default, _connection.HeardMs));
+                    _handler.Ticked();
                 }
             }
         }

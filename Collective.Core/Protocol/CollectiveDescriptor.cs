@@ -9,20 +9,22 @@ namespace Collective.Protocol;
 /// <param name="Operation">How contributions are combined.</param>
 /// <param name="Quantisation">0: none. Otherwise a <see cref="Quantization"/> as a byte.</param>
 /// <param name="Label">What the caller says that it is: compared like the other fields, and quoted where it differs.</param>
-internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataType, ReduceOperation Operation, byte Quantisation, string Label = "")
+/// <param name="Tensors">How many tensors are reduced together, with one verdict, of which this is one.</param>
+internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataType, ReduceOperation Operation, byte Quantisation, string Label = "", ushort Tensors = 1)
 {
     /// <summary>Of labels that take more bytes than this, an error quotes the part in which they differ.</summary>
     private const int QuotedWholeBytes = 160;
 
     public string Label { get => field ?? ""; init; } = Label;
 
-    /// <summary>Whether the quantisation is one, and fits the elements and the operation, and the label is one.</summary>
+    /// <summary>Whether the quantisation is one, and fits the elements and the operation, the label is one, and there are so many tensors.</summary>
     public bool IsPossible
     {
         get
         {
             var quantization = Quantization.FromByte(Quantisation);
-            return quantization.ToByte() == Quantisation && quantization.Objection(DataType, Operation) is null && LabelObjection(Label) is null;
+            return quantization.ToByte() == Quantisation && quantization.Objection(DataType, Operation) is null && LabelObjection(Label) is null
+                && Tensors is >= 1 and <= Limits.TensorsInFlightMax;
         }
     }
 
@@ -31,7 +33,10 @@ internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataT
     public ulong Bytes => Count * (ulong)ElementBytes;
 
     /// <summary>Whether bulk data waits until the master has seen that all ranks entered with the same descriptor.</summary>
-    public bool NeedsGo => Math.Max(Bytes, CodeBytes) > Limits.EagerBytesMax;
+    public bool NeedsGo => Math.Max(Bytes, CodeBytes) > (ulong)EagerBytesMax;
+
+    /// <summary>Bytes that may leave a peer before the master's Go: tensors that are reduced together share what one operation may send.</summary>
+    public int EagerBytesMax => Limits.EagerBytesMax / Math.Max((ushort)1, Tensors);
 
     /// <summary>Bytes of all elements as they travel, if they are quantised: integers of 64 bits are larger than float32.</summary>
     private ulong CodeBytes => Count * (ulong)(Quantisation == 0 ? 0 : ElementBytesOf(Quantization.FromByte(Quantisation).DataType));
@@ -50,6 +55,7 @@ internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataT
                 hash = (hash ^ (byte)value) * 16777619u;
             }
 
+            hash = (hash ^ Tensors) * 16777619u;
             Span<byte> label = stackalloc byte[Limits.LabelBytesMax];
             foreach (var value in label[..Encoding.UTF8.GetBytes(Label, label)])
             {
@@ -72,6 +78,17 @@ internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataT
     /// <summary>Names the first field in which two descriptors differ, with both values; null when they agree.</summary>
     public static string? Difference(CollectiveDescriptor left, CollectiveDescriptor right)
     {
+        if (left.Tensors != right.Tensors)
+        {
+            return SizeDifference(left.Tensors, right.Tensors);
+        }
+
+        // Before the numbers: it says more than they do.
+        if (left.Label != right.Label)
+        {
+            return LabelDifference(left.Label, right.Label);
+        }
+
         if (left.Count != right.Count)
         {
             return string.Create(CultureInfo.InvariantCulture, $"count {left.Count} against {right.Count}");
@@ -92,7 +109,14 @@ internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataT
             return $"quantisation {Quantization.FromByte(left.Quantisation)} against {Quantization.FromByte(right.Quantisation)}";
         }
 
-        return left.Label == right.Label ? null : LabelDifference(left.Label, right.Label);
+        return null;
+    }
+
+    /// <summary>Says that one of two sets, or a single tensor, is not as large as the other.</summary>
+    public static string SizeDifference(int left, int right)
+    {
+        static string Text(int tensors) => tensors == 1 ? "a single tensor" : string.Create(CultureInfo.InvariantCulture, $"a set of {tensors} tensors");
+        return $"{Text(left)} against {Text(right)}";
     }
 
     /// <summary>Why a text cannot be a label; null when it can.</summary>

@@ -28,9 +28,12 @@ internal readonly record struct RequestNumber(ulong Value)
 /// <param name="Epoch">Membership in which the attempt runs.</param>
 /// <param name="Tag">The caller's tag.</param>
 /// <param name="Ordinal">How often this peer had used the tag in this epoch before (since the last topology update).</param>
-internal readonly record struct AttemptKey(Epoch Epoch, Tag Tag, uint Ordinal)
+/// <param name="Tensor">Of a collective on several tensors, which of them is meant; 0 where the whole attempt is.</param>
+internal readonly record struct AttemptKey(Epoch Epoch, Tag Tag, uint Ordinal, ushort Tensor = 0)
 {
-    public override string ToString() => $"{Tag} #{Ordinal} in epoch {Epoch}";
+    public AttemptKey Whole => this with { Tensor = 0 };
+
+    public override string ToString() => Tensor == 0 ? $"{Tag} #{Ordinal} in epoch {Epoch}" : $"tensor {Tensor} of {Whole}";
 }
 
 /// <summary>A peer in an epoch's ring, as the one who is told of it reaches it.</summary>

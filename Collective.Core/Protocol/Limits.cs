@@ -9,8 +9,50 @@ internal static class Limits
     /// <summary>Connections to the master that have not said hello yet: all peers of a run may come at once.</summary>
     public const int UnregisteredConnectionsMax = PeersMax;
 
+    /// <summary>Payload of the first message of a control connection, of this and of later versions.</summary>
+    public const int HelloBytesMax = 1024;
+
+    /// <summary>Connections that the master takes between two looks at the others.</summary>
+    public const int AcceptedAtOnceMax = 64;
+
+    /// <summary>Time for which the master goes on reading what came together before it handles it, in milliseconds.</summary>
+    public const int GatherMsMax = 10;
+
+    /// <summary>Piece in which a large control frame is kept until all of it is here. A smaller frame needs no room beforehand.</summary>
+    public const int FramePieceBytes = 64 * 1024;
+
+    /// <summary>Bytes of large control frames that the master may keep until they are whole, of all peers.</summary>
+    public const int UnfinishedFrameBytesMax = 64 * 1024 * 1024;
+
+    /// <summary>Memory for control frames that the master keeps when there are none.</summary>
+    public const int KeptFrameBytesMax = 1024 * 1024;
+
+    /// <summary>A peer that sends a large frame slower than this, in bytes a millisecond, while others wait for the room that it takes, is given up.</summary>
+    public const int FrameBytesPerMsMin = 16;
+
+    /// <summary>Sources of which the log keeps apart what it has left out; what all others do is counted together.</summary>
+    public const int LogSourcesMax = 256;
+
+    /// <summary>Time between two lines about what one source repeats, in milliseconds.</summary>
+    public const int LogPauseMs = 1_000;
+
+    /// <summary>Lines that wait for a logger that takes none.</summary>
+    public const int LogLinesMax = 10_000;
+
+    /// <summary>Time for the last lines, at the end of a communicator or master, in milliseconds.</summary>
+    public const int LogFlushMsMax = 2_000;
+
+    /// <summary>Looks for silent peers in one heartbeat interval.</summary>
+    public const int TicksPerHeartbeatMax = 5;
+
     /// <summary>Collectives one peer may have in flight (launched and not finished).</summary>
     public const int OperationsInFlightMax = 256;
+
+    /// <summary>Tensors that the collectives which one peer has in flight may have, all together; so many one collective may have, too.</summary>
+    public const int TensorsInFlightMax = 8_192;
+
+    /// <summary>Tags that have committed in a step of the application, and are remembered for what an abort says.</summary>
+    public const int CommittedTagsKept = 64;
 
     /// <summary>Different tags one peer may use between two topology updates (each costs about 40 bytes).</summary>
     public const int TagsMax = 1 << 20;
@@ -23,6 +65,12 @@ internal static class Limits
 
     /// <summary>Pieces these bytes may come in; quantised ones may be smaller than the smallest segment.</summary>
     public const int EarlySegmentsPerOperationMax = 2 * EarlyBytesPerOperationMax / SegmentBytesMin;
+
+    /// <summary>Bytes of all operations kept by a peer that has not entered them yet.</summary>
+    public const long EarlyBytesMax = 2L * OperationsInFlightMax * EarlyBytesPerOperationMax;
+
+    /// <summary>Pieces these bytes may come in.</summary>
+    public const int EarlySegmentsMax = 2 * OperationsInFlightMax * EarlySegmentsPerOperationMax;
 
     /// <summary>Payload of one segment.</summary>
     public const int SegmentBytesMax = 4 * 1024 * 1024;
@@ -132,8 +180,11 @@ internal static class Limits
     /// <summary>Payloads up to this size may leave on the thread that posts them. A socket that reports room has more than this, whatever its buffer.</summary>
     public const int InlineBytesMax = 4 * 1024;
 
-    /// <summary>Work buffers of in-place operations and syncs that a communicator keeps for the next ones.</summary>
+    /// <summary>Work buffers of in-place operations and syncs that a communicator keeps for the next ones, for as long as it lives.</summary>
     public const long KeptWorkBytesMax = 1L << 30;
+
+    /// <summary>How long it keeps those that are more than that after they were used last, in milliseconds.</summary>
+    public const long KeptWorkMs = 30_000;
 
     /// <summary>Up to this size a buffer is restored where the abort is noticed; a larger one on a thread of its own, so that no loop stands still.</summary>
     public const long RestoreInlineBytesMax = 1024 * 1024;
@@ -296,6 +347,8 @@ internal static class Limits
     private const uint PlanMessageFits = StateBytesMax - (1024 + (PeersMax * MemberBytesMax) + (StateKeysMax * (2 + 2 + 16 + 2)) + (HolderIndexesMax * 2));
 
     private const uint DigestsFit = StatePayloadBytesMax - (StateDigestsPerRequestMax * (16 + 16));
+
+    private const uint UnfinishedFramesFit = UnfinishedFrameBytesMax - StateBytesMax;
 
     private const uint UnsentPlanFits = UnsentControlBytesMax - StateBytesMax;
 }

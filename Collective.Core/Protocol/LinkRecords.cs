@@ -1,7 +1,7 @@
 namespace Collective.Protocol;
 
 /// <summary>Header of one segment on a stripe; the payload follows.</summary>
-/// <param name="Attempt">The attempt the data belongs to.</param>
+/// <param name="Attempt">The attempt, and the tensor of it, that the data belongs to.</param>
 /// <param name="DescriptorDigest">Sender's <see cref="CollectiveDescriptor.Digest"/>.</param>
 /// <param name="Step">Ring step, counted over both stages.</param>
 /// <param name="Segment">Index within the chunk of that step.</param>
@@ -24,7 +24,9 @@ internal readonly record struct SegmentHeader(AttemptKey Attempt, uint Descripto
         writer.UInt32(DescriptorDigest);
         writer.UInt32(Step);
         writer.UInt32(Segment);
-        writer.UInt64(0);
+        writer.UInt16(Attempt.Tensor);
+        writer.UInt16(0);
+        writer.UInt32(0);
     }
 
     /// <summary>Null when the bytes are no segment header.</summary>
@@ -39,7 +41,8 @@ internal readonly record struct SegmentHeader(AttemptKey Attempt, uint Descripto
         var length = reader.UInt32();
         var attempt = new AttemptKey(reader.Epoch(), new Tag(reader.UInt64()), reader.UInt32());
         var header = new SegmentHeader(attempt, reader.UInt32(), reader.UInt32(), reader.UInt32(), (int)length);
-        var reserved = reader.UInt64();
+        header = header with { Attempt = attempt with { Tensor = reader.UInt16() } };
+        var reserved = reader.UInt16() | reader.UInt32();
         return reader.Failed || reserved != 0 || length is 0 or > Limits.SegmentBytesMax ? null : header;
     }
 }

@@ -71,7 +71,7 @@ internal static class MessageCodec
             MessageKind.AdmitWhenAlone => new AdmitWhenAlone(new RequestNumber(reader.UInt64())),
             MessageKind.PendingQuery => new PendingQuery(new RequestNumber(reader.UInt64())),
             MessageKind.Withdraw => new Withdraw(new RequestNumber(reader.UInt64())),
-            MessageKind.CollectiveStart => new CollectiveStart(ReadAttempt(ref reader), ReadDescriptor(ref reader)),
+            MessageKind.CollectiveStart => ReadStart(ref reader),
             MessageKind.CollectiveDone => new CollectiveDone(ReadAttempt(ref reader), reader.Bool(), reader.Text()),
             MessageKind.LinkProgress => new LinkProgress(reader.Epoch(), new LinkBytes(reader.UInt64(), reader.UInt64()), reader.UInt32()),
             MessageKind.OptimizeVote => new OptimizeVote(new RequestNumber(reader.UInt64())),
@@ -88,7 +88,7 @@ internal static class MessageCodec
             MessageKind.Waiting => new Waiting(reader.UInt32(), reader.Text()),
             MessageKind.TopologyUpdated => new TopologyUpdated(new RequestNumber(reader.UInt64()), ReadErrorCode(ref reader), reader.Text(), ReadSizes(ref reader), reader.Bool()),
             MessageKind.PendingReply => new PendingReply(new RequestNumber(reader.UInt64()), reader.Bool(), ReadErrorCode(ref reader), reader.Text()),
-            MessageKind.CollectiveGo => new CollectiveGo(ReadAttempt(ref reader)),
+            MessageKind.CollectiveGo => new CollectiveGo(ReadTensor(ref reader)),
             MessageKind.Verdict => new Verdict(ReadAttempt(ref reader)),
             MessageKind.Evicted => new Evicted(reader.Text()),
             MessageKind.ProbeLink => new ProbeLink(reader.UInt64(), reader.Member(), reader.Member()),
@@ -140,7 +140,7 @@ internal static class MessageCodec
             case PendingQuery m: writer.UInt64(m.Request.Value); break;
             case Withdraw m: writer.UInt64(m.Request.Value); break;
             case CollectiveStart m:
-                WriteAttempt(ref writer, m.Attempt);
+                WriteTensor(ref writer, m.Attempt);
                 WriteDescriptor(ref writer, m.Descriptor);
                 break;
             case CollectiveDone m:
@@ -223,7 +223,7 @@ internal static class MessageCodec
                 writer.UInt16((ushort)m.Error);
                 writer.Text(m.Reason);
                 break;
-            case CollectiveGo m: WriteAttempt(ref writer, m.Attempt); break;
+            case CollectiveGo m: WriteTensor(ref writer, m.Attempt); break;
             case Verdict m: WriteAttempt(ref writer, m.Attempt); break;
             case Evicted m: writer.Text(m.Reason); break;
             case SurveyLinks m:
@@ -291,6 +291,26 @@ internal static class MessageCodec
 
     private static AttemptKey ReadAttempt(ref WireReader reader) => new(reader.Epoch(), new Tag(reader.UInt64()), reader.UInt32());
 
+    /// <summary>One tensor of an attempt.</summary>
+    private static AttemptKey ReadTensor(ref WireReader reader) => ReadAttempt(ref reader) with { Tensor = reader.UInt16() };
+
+    private static void WriteTensor(ref WireWriter writer, AttemptKey tensor)
+    {
+        WriteAttempt(ref writer, tensor);
+        writer.UInt16(tensor.Tensor);
+    }
+
+    private static CollectiveStart ReadStart(ref WireReader reader)
+    {
+        var start = new CollectiveStart(ReadTensor(ref reader), ReadDescriptor(ref reader));
+        if (start.Attempt.Tensor >= start.Descriptor.Tensors)
+        {
+            reader.Fail();
+        }
+
+        return start;
+    }
+
     private static void WriteAttempt(ref WireWriter writer, AttemptKey attempt)
     {
         writer.UInt64(attempt.Epoch.Value);
@@ -305,7 +325,8 @@ internal static class MessageCodec
             (DataType)reader.Enumeration((byte)DataType.Float64),
             (ReduceOperation)reader.Enumeration((byte)ReduceOperation.Min),
             reader.Byte(),
-            reader.Text());
+            reader.Text(),
+            reader.UInt16());
         if (!descriptor.IsPossible)
         {
             reader.Fail();
@@ -321,6 +342,7 @@ internal static class MessageCodec
         writer.Byte((byte)descriptor.Operation);
         writer.Byte(descriptor.Quantisation);
         writer.Text(descriptor.Label);
+        writer.UInt16(descriptor.Tensors);
     }
 
     public static ErrorCode ReadErrorCode(ref WireReader reader) => (ErrorCode)reader.UInt16();

@@ -98,10 +98,10 @@ internal sealed record PendingQuery(RequestNumber Request) : Message(MessageKind
 /// <summary>Takes back an open topology vote, pending query or sync vote, whose time is over or whose caller cancelled. Answered like the request; ignored when that has been decided.</summary>
 internal sealed record Withdraw(RequestNumber Request) : Message(MessageKind.Withdraw);
 
-/// <summary>This peer has entered an attempt.</summary>
+/// <summary>This peer has entered an attempt with one of its tensors.</summary>
 internal sealed record CollectiveStart(AttemptKey Attempt, CollectiveDescriptor Descriptor) : Message(MessageKind.CollectiveStart);
 
-/// <summary>This peer's promise that it has the whole result (ok), or its report that it will not. After a promise: its wish that the attempt be aborted, void once there is a verdict.</summary>
+/// <summary>This peer's promise that it has the whole result, of all tensors (ok), or its report that it will not. After a promise: its wish that the attempt be aborted, void once there is a verdict.</summary>
 internal sealed record CollectiveDone(AttemptKey Attempt, bool Ok, string Detail) : Message(MessageKind.CollectiveDone);
 
 /// <summary>Vote to optimise the topology: measure what is not known yet, order the rings by it. Answered by <see cref="TopologyUpdated"/> when all admitted peers have voted and the rings stand.</summary>
@@ -162,7 +162,7 @@ internal sealed record PendingReply(RequestNumber Request, bool Pending, ErrorCo
 /// <summary>To both ends of a pair: the one sends the other as much as it can for a moment, and the other measures. Numbers only grow.</summary>
 internal sealed record ProbeLink(ulong Number, Member From, Member To) : Message(MessageKind.ProbeLink);
 
-/// <summary>All members entered the attempt with the same descriptor: bulk data may flow.</summary>
+/// <summary>All members entered the attempt with this tensor and the same descriptor: bulk data may flow.</summary>
 internal sealed record CollectiveGo(AttemptKey Attempt) : Message(MessageKind.CollectiveGo);
 
 /// <summary>Every member promised: the attempt is committed.</summary>

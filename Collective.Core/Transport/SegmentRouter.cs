@@ -23,6 +23,8 @@ internal sealed class SegmentRouter
     private readonly Dictionary<AttemptKey, ISegmentHandler> _handlers = [];
     private readonly Dictionary<AttemptKey, EarlySegments> _early = [];
     private Epoch _epoch;
+    private long _earlyBytes;
+    private int _earlySegments;
 
     private sealed class EarlySegments
     {
@@ -44,6 +46,7 @@ internal sealed class SegmentRouter
             }
 
             _early.Clear();
+            _earlyBytes = _earlySegments = 0;
         }
     }
 
@@ -59,7 +62,11 @@ internal sealed class SegmentRouter
             }
 
             _handlers.Add(handler.Attempt, handler);
-            _early.Remove(handler.Attempt, out early);
+            if (_early.Remove(handler.Attempt, out early))
+            {
+                _earlyBytes -= early.Bytes;
+                _earlySegments -= early.Items.Count;
+            }
         }
 
         if (early is not null)
@@ -98,7 +105,9 @@ internal sealed class SegmentRouter
             }
 
             var known = _early.TryGetValue(header.Attempt, out var early);
-            var acceptable = (known || _early.Count < 2 * Limits.OperationsInFlightMax) && (early?.Bytes ?? 0) + header.PayloadBytes <= Limits.EarlyBytesPerOperationMax
+            var acceptable = (known || _early.Count < 2 * Limits.TensorsInFlightMax)
+                && _earlyBytes + header.PayloadBytes <= Limits.EarlyBytesMax && _earlySegments < Limits.EarlySegmentsMax
+                && (early?.Bytes ?? 0) + header.PayloadBytes <= Limits.EarlyBytesPerOperationMax
                 && (early?.Items.Count ?? 0) < Limits.EarlySegmentsPerOperationMax;
             return acceptable ? SegmentRoute.Early : SegmentRoute.Violation;
         }
@@ -119,6 +128,8 @@ internal sealed class SegmentRouter
 
                 early.Items.Add((header, payload));
                 early.Bytes += header.PayloadBytes;
+                _earlyBytes += header.PayloadBytes;
+                _earlySegments++;
                 return;
             }
         }

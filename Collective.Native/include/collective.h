@@ -228,8 +228,9 @@ typedef struct pcclReduceSingleDescriptor_t {
     pcclReduceDescriptor_t descriptor;  /* 16 */
 } pcclReduceOpDescriptor_t;             /* 56 bytes */
 
+/* Names one launch, for ever: of a tag that was used again, an older handle is not the newer launch's. */
 typedef struct pcclAsyncReduceOp_t {
-    pcclComm_t *comm;   /* 0 */
+    pcclComm_t *comm;   /* 0: stands for the communicator wherever one is asked for, and for the launch: not equal to it */
     uint64_t tag;       /* 8 */
 } pcclAsyncReduceOp_t;  /* 16 bytes: a plain value that owns nothing */
 
@@ -488,7 +489,9 @@ typedef enum pcclxLogLevel_t {
 } pcclxLogLevel_t;
 
 /*
- * One line of the log. Called on threads of the library, several at once; category is "Collective.Peer",
+ * One line of the log, in order. Called on a thread of the library that does nothing else, so that a callback that waits
+ * holds up nobody; while it waits 10,000 lines are kept, and the log says how many more were lost. Closing a communicator
+ * or master waits for its last lines, for 2 s at most. category is "Collective.Peer",
  * "Collective.Master" or "Collective.Native", message is UTF-8 without a line break at its end; both are valid during the
  * call only. Return soon, and do not call the library.
  */
@@ -707,6 +710,38 @@ PCCL_EXPORT pcclResult_t pcclxAllReduceAsync(const void *sendbuf, void *recvbuf,
 PCCL_EXPORT pcclResult_t pcclxAllReduceMultipleWithRetry(const pcclReduceOpDescriptor_t *descriptors, size_t count,
                                                          const pcclComm_t *comm, pcclxReduceInfo_t *reduce_info_out,
                                                          int max_in_flight, const pcclxCallOptions_t *options);
+
+/*
+ * pcclxAllReduceMany - reduce many tensors with one verdict: all of them, over the same peers, or none, and then every buffer
+ * holds what it held. What a training step reduces belongs together: of tensors that are reduced one by one some may have
+ * committed when a peer is lost, and who then repeats all sums these twice. After an abort make the same call again.
+ * count is at most 8192. The set has one tag, that of the first descriptor; the others' are not used. The label of the options
+ * is that of every tensor. reduce_info_out gets the bytes of all.
+ * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: descriptors is null, count is 0 or more than 8192, or no
+ * communicator; pcclInvalidUsage: never connected; what pcclxAllReduceAsync and pcclxAwaitAsyncReduce return.
+ */
+PCCL_EXPORT pcclResult_t pcclxAllReduceMany(const pcclReduceOpDescriptor_t *descriptors, size_t count, const pcclComm_t *comm,
+                                            pcclxReduceInfo_t *reduce_info_out, const pcclxCallOptions_t *options);
+
+/*
+ * pcclxBeginAllReduceMany, pcclxLaunchInSet - the same, with tensors that become ready one after the other: each travels from
+ * its launch on. All peers begin the set with the same tag and count, and launch each position from 0 to count - 1 once, with
+ * equal descriptors, each in whatever order it likes and from any thread. Nothing is sent before the first launch; the timeout
+ * counts from the beginning. Of the options of a launch only the label is used, of the descriptor everything but the tag.
+ * The set is awaited, cancelled and so on by its handle, as if it were one all-reduce, and must be awaited: buffers are the
+ * caller's only then. One that will not be launched completely must be cancelled first.
+ * RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: no communicator; pcclInvalidUsage: never connected;
+ * pcclInvalidArgument: set_out is null, count is 0 or more than 8192, options are wrong, 256 all-reduces are in flight, or the
+ * tag was launched and not awaited yet; pcclSuccess: begun.
+ * pcclxLaunchInSet RETURNS in this order: pcclNotInitialized; pcclInvalidArgument: the handle is none; pcclInvalidUsage: never
+ * connected; pcclInvalidArgument: as pcclxAllReduceAsync; pcclRankConnectionLost: the set is not in flight;
+ * pcclInvalidArgument: it is no set, the position does not exist or was launched, or buffers overlap; what has ended the set,
+ * as pcclAwaitAsyncReduce says it; pcclSuccess: launched.
+ */
+PCCL_EXPORT pcclResult_t pcclxBeginAllReduceMany(const pcclComm_t *comm, uint64_t tag, size_t count,
+                                                 pcclAsyncReduceOp_t *set_out, const pcclxCallOptions_t *options);
+PCCL_EXPORT pcclResult_t pcclxLaunchInSet(const pcclAsyncReduceOp_t *set, size_t position, const void *sendbuf, void *recvbuf,
+                                          const pcclReduceDescriptor_t *descriptor, const pcclxCallOptions_t *options);
 
 /* pcclxAwaitAsyncReduce - as pcclAwaitAsyncReduce, with more information. For operations launched either way. */
 PCCL_EXPORT pcclResult_t pcclxAwaitAsyncReduce(const pcclAsyncReduceOp_t *reduce_handle, pcclxReduceInfo_t *reduce_info_out);

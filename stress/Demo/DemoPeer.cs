@@ -53,15 +53,24 @@ internal sealed class DemoPeer : IAsyncDisposable
 
     public async Task RunAsync(CancellationToken cancellationToken)
     {
-        await _communicator.ConnectAsync(cancellationToken: cancellationToken);
+        await _communicator.ConnectAsync(cancellationToken);
         var world = _communicator.World;
         _events.Write(new DemoEvent.Connected(_communicator.Id.ToShortString(), world.Rank, world.WorldSize));
-        await HandOverAsync(cancellationToken);
 
         while (_state.StepsDone < _settings.Steps)
         {
-            await StepAsync(cancellationToken);
-            await AdmitNewcomersAsync(cancellationToken);
+            if (CurrentStep == _settings.NewcomerAtStep)
+            {
+                await AwaitNewcomerAsync(cancellationToken);
+            }
+
+            // Lets in whoever has asked to join, and says so to all alike: also to a newcomer, whose first step this is.
+            if ((await _communicator.StepAsync(cancellationToken)).HasNewcomers)
+            {
+                await HandOverAsync(cancellationToken);
+            }
+
+            await TrainAsync(cancellationToken);
         }
 
         _events.Write(new DemoEvent.Done(
@@ -71,7 +80,7 @@ internal sealed class DemoPeer : IAsyncDisposable
     public ValueTask DisposeAsync() => _communicator.DisposeAsync();
 
     /// <summary>Some local steps on this peer's share of the images, then one step of all peers together.</summary>
-    private async Task StepAsync(CancellationToken cancellationToken)
+    private async Task TrainAsync(CancellationToken cancellationToken)
     {
         var step = CurrentStep;
         var started = Stopwatch.GetTimestamp();
@@ -86,7 +95,7 @@ internal sealed class DemoPeer : IAsyncDisposable
         _events.Write(new DemoEvent.StepDone(
             step, world.Rank, world.WorldSize, loss, samplesPerSecond, result?.BytesSent ?? 0, result?.BytesReceived ?? 0));
 
-        // No other peer begins the next step before this one has answered whether somebody is pending.
+        // No other peer begins the next step before this one is at its top, too.
         if (CurrentStep == _settings.KillAtStep && world.Rank == _settings.KillRank)
         {
             _victim.Arm(world.WorldSize);
@@ -101,8 +110,7 @@ internal sealed class DemoPeer : IAsyncDisposable
     {
         for (var attempt = 0; attempt < AttemptsMax; attempt++)
         {
-            // Alone, an all-reduce would let in who is waiting. But newcomers need a handover first, so that is left to the
-            // end of the step; the mean of one difference is that difference.
+            // The mean of one difference is that difference.
             if (_communicator.World.WorldSize == 1)
             {
                 _events.Write(new DemoEvent.Alone(step));
@@ -136,37 +144,16 @@ internal sealed class DemoPeer : IAsyncDisposable
         throw new InvalidOperationException($"The all-reduce of step {step} was aborted {AttemptsMax} times in a row.");
     }
 
-    /// <summary>Between two steps: lets in whoever has asked to join, and gives them the state.</summary>
-    private async Task AdmitNewcomersAsync(CancellationToken cancellationToken)
-    {
-        if (_state.StepsDone == _settings.Steps)
-        {
-            return;
-        }
-
-        var arePending = await _communicator.ArePeersPendingAsync(cancellationToken: cancellationToken);
-        if (!arePending && CurrentStep == _settings.NewcomerAtStep)
-        {
-            arePending = await AwaitNewcomerAsync(cancellationToken);
-        }
-
-        if (arePending)
-        {
-            await _communicator.UpdateTopologyAsync(cancellationToken: cancellationToken);
-            await HandOverAsync(cancellationToken);
-        }
-    }
-
     /// <summary>The demo wants to show a newcomer, so here it waits until there is one. All peers ask together and get the same answers.</summary>
-    private async Task<bool> AwaitNewcomerAsync(CancellationToken cancellationToken)
+    private async Task AwaitNewcomerAsync(CancellationToken cancellationToken)
     {
         _events.Write(new DemoEvent.AwaitingNewcomer(CurrentStep));
         var started = Stopwatch.GetTimestamp();
         while (Stopwatch.GetElapsedTime(started) < _newcomerTimeout)
         {
-            if (await _communicator.ArePeersPendingAsync(cancellationToken: cancellationToken))
+            if (await _communicator.ArePeersPendingAsync(cancellationToken))
             {
-                return true;
+                return;
             }
 
             await Task.Delay(_newcomerPollInterval, cancellationToken);

@@ -82,10 +82,22 @@ internal sealed class HostNetwork : IDisposable
 
     public void Attach(int host) => Ip("-n", NameOf(null), "link", "set", PortOf(host), "master", "switch");
 
-    /// <summary>Drops what one host sends to another; the other direction stays.</summary>
-    public void Cut(int from, int to) => Ip("-n", NameOf(from), "neigh", "replace", AddressOf(to).ToString(), "lladdr", Nowhere, "dev", "eth0", "nud", "permanent");
+    /// <summary>Drops what one host sends to another, to whichever of its addresses; the other direction stays.</summary>
+    public void Cut(int from, int to)
+    {
+        foreach (var address in AddressesOf(to))
+        {
+            Ip("-n", NameOf(from), "neigh", "replace", address.ToString(), "lladdr", Nowhere, "dev", "eth0", "nud", "permanent");
+        }
+    }
 
-    public void Heal(int from, int to) => Ip("-n", NameOf(from), "neigh", "del", AddressOf(to).ToString(), "dev", "eth0");
+    public void Heal(int from, int to)
+    {
+        foreach (var address in AddressesOf(to))
+        {
+            Ip("-n", NameOf(from), "neigh", "del", address.ToString(), "dev", "eth0");
+        }
+    }
 
     /// <summary>From now on a host sends no more than this to another. Needs a kernel with token buckets (htb).</summary>
     public void Limit(int from, int to, int megabits)
@@ -131,6 +143,8 @@ internal sealed class HostNetwork : IDisposable
                 NameOf(host));
         }
     }
+
+    private static IPAddress[] AddressesOf(int host) => [AddressOf(host), IPv6AddressOf(host), LinkLocalAddressOf(host)];
 
     private string NameOf(int? host) => string.Create(CultureInfo.InvariantCulture, $"{_name}-{(host is { } number ? number : "switch")}");
 

@@ -25,10 +25,14 @@ internal sealed partial class DaemonProcess : IAsyncDisposable
     }
 
     /// <summary>Starts the daemon built beside this test. The environment of the test run does not configure it.</summary>
-    public static DaemonProcess Start(IReadOnlyDictionary<string, string> environment, params IEnumerable<string> arguments)
+    public static DaemonProcess Start(IReadOnlyDictionary<string, string> environment, params IEnumerable<string> arguments) => StartUnder([], environment, arguments);
+
+    /// <summary>The same, started by a program that sets limits and runs the rest of its arguments in its place.</summary>
+    public static DaemonProcess StartUnder(IReadOnlyList<string> limits, IReadOnlyDictionary<string, string> environment, params IEnumerable<string> arguments)
     {
         var daemon = Path.Combine(AppContext.BaseDirectory, "collective-master.dll");
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", ["exec", daemon, .. arguments])
+        string[] command = [.. limits, Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", "exec", daemon, .. arguments];
+        var start = new ProcessStartInfo(command[0], command[1..])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -48,6 +52,15 @@ internal sealed partial class DaemonProcess : IAsyncDisposable
     }
 
     public static DaemonProcess Start(params IEnumerable<string> arguments) => Start(new Dictionary<string, string>(), arguments);
+
+    /// <summary>What it has used so far: processor time, memory now, and at most.</summary>
+    public (TimeSpan ProcessorTime, long Bytes, long PeakBytes, int Threads) Usage()
+    {
+        _process.Refresh();
+        return (_process.TotalProcessorTime, _process.WorkingSet64, _process.PeakWorkingSet64, _process.Threads.Count);
+    }
+
+    public bool Lives => !_process.HasExited;
 
     /// <summary>The next line of its log, <see langword="null"/> at the end.</summary>
     public async Task<string?> ReadLineAsync()

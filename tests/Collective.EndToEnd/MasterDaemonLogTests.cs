@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json;
+using Collective.EndToEnd.Support;
 using Collective.Protocol;
 using NUnit.Framework;
 
@@ -32,6 +34,38 @@ internal sealed class MasterDaemonLogTests
     }
 
     [Test]
+    public async Task Json_lines_have_fields_and_clean_text()
+    {
+        await using var daemon = DaemonProcess.Start("--listen", "127.0.0.1:0", "--log-format", "json");
+        using var listening = JsonDocument.Parse((await daemon.ReadLineAsync())!);
+        var endPoint = IPEndPoint.Parse(listening.RootElement.GetProperty("EndPoint").GetString()!);
+        await using (var peers = new ControlPeers(endPoint, TimeSpan.FromSeconds(1)))
+        {
+            await peers.Come(1);
+            await peers.Until(() => peers.Living.All(p => p.Standing != 0), TimeSpan.FromSeconds(60));
+            await peers.Die(1);
+        }
+
+        var lines = new List<JsonElement>();
+        do
+        {
+            using var line = JsonDocument.Parse((await daemon.ReadLineAsync())!);
+            lines.Add(line.RootElement.Clone());
+        }
+        while (EventOf(lines[^1]) != "PeerLost");
+
+        var opened = lines.Find(l => EventOf(l) == "EpochOpened");
+        Assert.That(opened.GetProperty("Group").GetInt32(), Is.Zero);
+        Assert.That(opened.GetProperty("Epoch").GetString(), Is.EqualTo("1.1"));
+        Assert.That(opened.GetProperty("Reason").GetString(), Does.StartWith("admitted "));
+        Assert.That(opened.GetProperty("@m").GetString(), Does.StartWith("epoch 1.1 of group 0"), "no quotes around it");
+        Assert.That(lines[^1].GetProperty("Peer").GetString(), Has.Length.EqualTo(8));
+        Assert.That(lines[^1].GetProperty("Reason").GetString(), Does.StartWith("its connection"));
+
+        static string EventOf(JsonElement line) => line.GetProperty("EventId").GetProperty("Name").GetString()!;
+    }
+
+    [Test]
     public async Task Strangers_cost_nobody_anything()
     {
         await using var daemon = DaemonProcess.Start("--listen", "127.0.0.1:0");
@@ -54,18 +88,15 @@ internal sealed class MasterDaemonLogTests
     [Test]
     public async Task A_log_that_nobody_reads_does_not_hold_up_the_master()
     {
-        const int Strangers = 1_000;
+        const int Peers = 1_000;
         const int PipeBytes = 64 * 1024;
         await using var daemon = DaemonProcess.Start("--listen", "127.0.0.1:0");
         var endPoint = await daemon.ReadEndPointAsync();
-        for (var i = 0; i < Strangers; i++)
-        {
-            using var stranger = new TcpClient();
-            await stranger.ConnectAsync(endPoint);
-            await stranger.GetStream().WriteAsync(new byte[64]);
-            await ReadToEndAsync(stranger);
-        }
-
+        await using var peers = new ControlPeers(endPoint, TimeSpan.FromSeconds(1));
+        await peers.Come(Peers);
+        await peers.Until(() => peers.Living.All(p => p.Registered), TimeSpan.FromSeconds(60));
+        await peers.Leave();
+        await peers.Until(() => peers.Living.Count == 0, TimeSpan.FromSeconds(60));
         await using var communicator = new Communicator(new CommunicatorOptions(endPoint.ToString()) { ListenPort = 0 });
         await communicator.ConnectAsync();
         daemon.Signal(DaemonProcess.Terminate);

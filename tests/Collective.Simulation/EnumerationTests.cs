@@ -33,6 +33,15 @@ public sealed class EnumerationTests
         Enumerate(point => Scenario.OneFault(fault, point, peers: 4, groups: 2, syncs: SyncPolicy.EveryStep));
     }
 
+    /// <summary>As above, with several tensors under one verdict: none may commit without the others.</summary>
+    [TestCaseSource(nameof(Kinds))]
+    public void AFaultAtEveryPointOfSets(string kind)
+    {
+        var fault = Enum.Parse<FaultKind>(kind);
+        Enumerate(point => Scenario.OneFault(fault, point, peers: 2, sets: true));
+        Enumerate(point => Scenario.OneFault(fault, point, peers: 3, joiners: 1, sets: true));
+    }
+
     /// <summary>While the others of an operation, a recovery or an admission are dealing with one death there is another.</summary>
     [Test]
     public void ASecondDeathAtEveryPoint([Values(nameof(FaultKind.Kill), nameof(FaultKind.FreezeLong), nameof(FaultKind.ResetLink))] string kind, [Values(20, 60, 110)] int first)

@@ -59,6 +59,12 @@ internal sealed class Ledger
         }
 
         record.Verdict = (committed, who);
+        if (attempt.Tensor > 0)
+        {
+            Verdict(attempt.Whole, committed, who); // One for all tensors.
+            return;
+        }
+
         Committed += committed ? 1 : 0;
         Aborted += committed ? 0 : 1;
     }

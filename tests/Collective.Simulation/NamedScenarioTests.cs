@@ -102,6 +102,31 @@ public sealed class NamedScenarioTests
             Assert.That(handOver ? 0 : s.SyncJudge.Failed, Is.Zero); // All receive only, when those who could send have all left.
         });
 
+    /// <summary>
+    /// The master needs time for each message, and an epoch is a message to everybody: were each loss an epoch of its own, the heartbeats of the living would wait for longer than
+    /// the timeout. That the simulator would notice: <see cref="SimulationTests.AMasterThatHandlesOneInputAtATimeIsCaught"/>.
+    /// </summary>
+    [Test]
+    public void Many_that_go_or_come_at_once_harm_nobody([Values(nameof(FaultKind.Kill), nameof(FaultKind.Leave), nameof(FaultKind.CutControlLong), nameof(FaultKind.FreezeLong))] string kind)
+    {
+        for (var seed = 1; seed <= 3; seed++)
+        {
+            var simulator = new Simulator(Scenario.AtOnce(seed, Enum.Parse<FaultKind>(kind), AtOncePeers, AtOncePeers / 2, AtOncePeers / 4));
+            try
+            {
+                simulator.Run();
+            }
+            catch (SimulationException e)
+            {
+                Assert.Fail($"seed {seed}: {e.Message}");
+            }
+
+            Assert.That(simulator.Faults.Struck, Has.Count.GreaterThan(AtOncePeers / 4), "what this is about did not happen");
+        }
+    }
+
+    internal const int AtOncePeers = 80;
+
     private static void ForSeeds(Func<int, Scenario> scenarioOf, Action<Simulator>? check = null, Func<Simulator, bool>? atLeastOnce = null)
     {
         var happened = atLeastOnce is null;

@@ -16,8 +16,10 @@ internal sealed class SimulatedMaster : SimulatedProcess
     private readonly byte[] _buffer = new byte[FrameHeader.Bytes + Limits.ControlBytesMax];
     private (Message Message, Frame Frame)? _lastSent;
     private long _nextConnection;
+    private readonly List<MasterInput> _arrived = [];
     private long _wakeAtMs;
     private long _steps;
+    private bool _busy;
 
     public SimulatedMaster(Simulator simulator)
         : base(simulator)
@@ -92,12 +94,67 @@ internal sealed class SimulatedMaster : SimulatedProcess
             Simulator.Trace("master", () => $"< {_connections[received.Connection].Peer.Name}: {received.Message}");
         }
 
-        var outputs = Machine.Step(NowMs, input).ToArray();
+        if (Simulator.Scenario.MasterUsPerMessage == 0)
+        {
+            Perform(input, Handle([input]));
+            return;
+        }
+
+        _arrived.Add(input);
+        Work();
+    }
+
+    /// <summary>As the real one: takes all that has come, a tick after it when one is due, and is busy for a while.</summary>
+    private void Work()
+    {
+        var due = NowMs >= _wakeAtMs && !_arrived.Exists(i => i is MasterInput.Tick);
+        if (_busy || !Alive || (_arrived.Count == 0 && !due))
+        {
+            return;
+        }
+
+        MasterInput[] batch;
+        if (Simulator.Scenario.Sabotage == Sabotage.OneInputAtATime)
+        {
+            batch = [due ? new MasterInput.Tick() : _arrived[0]];
+            _arrived.RemoveRange(0, due ? 0 : 1);
+        }
+        else
+        {
+            batch = due ? [.. _arrived, new MasterInput.Tick()] : [.. _arrived];
+            _arrived.Clear();
+        }
+
+        _busy = true;
+        var outputs = Handle(batch);
+        After(CostUs(batch.Length, outputs), () =>
+        {
+            Perform(batch[0], outputs);
+            _busy = false;
+            Work();
+        });
+    }
+
+    private long CostUs(int inputs, MasterOutput[] outputs)
+    {
+        var sends = outputs.OfType<MasterOutput.Send>().ToList();
+        var members = sends.Sum(s => s.Message is EpochOpened m ? m.Members.Count : 0);
+        return ((inputs + sends.Count) * Simulator.Scenario.MasterUsPerMessage) + (members * Simulator.Scenario.MasterUsPerMember);
+    }
+
+    private MasterOutput[] Handle(MasterInput[] inputs)
+    {
+        var outputs = Machine.Step(NowMs, inputs).ToArray();
         if (Simulator.Peers.Count < SmallWorld || ++_steps % Simulator.Peers.Count == 0)
         {
             Machine.AssertDeepInvariants();
         }
 
+        return outputs;
+    }
+
+    private void Perform(MasterInput input, MasterOutput[] outputs)
+    {
         _forger.Stepped(outputs);
         var sent = outputs.OfType<MasterOutput.Send>().Select(m => (_connections[m.Connection].Peer, m.Message)).ToList();
         Simulator.SyncJudge.Answered(sent);
@@ -122,12 +179,24 @@ internal sealed class SimulatedMaster : SimulatedProcess
     {
         if (NowMs >= _wakeAtMs)
         {
-            Step(new MasterInput.Tick());
+            if (Simulator.Scenario.MasterUsPerMessage == 0)
+            {
+                Step(new MasterInput.Tick());
+            }
+            else
+            {
+                Work();
+            }
         }
     }
 
     private void Send(MasterOutput.Send send)
     {
+        if (Simulator.Scenario.MasterUsPerMessage > 0 && _closed.Contains(send.Connection))
+        {
+            return; // It died while the master was busy.
+        }
+
         Ledger.Require(!_closed.Contains(send.Connection), $"{send.Message.Kind} sent to a dead peer");
         if (Simulator.Scenario.Sabotage == Sabotage.LoseAnswer && send.Message is PendingReply && Simulator.Random.Next(4) == 0)
         {

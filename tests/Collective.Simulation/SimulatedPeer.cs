@@ -12,6 +12,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     private readonly PeerStateMachine _machine = new();
     private readonly Queue<PeerInput> _inputs = new();
     private readonly Dictionary<OperationId, PendingReduce> _operations = [];
+    private readonly Dictionary<OperationId, PendingSet> _sets = [];
     private readonly Dictionary<RequestNumber, TaskCompletionSource<bool>> _requests = [];
     private readonly Dictionary<RequestNumber, SimulatedSync> _syncs = [];
     private readonly TaskCompletionSource _admitted = new();
@@ -182,16 +183,30 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 
     public PendingReduce Launch(ulong tag, int count, int timeoutMs, bool inPlace)
     {
-        var id = new OperationId(++_lastOperation);
-        var descriptor = Contributions.Descriptor(count, quantised: Simulator.Scenario.Quantises && tag % 2 == 1);
-        var operation = new AllReduceOperation(id, new Tag(tag), descriptor, Simulator.Scenario.SegmentBytes, _workBuffers, _rings, Post);
-        var pending = new PendingReduce(operation, Contributions.Of(Index, _lastOperation, descriptor), inPlace);
-        _operations.Add(id, pending);
-        Post(new PeerInput.Launch(id, new Tag(tag), descriptor, timeoutMs));
+        var pending = NewReduce(new Tag(tag), Contributions.Descriptor(count, quantised: Simulator.Scenario.Quantises && tag % 2 == 1), inPlace);
+        Post(new PeerInput.Launch(pending.Operation.Id, new Tag(tag), pending.Operation.Descriptor, timeoutMs));
         return pending;
     }
 
-    public void Cancel(PendingReduce pending) => Post(new PeerInput.Cancel(pending.Operation.Id));
+    public PendingSet BeginSet(ulong tag, int size, int timeoutMs)
+    {
+        var set = new PendingSet(new OperationId(++_lastOperation), new Tag(tag), (ushort)size);
+        _sets.Add(set.Id, set);
+        Post(new PeerInput.BeginSet(set.Id, set.Tag, size, timeoutMs));
+        return set;
+    }
+
+    public void LaunchTensor(PendingSet set, int position, int count, bool inPlace)
+    {
+        if (!set.Over)
+        {
+            var pending = NewReduce(set.Tag, Contributions.Descriptor(count, quantised: Simulator.Scenario.Quantises && position % 2 == 0) with { Tensors = set.Size }, inPlace);
+            set.Tensors.Add(pending);
+            Post(new PeerInput.LaunchTensor(set.Id, pending.Operation.Id, (ushort)position, pending.Operation.Descriptor));
+        }
+    }
+
+    public void Cancel(OperationId operation) => Post(new PeerInput.Cancel(operation));
 
     public SimulatedSync Synchronise(SyncStrategy strategy, int timeoutMs, SyncMistake mistake)
     {
@@ -422,8 +437,24 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 
     private void FinishOperation(PeerOutput.FinishOperation finish)
     {
+        if (_sets.Remove(finish.Operation, out var set))
+        {
+            set.Tensors.ForEach(t => _operations.Remove(t.Operation.Id));
+            set.Finish(this, Simulator, finish.Outcome, finish.Seen);
+            return;
+        }
+
         _operations.Remove(finish.Operation, out var pending);
         pending!.Finish(this, Simulator, finish.Outcome, finish.Seen);
+    }
+
+    private PendingReduce NewReduce(Tag tag, CollectiveDescriptor descriptor, bool inPlace)
+    {
+        var id = new OperationId(++_lastOperation);
+        var operation = new AllReduceOperation(id, tag, descriptor, Simulator.Scenario.SegmentBytes, _workBuffers, _rings, Post);
+        var pending = new PendingReduce(operation, Contributions.Of(Index, _lastOperation, descriptor), inPlace);
+        _operations.Add(id, pending);
+        return pending;
     }
 
     private void FinishRequest(PeerOutput.FinishRequest finish)

@@ -73,4 +73,11 @@ public sealed class SimulationTests
 
         Assert.Fail($"{SeedsTried} seeds did not notice {sabotage}");
     }
+
+    [Test]
+    public void AMasterThatHandlesOneInputAtATimeIsCaught()
+    {
+        var scenario = Scenario.AtOnce(1, FaultKind.Kill, NamedScenarioTests.AtOncePeers, NamedScenarioTests.AtOncePeers / 2, 0, Sabotage.OneInputAtATime);
+        Assert.That(new Simulator(scenario).Run, Throws.TypeOf<SimulationException>().With.Message.StartsWith("G5"));
+    }
 }

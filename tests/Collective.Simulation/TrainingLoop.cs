@@ -207,6 +207,11 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
     /// <summary>All tags at once, in any launch order; whether all were reduced. Who was alone for a moment repeats what that cost, if it has company again.</summary>
     private async Task<bool> Reduce()
     {
+        if (Scenario.Sets)
+        {
+            return await ReduceSet().ConfigureAwait(false);
+        }
+
         var left = Enumerable.Range(1, Scenario.Tags).Select(tag => (ulong)tag).ToArray();
         while (left.Length > 0 && peer.WorldSize > 1)
         {
@@ -217,6 +222,42 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
         return left.Length == 0;
     }
 
+    /// <summary>The same as one set, whose tensors become ready one after the other, in another order on each peer.</summary>
+    private async Task<bool> ReduceSet()
+    {
+        while (peer.WorldSize > 1)
+        {
+            var set = peer.BeginSet(tag: 1, Scenario.Tags, Patience());
+            if (IsCancelled())
+            {
+                simulator.At(simulator.DelayUs(), () => peer.Cancel(set.Id));
+            }
+
+            foreach (var position in Enumerable.Range(0, Scenario.Tags).OrderBy(_ => Random.Next()).ToArray())
+            {
+                if (Random.Next(3) == 0)
+                {
+                    await peer.PauseAsync(simulator.DelayUs()).ConfigureAwait(false);
+                }
+
+                peer.LaunchTensor(set, position, CountOf((ulong)position + 1), inPlace: Random.Next(2) == 0);
+            }
+
+            var outcome = await set.Completion.ConfigureAwait(false);
+            if (outcome.Succeeded)
+            {
+                return true;
+            }
+
+            if (outcome.Code is not (ErrorCode.OperationAborted or ErrorCode.TimedOut or ErrorCode.TooFewPeers))
+            {
+                throw Failures.Of(outcome);
+            }
+        }
+
+        return false;
+    }
+
     /// <summary>Repeats one collective until it commits; gives its tag when this peer was alone instead.</summary>
     private async Task<ulong?> WasAlone(ulong tag)
     {
@@ -225,7 +266,7 @@ internal sealed class TrainingLoop(Simulator simulator, SimulatedPeer peer)
             var pending = peer.Launch(tag, CountOf(tag), Patience(), inPlace: Random.Next(2) == 0);
             if (IsCancelled())
             {
-                simulator.At(simulator.DelayUs(), () => peer.Cancel(pending));
+                simulator.At(simulator.DelayUs(), () => peer.Cancel(pending.Operation.Id));
             }
 
             var outcome = await pending.Completion.ConfigureAwait(false);

@@ -74,7 +74,7 @@ def train(options):
 
     def average(distances):
         try:
-            return distances, communicator.all_reduce_many(distances, op="avg", max_in_flight=16)
+            return distances, communicator.all_reduce_many(distances, op="avg", retry=True)
         except collective.TooFewPeers:
             time.sleep(0.1)
             return None  # alone: drop it

@@ -51,7 +51,7 @@ def train(options):
                 local_run.die()
             try:
                 # A quarter of the bytes: eight bits for each number.
-                result = communicator.all_reduce_many([parameter.grad for parameter in outer], op="avg", quantization="min_max")
+                result = communicator.all_reduce_many([parameter.grad for parameter in outer], op="avg", quantization="min_max", retry=True)
             except collective.TooFewPeers:
                 time.sleep(0.1)  # alone: drop the step, and look whether somebody waits
                 continue

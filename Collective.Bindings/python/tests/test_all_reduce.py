@@ -6,6 +6,7 @@ import array
 import asyncio
 import gc
 import math
+import sys
 import threading
 import weakref
 
@@ -156,8 +157,8 @@ def test_senseless_quantization(run_peers):
 def test_many(kind, run_peers):
     def body(communicator, number):
         tensors = [kind.tensor([number + at] * (at + 1)) for at in range(40)]
-        result = communicator.all_reduce_many(tensors, op="sum", max_in_flight=5)
-        assert result.world_size == 2 and result.contributors == ()
+        result = communicator.all_reduce_many(tensors, op="sum", label="forty")
+        assert result.world_size == 2 and set(result.contributors) == set(communicator.peers)
         return [kind.values(tensor) for tensor in tensors]
 
     assert run_peers(2, body) == [[[2 * at + 1] * (at + 1) for at in range(40)]] * 2
@@ -319,8 +320,11 @@ def test_wrong_arguments(run_peers):
                 communicator.all_reduce(*arguments, **options)
         with pytest.raises(collective.InvalidArgument):
             communicator.all_reduce_many([])
-        with pytest.raises(collective.InvalidArgument):
-            communicator.all_reduce_many([array.array("f", [1.0])], max_in_flight=0)
+        for count in (0, 8193):
+            with pytest.raises(collective.InvalidArgument, match="8192"):
+                communicator.reduction_set(count)
+        with pytest.raises(collective.InvalidArgument):  # found before anything is sent
+            communicator.all_reduce_many([array.array("f", [1.0]), "text"])
         assert communicator.statistics.reduces_in_flight == 0
         assert communicator.all_reduce(array.array("f", [1.0]), timeout=math.inf).world_size == 2
 
@@ -376,7 +380,7 @@ def test_retry_goes_on_without_a_killed_peer(master, script):
             # The victim may have been heard before it died: then all three contributions are in.
             assert (result.world_size, set(tensor)) in ((2, {2.0}), (3, {102.0}))
             tensors = [array.array("f", [1.0] * 10) for _ in range(20)]
-            assert communicator.all_reduce_many(tensors, first_tag=10).world_size == 2
+            assert communicator.all_reduce_many(tensors, tag=10, retry=True).world_size == 2
             return result.world_size, {value for tensor in tensors for value in tensor}
 
     one, two = together(2, survivor)
@@ -398,7 +402,7 @@ def test_a_dropped_handle(run_peers, call):
             communicator.all_reduce_async(tensor, tag=9)
             del tensor
             gc.collect()
-            assert life() is not None and list(communicator._dropped) == [9]
+            assert life() is not None and [each.tag for each in communicator._dropped] == [9]
             launched.set()
         else:
             assert launched.wait(DEADLINE)
@@ -407,7 +411,7 @@ def test_a_dropped_handle(run_peers, call):
         {
             "sync": lambda: communicator.sync({"a": array.array("f", [1.0])}),
             "all_reduce": lambda: communicator.all_reduce(after, tag=9),
-            "all_reduce_many": lambda: communicator.all_reduce_many([after], first_tag=9),
+            "all_reduce_many": lambda: communicator.all_reduce_many([after], tag=9),
         }.get(call, lambda: getattr(communicator, call)())()
         if number == 0:
             assert life() is None
@@ -474,6 +478,167 @@ def test_a_dropped_handle_whose_tensor_was_copied(run_peers):
         return whole.tolist()
 
     assert run_peers(2, body) == [[[2.0, 1.0]] * 4] * 2
+
+
+def test_a_tensor_that_overlaps_itself_is_refused_before_anything_is_sent(run_peers):
+    """The others wait for the call as it should be; here it is made again with a copy."""
+    numpy, torch = pytest.importorskip("numpy"), pytest.importorskip("torch")
+    wrong = [torch.zeros(1).expand(1000), numpy.lib.stride_tricks.as_strided(numpy.zeros(1, numpy.float32), (1000,), (0,))]
+
+    def body(communicator, number):
+        for tensor in wrong:
+            if number == 1:
+                for call in (
+                    lambda: communicator.all_reduce(tensor),
+                    lambda: communicator.all_reduce(numpy.zeros(1000, numpy.float32), tensor),
+                    lambda: communicator.all_reduce_async(tensor),
+                    lambda: communicator.all_reduce_many([tensor]),
+                    lambda: communicator.sync({"key": tensor}),
+                ):
+                    with pytest.raises(collective.InvalidArgument, match="overlaps itself"):
+                        call()
+                assert communicator.statistics.reduces_in_flight == 0 and not communicator._in_flight
+            out = numpy.zeros(1000, numpy.float32)
+            communicator.all_reduce(tensor if number else numpy.ones(1000, numpy.float32), out)
+            assert set(out.tolist()) == {1.0}
+
+    run_peers(2, body)
+
+
+def test_tensor_and_out_that_share_some_memory(run_peers):
+    numpy, torch = pytest.importorskip("numpy"), pytest.importorskip("torch")
+
+    def body(communicator, number):
+        array, tensor, memory = numpy.ones((4, 4), numpy.float32), torch.ones(4, 4), bytearray(8)
+        for source, out in (
+            (array[:3], array[1:]),
+            (array, array.T),
+            (array.reshape(-1)[::2], array.reshape(-1)[:8]),
+            (tensor[:3], tensor[1:]),
+            (tensor, tensor.t()),
+            (memoryview(memory)[:6], memoryview(memory)[2:]),
+        ):
+            with pytest.raises(collective.InvalidArgument, match="share some"):
+                communicator.all_reduce(source, out)
+        same = array.T
+        communicator.all_reduce(array[:, 0], array[:, 1])
+        communicator.all_reduce(same, array.T)
+        communicator.all_reduce(memory, memoryview(memory))
+        return array.sum(), list(memory)
+
+    assert run_peers(2, body) == [(2 * (16 + 4), [0] * 8)] * 2
+
+
+def test_many_tensors_that_share_memory(run_peers):
+    torch = pytest.importorskip("torch")
+
+    def body(communicator, number):
+        whole = torch.ones(4, 4)
+        for tensors in ([whole, whole], [whole[0], whole[2], whole[:, 3]], [whole.t(), whole[3, 3:]]):
+            with pytest.raises(collective.InvalidArgument, match="share memory"):
+                communicator.all_reduce_many(tensors)
+        communicator.all_reduce_many([whole[:, column] for column in range(4)])
+        return whole.sum().item()
+
+    assert run_peers(2, body) == [32.0] * 2
+
+
+@pytest.mark.parametrize("call", ["wait", "await", "cancelled await", "wait_all", "dropped", "all_reduce", "all_reduce_many"])
+def test_a_result_that_cannot_be_written(run_peers, call, monkeypatch):
+    """Awaited is awaited: the operation is released, takes no other's result, and later tensors of a list are written."""
+    numpy = pytest.importorskip("numpy")
+    complaints, refusing = [], []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+
+    def copy(array, source, copyto=numpy.copyto):
+        if any(array.base is each for each in refusing):
+            raise RuntimeError("it is refused")
+        copyto(array, source)
+
+    monkeypatch.setattr(numpy, "copyto", copy)
+
+    async def program(handle, cancel):
+        task = asyncio.ensure_future(handle._wait_in_loop())
+        await asyncio.sleep(0)
+        if cancel:
+            task.cancel()
+        await task
+
+    def use(communicator, whole, last):
+        first, refused = whole[:, 0], pytest.raises(RuntimeError, match="it is refused")
+        if call in ("all_reduce", "all_reduce_many"):
+            with refused:
+                communicator.all_reduce(first, tag=3) if call == "all_reduce" else communicator.all_reduce_many([first, last[:, 0]], tag=3)
+            return
+        handle = communicator.all_reduce_async(first, tag=3)
+        if call == "wait":
+            with refused:
+                handle.wait()
+            with refused:
+                handle.wait()
+        elif call == "wait_all":
+            communicator.wait_all()
+            with refused:
+                handle.wait()
+        elif call == "dropped":
+            del handle
+            gc.collect()
+            communicator.wait_all()
+            assert len(complaints) == 1
+        else:
+            while not handle.done():
+                pass
+            with refused:
+                asyncio.run(program(handle, call == "cancelled await"))
+
+    def body(communicator, number):
+        whole, last = numpy.ones((4, 2), numpy.float32), numpy.ones((4, 2), numpy.float32)
+        if number == 0:
+            refusing.append(whole)
+            use(communicator, whole, last)
+        elif call == "all_reduce_many":
+            communicator.all_reduce_many([whole[:, 0], last[:, 0]], tag=3)
+        else:
+            communicator.all_reduce(whole[:, 0], tag=3)
+        assert last[0, 0] == (2.0 if call == "all_reduce_many" else 1.0)
+        assert not communicator._in_flight and not communicator._dropped and communicator.statistics.reduces_in_flight == 0
+        after = numpy.full(5, number + 1.0, numpy.float32)
+        communicator.all_reduce(after, tag=3)
+        return after.tolist()
+
+    assert run_peers(2, body) == [[3.0] * 5] * 2
+
+
+def test_a_tensor_that_autograd_has_saved(run_peers):
+    """Nothing is differentiated with values that it was not computed with."""
+    torch = pytest.importorskip("torch")
+
+    def body(communicator, number):
+        for change in (
+            lambda tensor: communicator.all_reduce(tensor),
+            lambda tensor: communicator.all_reduce(torch.ones(3), tensor),
+            lambda tensor: communicator.all_reduce_async(tensor).wait(),
+            lambda tensor: communicator.all_reduce_many([tensor]),
+            lambda tensor: communicator.sync({"key": tensor if number else torch.zeros(3)}, strategy="receive_only" if number else "send_only"),
+        ):
+            weights = torch.ones(3, requires_grad=True)
+            saved = weights.exp()
+            version = saved._version
+            change(saved)
+            if saved._version == version:
+                assert saved.eq(weights.exp()).all()  # the peer that has sent
+                continue
+            with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+                saved.sum().backward()
+        assert number == 0 or saved.eq(0).all()
+        weights = torch.ones(3, requires_grad=True)
+        saved = weights.exp()
+        communicator.all_reduce(saved, torch.zeros(3))
+        with pytest.raises(collective.InvalidArgument):
+            communicator.all_reduce(saved, torch.zeros(4))
+        saved.sum().backward()
+
+    run_peers(2, body)
 
 
 def test_closing_with_a_dropped_handle(run_peers):

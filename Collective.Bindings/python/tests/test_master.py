@@ -101,6 +101,11 @@ def test_as_a_program(module, option, number):
         assert "INFO collective.master" in errors
 
 
+def test_the_program_says_where_it_really_listens():
+    with Program("collective.master", "--listen", "0.0.0.0:0") as program:
+        assert program.process.stdout.readline().split()[2].startswith("0.0.0.0:")
+
+
 def test_a_signal_to_another_thread_ends_the_program():
     """As one that comes just before the main thread blocks, it does not wake that."""
     with Program("collective.master", "--listen", "127.0.0.1:0") as program:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import math
+import os
 import signal
 import subprocess
 import sys
 import threading
 
 import pytest
-from conftest import DEADLINE, PROCESS_DEADLINE, together
+from conftest import DEADLINE, PACKAGE, PROCESS_DEADLINE, together
 
 import collective
 import collective.pccl as pccl
@@ -291,7 +292,8 @@ atexit.register(print, address, flush=True)  # runs before the master's end is w
 
 def test_a_program_that_only_runs_a_master_stays_until_it_is_interrupted():
     """All examples of PCCL have their masters like that: nothing follows run()."""
-    with subprocess.Popen([sys.executable, "-c", PROGRAM_OF_A_MASTER], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+    command, environment = [sys.executable, "-c", PROGRAM_OF_A_MASTER], {**os.environ, "PYTHONPATH": str(PACKAGE / "src")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         address = program.stdout.readline().strip()
         # Peers come, and go, and the master is still there.
         for _ in range(3):

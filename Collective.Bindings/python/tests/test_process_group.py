@@ -208,7 +208,7 @@ lives = []
 for number in range(10):
     tensor = torch.ones(3)
     lives.append(weakref.ref(tensor))
-    work = group().allreduce([tensor], None) if number else group()._start([tensor], lambda: 1 / 0)
+    work = group().allreduce([tensor], None) if number else group()._start("all_reduce", [tensor], lambda reduce: 1 / 0)
     if number == 0:
         group()._lost = collective.Aborted("Lost.")
         group()._size = 2

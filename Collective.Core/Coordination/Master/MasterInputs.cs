@@ -14,11 +14,15 @@ internal abstract record MasterInput
     /// <summary>A message, and the run its frame names; null when there was no frame (the simulator's messages).</summary>
     internal sealed record Received(ConnectionId Connection, Message Message, RunId? Run = null) : MasterInput;
 
+    /// <summary>Bytes have arrived that are no whole message yet: its sender lives.</summary>
+    internal sealed record Heard(ConnectionId Connection) : MasterInput;
+
     /// <summary>Bytes that are no message of the protocol arrived.</summary>
     internal sealed record Violated(ConnectionId Connection, string Reason) : MasterInput;
 
     internal sealed record Disconnected(ConnectionId Connection, string Reason) : MasterInput;
 
+    /// <summary>Time has passed. Everything that had arrived by now comes before it: what is silent then is silent.</summary>
     internal sealed record Tick : MasterInput;
 }
 
@@ -60,10 +64,11 @@ internal enum MasterEventKind
     LinksSurveyed = 2122,
     PeerDismissed = 2130,
     PeersWait = 2135,
+    ConnectionDiscarded = 2145,
 }
 
-/// <summary>One event with its reason.</summary>
-internal sealed record MasterEvent(MasterEventKind Kind, PeerId Peer, PeerGroup Group, Epoch Epoch, string Text);
+/// <summary>One event. What strangers cause names its source, so that the log can be kept short.</summary>
+internal sealed record MasterEvent(MasterEventKind Kind, PeerId Peer, PeerGroup Group, Epoch Epoch, string Text, string Reason = "", PeerAddress? Source = null);
 
 /// <summary>What the operator may choose.</summary>
 internal sealed record MasterConfiguration(RunId Run, ushort Term, int HeartbeatTimeoutMs, int SegmentBytes, int CrossedCallsTimeoutMs = Limits.CrossedCallsTimeoutMsDefault)

@@ -70,6 +70,9 @@ internal sealed class PeerRecord(ConnectionId connection, PeerAddress remote, Pe
 
     public int OpenAttempts { get; set; }
 
+    /// <summary>Tensors of these, whether it has entered with them yet or not.</summary>
+    public int OpenTensors { get; set; }
+
     /// <summary>Bytes a second that this peer can send to others, as measured, for the life of both.</summary>
     public Dictionary<PeerId, double> Rates { get; } = [];
 
@@ -187,51 +190,3 @@ internal sealed class SyncRecord
 
 /// <summary>What one end says about a link that failed.</summary>
 internal readonly record struct LinkReport(PeerRecord From, PeerRecord To, PeerRecord Reporter, string Detail);
-
-/// <summary>An attempt that at least one member has entered and that has no verdict.</summary>
-internal sealed class AttemptRecord(AttemptKey key, CollectiveDescriptor descriptor, PeerRecord first, int worldSize)
-{
-    private readonly bool[] _entered = new bool[worldSize];
-    private readonly bool[] _promised = new bool[worldSize];
-
-    public AttemptKey Key { get; } = key;
-
-    public CollectiveDescriptor Descriptor { get; } = descriptor;
-
-    public PeerRecord First { get; } = first;
-
-    public int Entered { get; private set; }
-
-    public int Promised { get; private set; }
-
-    /// <summary>The first difference between descriptors, naming both peers.</summary>
-    public string? Mismatch { get; set; }
-
-    public bool AllEntered => Entered == _entered.Length;
-
-    public bool AllPromised => Promised == _promised.Length;
-
-    public bool HasEntered(PeerRecord peer) => _entered[peer.Rank];
-
-    /// <summary>False when the peer has entered before.</summary>
-    public bool Enter(PeerRecord peer)
-    {
-        if (_entered[peer.Rank])
-        {
-            return false;
-        }
-
-        _entered[peer.Rank] = true;
-        Entered++;
-        return true;
-    }
-
-    public bool HasPromised(PeerRecord peer) => _promised[peer.Rank];
-
-    public void Promise(PeerRecord peer)
-    {
-        Invariant.Holds(_entered[peer.Rank] && !_promised[peer.Rank]);
-        _promised[peer.Rank] = true;
-        Promised++;
-    }
-}

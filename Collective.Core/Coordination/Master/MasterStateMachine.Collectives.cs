@@ -20,50 +20,55 @@ internal sealed partial class MasterStateMachine
         var key = (start.Attempt.Tag, start.Attempt.Ordinal);
         if (!group.Attempts.TryGetValue(key, out var attempt))
         {
-            attempt = new AttemptRecord(start.Attempt, start.Descriptor, peer, group.Ring.Count);
+            attempt = new AttemptRecord(start.Attempt.Whole, start.Descriptor.Tensors, peer, group.Ring.Count);
             group.Attempts.Add(key, attempt);
         }
 
-        if (!attempt.Enter(peer))
+        if (!attempt.HasEntered(peer) && Overdone(peer, start.Descriptor.Tensors) is { } overdone)
+        {
+            Evict(peer, overdone);
+            return;
+        }
+
+        if (!attempt.Enter(peer, start.Attempt.Tensor, start.Descriptor))
         {
             Evict(peer, $"entered {start.Attempt} twice");
             return;
         }
 
-        if (++peer.OpenAttempts > Limits.OperationsInFlightMax)
-        {
-            Evict(peer, $"has more than {Limits.OperationsInFlightMax} collectives in flight");
-            return;
-        }
-
-        if (attempt.Mismatch is null && CollectiveDescriptor.Difference(attempt.Descriptor, start.Descriptor) is { } difference)
-        {
-            attempt.Mismatch = $"peer {attempt.First.Id.ToShortString()} and peer {peer.Id.ToShortString()} entered {start.Attempt.Tag} with different arguments: {difference}";
-        }
-
-        if (attempt.AllEntered)
-        {
-            OnAllEntered(group, attempt);
-        }
-        else if (FindVoter(group, attempt) is { } voter)
-        {
-            EndCrossedCalls(group, voter, attempt, peer);
-        }
-        else
-        {
-            EndCrossedSync(group);
-        }
+        OnEntered(group, attempt, start, peer);
     }
 
-    private void OnAllEntered(GroupRecord group, AttemptRecord attempt)
+    /// <summary>Counts an attempt that a peer enters; why that is one too many, if it is.</summary>
+    private static string? Overdone(PeerRecord peer, int tensors)
     {
-        if (attempt.Mismatch is { } mismatch)
+        peer.OpenAttempts++;
+        peer.OpenTensors += tensors;
+        return peer.OpenAttempts > Limits.OperationsInFlightMax ? $"has more than {Limits.OperationsInFlightMax} collectives in flight"
+            : peer.OpenTensors > Limits.TensorsInFlightMax ? $"has more than {Limits.TensorsInFlightMax} tensors in flight"
+            : null;
+    }
+
+    private void OnEntered(GroupRecord group, AttemptRecord attempt, CollectiveStart start, PeerRecord peer)
+    {
+        if (!attempt.AllBegun)
+        {
+            if (FindVoter(group, attempt) is { } voter)
+            {
+                EndCrossedCalls(group, voter, attempt, peer);
+            }
+            else
+            {
+                EndCrossedSync(group);
+            }
+        }
+        else if (attempt.Mismatch is { } mismatch)
         {
             OpenEpoch(group, mismatch, new AttemptEnd(attempt, ErrorCode.Mismatch, mismatch));
         }
-        else if (attempt.Descriptor.NeedsGo)
+        else if (start.Descriptor.NeedsGo && attempt.AllHave(start.Attempt.Tensor))
         {
-            SendToAll(group, new CollectiveGo(attempt.Key));
+            SendToAll(group, new CollectiveGo(start.Attempt));
         }
     }
 
@@ -86,9 +91,9 @@ internal sealed partial class MasterStateMachine
             return;
         }
 
-        if (attempt is null || !attempt.HasEntered(peer))
+        if (attempt is null || !(done.Ok ? attempt.HasEnteredAll(peer) : attempt.HasEntered(peer)))
         {
-            Evict(peer, $"finished {done.Attempt}, which it had not entered");
+            Evict(peer, $"finished {done.Attempt}, which it had not entered{(attempt?.Tensors > 1 ? " with all tensors" : "")}");
             return;
         }
 
@@ -113,7 +118,7 @@ internal sealed partial class MasterStateMachine
             ForgetLinkTrouble(group);
             foreach (var member in group.Ring)
             {
-                LeaveAttempt(member);
+                LeaveAttempt(member, attempt);
             }
 
             SendToAll(group, new Verdict(attempt.Key));
@@ -161,7 +166,7 @@ internal sealed partial class MasterStateMachine
             Report(MasterEventKind.AttemptAborted, null, $"{attempt.Key} aborted ({attempt.Entered} of {group.Ring.Count} had entered, {attempt.Promised} had finished): {text}", group);
             foreach (var member in group.Ring.Where(attempt.HasEntered))
             {
-                LeaveAttempt(member);
+                LeaveAttempt(member, attempt);
             }
         }
 
@@ -169,8 +174,9 @@ internal sealed partial class MasterStateMachine
         return [.. decisions.Take(Limits.DecisionsMax)];
     }
 
-    private static void LeaveAttempt(PeerRecord member)
+    private static void LeaveAttempt(PeerRecord member, AttemptRecord attempt)
     {
+        member.OpenTensors -= attempt.TensorsOf(member);
         if (--member.OpenAttempts == 0)
         {
             Move(member, MasterPeerEvent.AttemptsEnded);

@@ -114,7 +114,7 @@ internal sealed partial class MasterStateMachine
         _pending.Remove(peer);
         Emit(new MasterOutput.Send(peer.Connection, new Refused(ErrorCode.MasterRefused, reason)));
         Emit(new MasterOutput.Close(peer.Connection));
-        Report(MasterEventKind.PeerRefused, null, text);
+        Report(MasterEventKind.PeerRefused, null, text, reason: reason, source: peer.Remote);
     }
 
     /// <summary>

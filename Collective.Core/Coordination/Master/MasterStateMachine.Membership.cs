@@ -135,8 +135,8 @@ internal sealed partial class MasterStateMachine
         foreach (var group in groups)
         {
             group.CountKeptMinimum();
-            var names = string.Join(", ", newcomers.Where(p => p.Group == group.Group).Select(p => p.Id.ToShortString()));
-            OpenEpoch(group, $"admitted {names}");
+            var admitted = newcomers.FindAll(p => p.Group == group.Group);
+            OpenEpoch(group, $"admitted {string.Join(", ", admitted.Take(Limits.PeersNamedMax).Select(p => p.Id.ToShortString()))}{Others(admitted.Count)}");
             RefuseMisfits(group.Group);
         }
     }
@@ -254,7 +254,7 @@ internal sealed partial class MasterStateMachine
         _peers.Remove(peer.Connection);
         if (peer.State == MasterPeerState.Unregistered)
         {
-            _unregistered--;
+            ForgetStranger(peer);
             return;
         }
 
@@ -342,7 +342,7 @@ internal sealed partial class MasterStateMachine
         group.Survey = null;
         group.Acknowledgements = 0;
         var excluded = group.Excluded.TakeLast(Limits.ExclusionsMax).ToArray();
-        Report(MasterEventKind.EpochOpened, null, $"epoch {group.Epoch} of {group.Group}: {group.Ring.Count} peers, because {reason}", group);
+        Report(MasterEventKind.EpochOpened, null, $"epoch {group.Epoch} of {group.Group}: {group.Ring.Count} peers, because {reason}", group, reason);
         SendEpoch(group, new EpochOpened(group.Epoch, reason, [], excluded, decisions));
     }
 
@@ -387,7 +387,7 @@ internal sealed partial class MasterStateMachine
         group.Excluded.Clear();
         group.LinkFailures = group.FailedEpochs = 0;
         group.RetryBecause = null;
-        Report(MasterEventKind.EpochStands, null, $"epoch {group.Epoch} of {group.Group} stands with {group.Ring.Count} peers after {_nowMs - group.OpenedMs} ms, because {established}", group);
+        Report(MasterEventKind.EpochStands, null, $"epoch {group.Epoch} of {group.Group} stands with {group.Ring.Count} peers after {_nowMs - group.OpenedMs} ms, because {established}", group, established);
         SendToAll(group, new EpochStands(group.Epoch, Sizes(), established) { KeptMinimum = group.KeptMinimum });
         AnswerDecided(group);
         AnswerAsking(group);

@@ -111,7 +111,7 @@ internal sealed partial class MasterStateMachine
         {
             // A question that another group has not joined in is not waiting for this one alone.
             var othersAsked = _peers.Values.All(p => !p.Admitted || p.Group == group.Group || p.Query is not null);
-            if (group.Attempts.Values.Any(a => a.AllEntered) || !group.Ring.TrueForAll(p => p.OpenAttempts > 0 || (p.Query is not null && othersAsked)))
+            if (group.Attempts.Values.Any(a => a.AllEntered) || !group.Ring.TrueForAll(p => IsWaitedOut(group, p) || (p.Query is not null && othersAsked)))
             {
                 continue;
             }
@@ -122,6 +122,10 @@ internal sealed partial class MasterStateMachine
             OpenEpoch(group, reason, new AttemptEnd(null, ErrorCode.CrossedCalls, reason, All: true));
         }
     }
+
+    /// <summary>Whether a member is in collectives, and has nothing to add to them: who has not launched all tensors of one yet computes them.</summary>
+    private static bool IsWaitedOut(GroupRecord group, PeerRecord peer)
+        => peer.OpenAttempts > 0 && group.Attempts.Values.All(a => !a.HasEntered(peer) || a.HasEnteredAll(peer));
 
     /// <summary>In one sentence: who or what ended the epochs since the ring last stood, how that was established, and what was done.</summary>
     private static string Established(GroupRecord group)
@@ -148,8 +152,8 @@ internal sealed partial class MasterStateMachine
     /// <summary>Why an attempt is not done: which others have not entered it, or else have not finished it, and where these are.</summary>
     private string Unfinished(GroupRecord group, AttemptRecord attempt, PeerRecord except)
     {
-        var missing = group.Ring.FindAll(p => p != except && !(attempt.AllEntered ? attempt.HasPromised(p) : attempt.HasEntered(p)));
-        var text = attempt.AllEntered ? "had not finished it" : "had not entered it";
+        var missing = group.Ring.FindAll(p => p != except && !(attempt.AllEntered ? attempt.HasPromised(p) : attempt.HasEnteredAll(p)));
+        var text = attempt.AllEntered ? "had not finished it" : attempt.AllBegun ? "had not launched all tensors of it" : "had not entered it";
         return missing.Count == 0 ? "" : $": {Missing(missing, text, text)}";
     }
 

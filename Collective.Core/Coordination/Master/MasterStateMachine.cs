@@ -14,9 +14,15 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
     private readonly SortedDictionary<uint, GroupRecord> _groups = [];
     private readonly List<MasterOutput> _outputs = [];
     private long _nowMs;
+    private static readonly Heartbeat s_heartbeat = new(); // One for all, so that it is encoded once.
+    private readonly MasterInput[] _single = new MasterInput[1];
     private long? _lastTickMs;
+    private long _beatAtMs;
     private int _unregistered;
     private int _admitted;
+
+    // How many of the unregistered connections come from where.
+    private readonly Dictionary<UInt128, int> _strangers = [];
 
     public MasterConfiguration Configuration { get; } = configuration;
 
@@ -27,15 +33,37 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
     /// <summary>Handles one input to completion. The list is valid until the next call.</summary>
     public IReadOnlyList<MasterOutput> Step(long nowMs, MasterInput input)
     {
+        _single[0] = input;
+        return Step(nowMs, _single);
+    }
+
+    /// <summary>
+    /// Handles inputs that came together. Farewells and losses are handled after the rest, though before a tick, and together: nothing of a connection comes after its end, and
+    /// many losses are one change of the membership.
+    /// </summary>
+    public IReadOnlyList<MasterOutput> Step(long nowMs, IReadOnlyList<MasterInput> inputs)
+    {
         _outputs.Clear();
         _nowMs = nowMs;
-        switch (input)
+        foreach (var input in inputs)
         {
-            case MasterInput.Connected connected: OnConnected(connected); break;
-            case MasterInput.Received received: OnReceived(received); break;
-            case MasterInput.Violated violated when Find(violated.Connection) is { } peer: Evict(peer, violated.Reason); break;
-            case MasterInput.Disconnected lost when Find(lost.Connection) is { } peer: OnDisconnected(peer, lost.Reason); break;
-            case MasterInput.Tick: OnTick(); break;
+            if (!IsEnd(input))
+            {
+                Handle(input);
+            }
+        }
+
+        LoseTogether(() =>
+        {
+            foreach (var input in inputs.Where(IsEnd))
+            {
+                Handle(input);
+            }
+        });
+
+        if (inputs is [.., MasterInput.Tick])
+        {
+            OnTick();
         }
 
         SettleRivals();
@@ -43,22 +71,51 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         return _outputs;
     }
 
+    private static bool IsEnd(MasterInput input) => input is MasterInput.Disconnected or MasterInput.Violated or MasterInput.Received { Message: Leave };
+
+    private void Handle(MasterInput input)
+    {
+        switch (input)
+        {
+            case MasterInput.Connected connected: OnConnected(connected); break;
+            case MasterInput.Received received: OnReceived(received); break;
+            case MasterInput.Heard heard when Find(heard.Connection) is { State: not MasterPeerState.Unregistered } peer: Hear(peer); break;
+            case MasterInput.Violated violated when Find(violated.Connection) is { } peer: Evict(peer, violated.Reason); break;
+            case MasterInput.Disconnected lost when Find(lost.Connection) is { } peer: OnDisconnected(peer, lost.Reason); break;
+        }
+    }
+
+    private void Hear(PeerRecord peer)
+    {
+        peer.LastHeardMs = _nowMs;
+        peer.ForgivenMs = 0;
+    }
+
     private PeerRecord? Find(ConnectionId connection) => _peers.GetValueOrDefault(connection);
 
     private void OnConnected(MasterInput.Connected input)
     {
         Invariant.Holds(!_peers.ContainsKey(input.Connection));
-        if (_unregistered >= Limits.UnregisteredConnectionsMax)
-        {
-            var reason = $"{Limits.UnregisteredConnectionsMax} other connections have not said hello yet: connect again in a moment";
-            Emit(new MasterOutput.Send(input.Connection, new Refused(ErrorCode.MasterRefused, reason)));
-            Emit(new MasterOutput.Close(input.Connection));
-            Report(MasterEventKind.ConnectionRejected, null, $"connection from {input.Remote} refused: {reason}");
-            return;
-        }
-
         _peers.Add(input.Connection, new PeerRecord(input.Connection, input.Remote, input.Local, input.FreshId, _nowMs));
         _unregistered++;
+        _strangers[input.Remote.Address] = _strangers.GetValueOrDefault(input.Remote.Address) + 1;
+        if (_unregistered > Limits.UnregisteredConnectionsMax)
+        {
+            // The newcomer may be honest and about to speak; whoever has said nothing for longest, of those who come most, is less likely to be.
+            var busiest = _strangers.MaxBy(s => s.Value).Key;
+            var oldest = _peers.Values.Where(p => p.State == MasterPeerState.Unregistered && p.Remote.Address == busiest).MinBy(p => p.Connection.Value)!;
+            Evict(oldest, $"{Limits.UnregisteredConnectionsMax} other connections have not said hello yet, and most of them come from there: connect again in a moment");
+        }
+    }
+
+    /// <summary>It has said hello, or it has gone.</summary>
+    private void ForgetStranger(PeerRecord peer)
+    {
+        _unregistered--;
+        if (--_strangers[peer.Remote.Address] == 0)
+        {
+            _strangers.Remove(peer.Remote.Address);
+        }
     }
 
     private void OnReceived(MasterInput.Received input)
@@ -68,14 +125,13 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             return; // Evicted or gone: what it had under way no longer counts.
         }
 
-        if (input.Run is { } run && run != Configuration.Run && input.Message is not Hello)
+        if (input.Run is { } run && run != Configuration.Run && input.Message is not Hello && peer.State != MasterPeerState.Unregistered)
         {
-            Evict(peer, $"sent {input.Message.Kind} of run {run}; this is run {Configuration.Run}");
+            Evict(peer, $"sent {input.Message.Kind} of run {run}, which is another one");
             return;
         }
 
-        peer.LastHeardMs = _nowMs;
-        peer.ForgivenMs = 0;
+        Hear(peer);
         if (input.Message is TopologyVote or AdmitWhenAlone or OptimizeVote or PendingQuery or SharedStateVote or CollectiveStart)
         {
             NoteCall(peer);
@@ -132,7 +188,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
 
     private void OnHello(PeerRecord peer, Hello hello)
     {
-        _unregistered--;
+        ForgetStranger(peer);
         peer.Group = hello.Group;
         peer.MinimumWorldSize = hello.MinimumWorldSize;
         peer.KeepsMinimum = hello.KeepsMinimum;
@@ -185,7 +241,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
     {
         if (peer.State != MasterPeerState.Unregistered)
         {
-            Report(MasterEventKind.PeerLost, peer, $"{peer} of {peer.Group} lost: {reason}");
+            Report(MasterEventKind.PeerLost, peer, $"{peer} of {peer.Group} lost: {reason}", reason: reason);
         }
 
         Remove(peer, $"peer {peer.Id.ToShortString()} was lost: {reason}");
@@ -196,12 +252,12 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         if (peer.State == MasterPeerState.Unregistered)
         {
             Emit(new MasterOutput.Send(peer.Connection, new Refused(ErrorCode.MasterRefused, reason)));
-            Report(MasterEventKind.ConnectionRejected, null, $"connection from {peer.Remote} closed: {reason}");
+            Report(MasterEventKind.ConnectionRejected, null, $"connection from {peer.Remote} closed: {reason}", reason: reason, source: peer.Remote);
         }
         else
         {
             Emit(new MasterOutput.Send(peer.Connection, new Evicted(reason)));
-            Report(MasterEventKind.PeerEvicted, peer, $"{peer} of {peer.Group} evicted: {reason}");
+            Report(MasterEventKind.PeerEvicted, peer, $"{peer} of {peer.Group} evicted: {reason}", reason: reason);
         }
 
         Emit(new MasterOutput.Close(peer.Connection));
@@ -240,7 +296,21 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             }
         }
 
+        var beats = _nowMs >= _beatAtMs;
+        _beatAtMs = beats ? _nowMs + Configuration.HeartbeatIntervalMs : _beatAtMs;
         Emit(new MasterOutput.WakeAt(NextTickMs()));
+        LoseTogether(() => EvictTheSilent(beats));
+        BreakStuckLinks();
+        RetryLinks();
+        EvictWhoDoesNotWire();
+        EndWaitsWithoutEnd();
+        EndLateProbes();
+        TellWaiters();
+    }
+
+    /// <summary>The others get a heartbeat when one is due.</summary>
+    private void EvictTheSilent(bool beats)
+    {
         foreach (var peer in _peers.Values.ToArray())
         {
             var silentMs = _nowMs - peer.LastHeardMs - peer.ForgivenMs;
@@ -260,28 +330,22 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             {
                 Evict(peer, $"no heartbeat for {silentMs / 1000.0:0.0} s (timeout {Configuration.HeartbeatTimeoutMs / 1000.0:0.0} s): its process is frozen or its host unreachable");
             }
-            else
+            else if (beats)
             {
-                Emit(new MasterOutput.Send(peer.Connection, new Heartbeat()));
+                Emit(new MasterOutput.Send(peer.Connection, s_heartbeat));
             }
         }
-
-        BreakStuckLinks();
-        RetryLinks();
-        EvictWhoDoesNotWire();
-        EndWaitsWithoutEnd();
-        EndLateProbes();
-        TellWaiters();
     }
 
-    /// <summary>With the heartbeats, or earlier where somebody's silence will have lasted for the timeout: it is noticed then, not up to an interval later.</summary>
+    /// <summary>With the heartbeats, or earlier where somebody's silence will have lasted for the timeout, though a few times in an interval at most, however many fall silent.</summary>
     private long NextTickMs()
     {
-        var next = _nowMs + Configuration.HeartbeatIntervalMs;
+        var next = _beatAtMs;
+        var soonest = _nowMs + (Configuration.HeartbeatIntervalMs / Limits.TicksPerHeartbeatMax);
         foreach (var peer in _peers.Values)
         {
             var silentAtMs = peer.LastHeardMs + peer.ForgivenMs + Configuration.HeartbeatTimeoutMs + 1;
-            next = silentAtMs > _nowMs ? Math.Min(next, silentAtMs) : next;
+            next = silentAtMs > _nowMs ? Math.Min(next, Math.Max(soonest, silentAtMs)) : next;
         }
 
         return next;
@@ -289,8 +353,8 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
 
     private void Emit(MasterOutput output) => _outputs.Add(output);
 
-    private void Report(MasterEventKind kind, PeerRecord? peer, string text, GroupRecord? group = null)
-        => Emit(new MasterOutput.Report(new MasterEvent(kind, peer?.Id ?? default, group?.Group ?? peer?.Group ?? default, group?.Epoch ?? default, text)));
+    private void Report(MasterEventKind kind, PeerRecord? peer, string text, GroupRecord? group = null, string reason = "", PeerAddress? source = null)
+        => Emit(new MasterOutput.Report(new MasterEvent(kind, peer?.Id ?? default, group?.Group ?? peer?.Group ?? default, group?.Epoch ?? default, text, reason, source)));
 
     /// <summary>What is cheap to check is checked after every step, in Release too.</summary>
     private void AssertInvariants()

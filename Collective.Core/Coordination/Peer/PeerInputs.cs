@@ -43,6 +43,12 @@ internal abstract record PeerInput
 
     internal sealed record Launch(OperationId Operation, Tag Tag, CollectiveDescriptor Descriptor, long TimeoutMs = NoTimeout) : PeerInput;
 
+    /// <summary>A collective on several tensors, with one verdict for all of them. It is entered when the first of them is launched.</summary>
+    internal sealed record BeginSet(OperationId Operation, Tag Tag, int Size, long TimeoutMs = NoTimeout) : PeerInput;
+
+    /// <summary>One of its tensors; ignored when the set has ended.</summary>
+    internal sealed record LaunchTensor(OperationId Set, OperationId Operation, ushort Position, CollectiveDescriptor Descriptor) : PeerInput;
+
     internal sealed record Cancel(OperationId Operation) : PeerInput;
 
     internal sealed record Leave : PeerInput;
@@ -69,8 +75,8 @@ internal abstract record PeerInput
 
     internal sealed record ProbeDone(ulong Number, bool Ok, ulong BytesPerSecond, string Detail) : PeerInput;
 
-    /// <summary>Time has passed; and what has moved on the data links of the epoch by now.</summary>
-    internal sealed record Tick(LinkBytes Moved = default) : PeerInput;
+    /// <summary>Time has passed; what has moved on the data links of the epoch by now; and when bytes of the master came last, be it of a message that is not whole yet.</summary>
+    internal sealed record Tick(LinkBytes Moved = default, long HeardMs = long.MinValue) : PeerInput;
     // By the exchange of shared state.
 
     /// <summary>Everything the plan asks for is here and verified, but not visible to the application yet; or it will not be, for this reason. Ends what <see cref="PeerOutput.FetchState"/> began.</summary>
@@ -96,6 +102,12 @@ internal sealed record Membership(Epoch Epoch, IReadOnlyList<Member> Members, in
     public int KeptMinimum { get; init; }
 
     public bool IsShort => Members.Count < KeptMinimum;
+
+    /// <summary>Why it replaced the one before: the sentence that the master has established.</summary>
+    public string Reason { get; init; } = "";
+
+    /// <summary>Whether peers were lost when it began.</summary>
+    public bool HasLost { get; init; }
 }
 
 /// <summary>What a peer wants done.</summary>
@@ -118,6 +130,7 @@ internal abstract record PeerOutput
     /// <summary>A new membership stands. The first one ends connect.</summary>
     internal sealed record WorldStands(Membership Membership) : PeerOutput;
 
+    /// <summary>The operation is that of a tensor, here and in the next two; in <see cref="FinishOperation"/> it is the collective's.</summary>
     internal sealed record StartRing(OperationId Operation, AttemptKey Attempt, Membership Membership) : PeerOutput;
 
     /// <summary>Bulk data may flow.</summary>
@@ -128,7 +141,7 @@ internal abstract record PeerOutput
 
     // The ends of calls carry the membership that the application sees from then on. It is the same for all peers whose calls ended together; null where the end concerns this peer alone.
 
-    /// <summary>Tell the application; unless it succeeded, restore its buffers first.</summary>
+    /// <summary>The end of a collective, of all its tensors. Tell the application; unless it succeeded, restore its buffers first.</summary>
     internal sealed record FinishOperation(OperationId Operation, Outcome Outcome, Membership? Seen = null) : PeerOutput;
 
     /// <summary>Yes: the answer to a question; of a vote: whether it has admitted peers.</summary>

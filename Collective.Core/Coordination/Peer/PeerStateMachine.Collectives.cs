@@ -6,7 +6,11 @@ namespace Collective.Coordination;
 internal sealed partial class PeerStateMachine
 {
     private readonly Dictionary<Tag, LocalAttempt> _attempts = [];
+
+    // The tensors of these attempts, by the number of their operation.
+    private readonly Dictionary<OperationId, LocalTensor> _tensors = [];
     private readonly Dictionary<Tag, uint> _ordinals = [];
+    private int _tensorsInFlight;
     private uint _firstOrdinal;
     private uint _nextOrdinal;
     private RequestNumber? _question;
@@ -15,29 +19,61 @@ internal sealed partial class PeerStateMachine
     /// <summary>Open attempts, for the simulator's checks.</summary>
     public IEnumerable<LocalAttempt> Attempts => _attempts.Values;
 
-    private LocalAttempt? Find(AttemptKey key) => _attempts.TryGetValue(key.Tag, out var attempt) && attempt.State != AttemptState.Held && attempt.Key == key ? attempt : null;
+    private LocalAttempt? Find(AttemptKey key) => _attempts.TryGetValue(key.Tag, out var attempt) && attempt.State != AttemptState.Held && attempt.Key == key.Whole ? attempt : null;
 
     private LocalAttempt? Find(OperationId operation) => _attempts.Values.FirstOrDefault(a => a.Operation == operation);
 
+    private LocalTensor? FindTensor(AttemptKey key) => Find(key)?.At(key.Tensor);
+
     private void OnLaunch(PeerInput.Launch input)
     {
+        if (Begin(input.Operation, input.Tag, 1, input.TimeoutMs) is { } attempt)
+        {
+            Add(attempt, new LocalTensor(attempt, input.Operation, 0, input.Descriptor));
+        }
+    }
+
+    private LocalAttempt? Begin(OperationId operation, Tag tag, int size, long timeoutMs)
+    {
         Outcome? refusal = State is not (PeerState.Ready or PeerState.Wiring) ? NotConnected
-            : _attempts.ContainsKey(input.Tag) ? new Outcome(ErrorCode.InvalidArgument, $"{input.Tag} is in use by a collective in flight: await it, or use another tag")
+            : _attempts.ContainsKey(tag) ? new Outcome(ErrorCode.InvalidArgument, $"{tag} is in use by a collective in flight: await it, or use another tag")
             : _vote is not null ? new Outcome(ErrorCode.InvalidUsage, $"this peer waits in {_vote.Call}: await that before launching collectives")
             : _sync is not null ? new Outcome(ErrorCode.InvalidUsage, "this peer is in a sync of the shared state: await that before launching collectives")
             : _attempts.Count >= Limits.OperationsInFlightMax ? new Outcome(ErrorCode.LimitExceeded, $"{Limits.OperationsInFlightMax} collectives are in flight, which is the maximum: await some of them")
-            : _ordinals.Count >= Limits.TagsMax && !_ordinals.ContainsKey(input.Tag) ? new Outcome(ErrorCode.LimitExceeded, $"{Limits.TagsMax} different tags were used since the last topology update, which is the maximum: use tags again, or update the topology")
+            : _tensorsInFlight + size > Limits.TensorsInFlightMax ? new Outcome(ErrorCode.LimitExceeded, $"{_tensorsInFlight} tensors are in flight, and with {size} more there would be more than the maximum of {Limits.TensorsInFlightMax}: await some of them")
+            : _ordinals.Count >= Limits.TagsMax && !_ordinals.ContainsKey(tag) ? new Outcome(ErrorCode.LimitExceeded, $"{Limits.TagsMax} different tags were used since the last topology update, which is the maximum: use tags again, or update the topology")
             : null;
         if (refusal is { } outcome)
         {
-            Emit(new PeerOutput.FinishOperation(input.Operation, outcome));
-            return;
+            Emit(new PeerOutput.FinishOperation(operation, outcome));
+            return null;
         }
 
         _justAdmitted = false;
-        var attempt = new LocalAttempt(input.Operation, input.Tag, input.Descriptor, SetDeadline(input.TimeoutMs));
-        _attempts.Add(input.Tag, attempt);
-        if (State == PeerState.Ready)
+        BeginsStepWith(tag);
+        var attempt = new LocalAttempt(operation, tag, size, SetDeadline(timeoutMs));
+        _attempts.Add(tag, attempt);
+        _tensorsInFlight += size;
+        return attempt;
+    }
+
+    private void OnLaunchTensor(PeerInput.LaunchTensor input)
+    {
+        if (Find(input.Set) is { } attempt)
+        {
+            Add(attempt, new LocalTensor(attempt, input.Operation, input.Position, input.Descriptor));
+        }
+    }
+
+    private void Add(LocalAttempt attempt, LocalTensor tensor)
+    {
+        attempt.Add(tensor);
+        _tensors.Add(tensor.Operation, tensor);
+        if (attempt.State == AttemptState.Running)
+        {
+            Enter(tensor);
+        }
+        else if (State == PeerState.Ready)
         {
             EnterHeld();
         }
@@ -56,7 +92,7 @@ internal sealed partial class PeerStateMachine
 
         if (_membership!.Members.Count > 1 && !_membership.IsShort)
         {
-            foreach (var attempt in _attempts.Values.Where(a => a.State == AttemptState.Held))
+            foreach (var attempt in _attempts.Values.Where(a => a.WaitsForRing))
             {
                 Enter(attempt);
             }
@@ -65,7 +101,7 @@ internal sealed partial class PeerStateMachine
         {
             FinishHeld(Alone);
         }
-        else if (_attempts.Values.Any(a => a.State == AttemptState.Held))
+        else if (_attempts.Values.Any(a => a.WaitsForRing))
         {
             _question = _lastQuestion = _lastQuestion.Next();
             Send(new AdmitWhenAlone(_question.Value));
@@ -109,11 +145,13 @@ internal sealed partial class PeerStateMachine
         }
     }
 
-    private static Outcome Alone => new(ErrorCode.TooFewPeers, "this peer is alone in its group: wait for others (update topology), then reduce");
+    private Outcome Alone => new(
+        ErrorCode.TooFewPeers,
+        $"this peer is alone in its group{(_membership!.HasLost ? $", because {_membership.Reason}" : "")}: wait for others (update topology), then reduce");
 
     private void FinishHeld(Outcome outcome)
     {
-        foreach (var attempt in _attempts.Values.Where(a => a.State == AttemptState.Held).ToArray())
+        foreach (var attempt in _attempts.Values.Where(a => a.WaitsForRing).ToArray())
         {
             Abort(attempt, outcome, outcome.Code == ErrorCode.TooFewPeers ? _membership : null);
         }
@@ -126,9 +164,17 @@ internal sealed partial class PeerStateMachine
         _nextOrdinal = Math.Max(_nextOrdinal, ordinal + 1);
         attempt.Enter(new AttemptKey(_membership!.Epoch, attempt.Tag, ordinal), _membership);
 
+        foreach (var tensor in attempt.Tensors)
+        {
+            Enter(tensor);
+        }
+    }
+
+    private void Enter(LocalTensor tensor)
+    {
         // In this order: once the others know that this peer has entered, bulk data may come.
-        Emit(new PeerOutput.StartRing(attempt.Operation, attempt.Key, _membership));
-        Send(new CollectiveStart(attempt.Key, attempt.Descriptor));
+        Emit(new PeerOutput.StartRing(tensor.Operation, tensor.Key, _membership!));
+        Send(new CollectiveStart(tensor.Key, tensor.Descriptor));
     }
 
     /// <summary>
@@ -143,7 +189,7 @@ internal sealed partial class PeerStateMachine
 
     private void OnRingCompleted(PeerInput.RingCompleted input)
     {
-        if (Find(input.Operation) is { State: AttemptState.Running } attempt)
+        if (_tensors.GetValueOrDefault(input.Operation) is { Attempt: { State: AttemptState.Running } attempt } tensor && attempt.Complete(tensor))
         {
             attempt.Move(AttemptEvent.RingCompleted);
             Send(new CollectiveDone(attempt.Key, Ok: true, ""));
@@ -152,7 +198,7 @@ internal sealed partial class PeerStateMachine
 
     private void OnRingFailed(PeerInput.RingFailed input)
     {
-        if (Find(input.Operation) is { State: AttemptState.Running } attempt)
+        if (_tensors.GetValueOrDefault(input.Operation) is { Attempt: { State: AttemptState.Running } attempt })
         {
             GiveUp(attempt, input.Detail);
         }
@@ -176,7 +222,7 @@ internal sealed partial class PeerStateMachine
         if (attempt.State == AttemptState.Held)
         {
             var where = _membership is { IsShort: true } world ? $"while it waited for company: {_group} has {world.Members.Count} of the {world.KeptMinimum} peers that it must have" : "while the ring of its group was being made";
-            Abort(attempt, wish with { Reason = $"{wish.Reason}, {where}" });
+            Abort(attempt, attempt.WaitsForRing ? wish with { Reason = $"{wish.Reason}, {where}" } : wish);
             if (_question is { } question && _attempts.Count == 0 && _membership is { IsShort: true })
             {
                 Send(new Withdraw(question)); // Nobody here waits for company any more.
@@ -205,7 +251,7 @@ internal sealed partial class PeerStateMachine
     private void GiveUp(LocalAttempt attempt, string detail)
     {
         attempt.Move(AttemptEvent.GiveUp);
-        Emit(new PeerOutput.StopRing(attempt.Operation));
+        StopRings(attempt);
         Send(new CollectiveDone(attempt.Key, Ok: false, detail));
     }
 
@@ -213,8 +259,8 @@ internal sealed partial class PeerStateMachine
     {
         attempt.Move(AttemptEvent.Verdict);
         _newcomersWait = true;
-        _attempts.Remove(attempt.Tag);
-        Emit(new PeerOutput.FinishOperation(attempt.Operation, Outcome.Success, attempt.Membership));
+        Committed(attempt.Tag);
+        Finish(attempt, Outcome.Success, attempt.Membership);
     }
 
     /// <summary>A new epoch ends whatever was entered in older ones.</summary>
@@ -231,7 +277,7 @@ internal sealed partial class PeerStateMachine
 
             if (attempt.State != AttemptState.Aborting)
             {
-                Emit(new PeerOutput.StopRing(attempt.Operation));
+                StopRings(attempt);
             }
 
             attempt.End(decision.Code == default ? new Outcome(ErrorCode.OperationAborted, opened.Reason) : new Outcome(decision.Code, decision.Reason));
@@ -244,16 +290,34 @@ internal sealed partial class PeerStateMachine
         foreach (var attempt in _attempts.Values.Where(a => a.State == AttemptState.Aborting).ToArray())
         {
             attempt.Move(AttemptEvent.RingStands);
-            _attempts.Remove(attempt.Tag);
-            Emit(new PeerOutput.FinishOperation(attempt.Operation, attempt.OutcomeFor(established), _membership)); // The first ring that stands after it: the same for all who were in it.
+            Finish(attempt, WithWhatCommitted(attempt.OutcomeFor(established)), _membership); // The first ring that stands after it: the same for all who were in it.
         }
     }
 
     private void Abort(LocalAttempt attempt, Outcome outcome, Membership? seen = null)
     {
         attempt.Move(AttemptEvent.NeverEntered);
+        Finish(attempt, outcome, seen);
+    }
+
+    private void Finish(LocalAttempt attempt, Outcome outcome, Membership? seen)
+    {
         _attempts.Remove(attempt.Tag);
+        _tensorsInFlight -= attempt.Size;
+        foreach (var tensor in attempt.Tensors)
+        {
+            _tensors.Remove(tensor.Operation);
+        }
+
         Emit(new PeerOutput.FinishOperation(attempt.Operation, outcome, seen));
+    }
+
+    private void StopRings(LocalAttempt attempt)
+    {
+        foreach (var tensor in attempt.Tensors)
+        {
+            Emit(new PeerOutput.StopRing(tensor.Operation));
+        }
     }
 
     /// <summary>This peer leaves the run: nothing can be committed for it any more.</summary>
@@ -263,7 +327,7 @@ internal sealed partial class PeerStateMachine
         {
             if (attempt.State != AttemptState.Held)
             {
-                Emit(new PeerOutput.StopRing(attempt.Operation));
+                StopRings(attempt);
             }
 
             var reason = attempt.State == AttemptState.Promised
@@ -273,5 +337,7 @@ internal sealed partial class PeerStateMachine
         }
 
         _attempts.Clear();
+        _tensors.Clear();
+        _tensorsInFlight = 0;
     }
 }

@@ -82,6 +82,7 @@ internal sealed partial class PeerStateMachine
                     ForgetTags();
                 }
 
+                BeginStep();
                 _membership = _membership! with { Sizes = updated.Sizes };
                 Emit(new PeerOutput.WorldStands(_membership));
             }

@@ -112,6 +112,11 @@ internal sealed partial class PeerStateMachine
         var sync = _sync!;
         sync.Move(finished.Error == default ? SyncEvent.Succeed : SyncEvent.Fail);
         _sync = null;
+        if (finished.Error == default)
+        {
+            BeginStep();
+        }
+
         var reason = sync.Wish.Succeeded || finished.Reason.Contains(sync.Wish.Reason, StringComparison.Ordinal) ? finished.Reason : $"{sync.Wish.Reason}: {finished.Reason}";
         var told = finished.Error is ErrorCode.TimedOut or ErrorCode.SyncFailed && !sync.Wish.Succeeded ? sync.Wish with { Reason = reason } : new Outcome(finished.Error, finished.Reason);
         EndSync(sync.Request, told, finished);

@@ -63,6 +63,8 @@ internal sealed partial class PeerStateMachine
             case PeerInput.StateFetched m: OnStateFetched(m); break;
             case PeerInput.HolderFailed m: OnHolderFailed(m); break;
             case PeerInput.Launch m: OnLaunch(m); break;
+            case PeerInput.BeginSet m: Begin(m.Operation, m.Tag, m.Size, m.TimeoutMs); break;
+            case PeerInput.LaunchTensor m: OnLaunchTensor(m); break;
             case PeerInput.Cancel m: OnCancel(m); break;
             case PeerInput.RingCompleted m: OnRingCompleted(m); break;
             case PeerInput.RingFailed m: OnRingFailed(m); break;
@@ -136,7 +138,7 @@ internal sealed partial class PeerStateMachine
         }
 
         _lastHeardMs = _nowMs;
-        if (_run != default && (input.Run != _run || input.Term < _term))
+        if (_run != default && input.Message is not Refused && (input.Run != _run || input.Term < _term))
         {
             Die(new Outcome(ErrorCode.MasterLost, $"the master now speaks for run {input.Run}, term {input.Term}; this peer belongs to run {_run}, term {_term}"));
             return;
@@ -157,7 +159,7 @@ internal sealed partial class PeerStateMachine
             case PendingReply m when m.Request == _query?.Number: OnPendingReply(m); break;
             case SurveyLinks m when State is PeerState.Wiring or PeerState.Ready: OnSurveyLinks(m); break;
             case ProbeLink m when State is PeerState.Wiring or PeerState.Ready && (m.From.Id == _self) != (m.To.Id == _self): OnProbeLink(m); break;
-            case CollectiveGo m when Find(m.Attempt) is { State: AttemptState.Running } attempt: Emit(new PeerOutput.ReleaseRing(attempt.Operation)); break;
+            case CollectiveGo m when FindTensor(m.Attempt) is { Attempt.State: AttemptState.Running } tensor: Emit(new PeerOutput.ReleaseRing(tensor.Operation)); break;
             case CollectiveGo m when m.Attempt.Epoch <= Epoch: break; // This peer has given up the attempt meanwhile.
             case Verdict m when Find(m.Attempt) is { State: AttemptState.Promised } attempt: OnVerdict(attempt); break;
             case SharedStatePlan m when Fits(m): OnSharedStatePlan(m); break;
@@ -210,7 +212,12 @@ internal sealed partial class PeerStateMachine
 
     private void OnEpochStands(EpochStands stands)
     {
-        _membership = new Membership(stands.Epoch, _opened!.Members, RankIn(_opened), stands.Sizes) { KeptMinimum = stands.KeptMinimum };
+        _membership = new Membership(stands.Epoch, _opened!.Members, RankIn(_opened), stands.Sizes)
+        {
+            KeptMinimum = stands.KeptMinimum,
+            Reason = stands.Reason,
+            HasLost = _opened.Excluded.Count > 0,
+        };
         _connectDeadline = Deadline.None;
         Emit(new PeerOutput.WorldStands(_membership));
         FinishAborted(stands.Reason);
@@ -268,6 +275,7 @@ internal sealed partial class PeerStateMachine
         ExpireDeadlines();
         if (State is not PeerState.Dead && _nowMs >= _heartbeatAtMs)
         {
+            _lastHeardMs = Math.Max(_lastHeardMs, Math.Min(_nowMs, tick.HeardMs));
             Beat(tick.Moved);
         }
 
@@ -351,6 +359,7 @@ internal sealed partial class PeerStateMachine
         Invariant.Holds(State != PeerState.Ready || _membership!.Epoch == Epoch);
         Invariant.Holds(State != PeerState.Dead || (_attempts.Count == 0 && _vote is null && _query is null && _sync is null));
         Invariant.Holds(_attempts.Count <= Limits.OperationsInFlightMax);
+        Invariant.Holds(_tensorsInFlight is >= 0 and <= Limits.TensorsInFlightMax);
         Invariant.Holds(_vote is null || _attempts.Count == 0);
         Invariant.Holds(_sync is null || (_attempts.Count == 0 && _vote is null && _query is null));
     }

@@ -14,6 +14,7 @@ internal static class TakenPort
     /// <exception cref="SocketException">It cannot listen.</exception>
     public static Socket Listen(int port, Func<Socket> listen)
     {
+        using var nothing = new ManualResetEventSlim(); // No event tells that a port is free.
         var deadline = Environment.TickCount64 + Limits.TakenPortMsMax;
         while (true)
         {
@@ -37,7 +38,7 @@ internal static class TakenPort
                 }
             }
 
-            Thread.Sleep(Limits.TakenPortPauseMs);
+            nothing.Wait(Limits.TakenPortPauseMs);
         }
     }
 

@@ -415,5 +415,5 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
     }
 
     private static string Describe(Exception exception, Stripe stripe)
-        => exception is SocketException error ? error.Message + LargePackets.Suspicion(stripe.Socket, error) : "closed";
+        => exception is SocketException error ? error.Message + PathMtu.Suspicion(stripe.Socket, error) : "closed";
 }

@@ -80,6 +80,8 @@ internal static class Describe
         PeerInput.StateFetched m => $"state: Fetched request {m.Request.Value} {(m.Ok ? "ok" : $"failed: {m.Detail}")}",
         PeerInput.HolderFailed m => $"state: HolderFailed request {m.Request.Value}: {Name(m.Holder)}{(m.WrongBytes ? ", wrong bytes" : "")}: {m.Detail}",
         PeerInput.Launch m => $"application: Launch operation {m.Operation.Value}, {m.Tag}: {Text(m.Descriptor)}{Within(m.TimeoutMs)}",
+        PeerInput.BeginSet m => $"application: BeginSet operation {m.Operation.Value}, {m.Tag}: {m.Size} tensors{Within(m.TimeoutMs)}",
+        PeerInput.LaunchTensor m => $"application: LaunchTensor {m.Position} of operation {m.Set.Value}, as operation {m.Operation.Value}: {Text(m.Descriptor)}",
         PeerInput.Cancel m => $"application: Cancel operation {m.Operation.Value}",
         PeerInput.Leave => "application: Leave",
         PeerInput.Connected m => $"control: Connected, data port {m.DataPort}",
@@ -168,7 +170,7 @@ internal static class Describe
 
     private static string Text(Outcome outcome) => outcome.Succeeded ? "ok" : $"{outcome.Code}: {outcome.Reason}";
 
-    private static string Text(CollectiveDescriptor descriptor) => string.Create(CultureInfo.InvariantCulture, $"{descriptor.Count} {descriptor.DataType} {descriptor.Operation}{(descriptor.Quantisation == 0 ? "" : $", quantised {Quantization.FromByte(descriptor.Quantisation)}")}{(descriptor.Label.Length == 0 ? "" : $", \"{descriptor.Label}\"")}");
+    private static string Text(CollectiveDescriptor descriptor) => string.Create(CultureInfo.InvariantCulture, $"{descriptor.Count} {descriptor.DataType} {descriptor.Operation}{(descriptor.Quantisation == 0 ? "" : $", quantised {Quantization.FromByte(descriptor.Quantisation)}")}{(descriptor.Label.Length == 0 ? "" : $", \"{descriptor.Label}\"")}{(descriptor.Tensors <= 1 ? "" : $", one of {descriptor.Tensors} tensors")}");
 
     private static string Text(WorldSizes sizes) => $"world {sizes.Global} in {sizes.Groups} groups, largest {sizes.LargestGroup}";
 

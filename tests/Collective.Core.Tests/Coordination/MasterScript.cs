@@ -160,6 +160,10 @@ internal sealed class MasterScript
     public MasterScript Start(string peers, ulong tag, ulong count = 10, DataType type = DataType.Float32, ReduceOperation operation = ReduceOperation.Sum, uint ordinal = 0, Quantization quantization = default, string label = "")
         => Receive(peers, p => new CollectiveStart(new AttemptKey(EpochOf(p), new Tag(tag), ordinal), new CollectiveDescriptor(count, type, operation, quantization.ToByte(), label)));
 
+    /// <summary>These peers enter a set with one of its tensors.</summary>
+    public MasterScript Tensor(string peers, ulong tag, ushort tensor, ushort of, ulong count = 10)
+        => Receive(peers, p => new CollectiveStart(new AttemptKey(EpochOf(p), new Tag(tag), 0, tensor), new CollectiveDescriptor(count, DataType.Float32, ReduceOperation.Sum, 0, "", of)));
+
     public MasterScript Promise(string peers, ulong tag, uint ordinal = 0)
         => Receive(peers, p => new CollectiveDone(new AttemptKey(EpochOf(p), new Tag(tag), ordinal), Ok: true, ""));
 

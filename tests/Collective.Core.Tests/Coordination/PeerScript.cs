@@ -78,6 +78,12 @@ internal sealed class PeerScript
     public PeerScript Launch(long operation, ulong tag = 7, ulong count = 10, long timeoutMs = PeerInput.NoTimeout)
         => Input(new PeerInput.Launch(new OperationId(operation), new Tag(tag), new CollectiveDescriptor(count, DataType.Float32, ReduceOperation.Sum, 0), timeoutMs));
 
+    public PeerScript BeginSet(long operation, int size, ulong tag = 7, long timeoutMs = PeerInput.NoTimeout)
+        => Input(new PeerInput.BeginSet(new OperationId(operation), new Tag(tag), size, timeoutMs));
+
+    public PeerScript Tensor(long set, long operation, ushort position, ushort of, ulong count = 10)
+        => Input(new PeerInput.LaunchTensor(new OperationId(set), new OperationId(operation), position, new CollectiveDescriptor(count, DataType.Float32, ReduceOperation.Sum, 0, "", of)));
+
     public PeerScript Cancel(long operation) => Input(new PeerInput.Cancel(new OperationId(operation)));
 
     public PeerScript Completed(long operation) => Input(new PeerInput.RingCompleted(new OperationId(operation)));

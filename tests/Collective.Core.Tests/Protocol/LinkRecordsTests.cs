@@ -34,7 +34,7 @@ internal sealed class LinkRecordsTests
             Assert.That(SegmentHeader.Parse(bytes.AsSpan(0, length)), Is.Null, $"{length} bytes");
         }
 
-        foreach (var at in new[] { 0, 1, 2, 3, SegmentHeader.Bytes - 8, SegmentHeader.Bytes - 1 })
+        foreach (var at in new[] { 0, 1, 2, 3, SegmentHeader.Bytes - 6, SegmentHeader.Bytes - 4, SegmentHeader.Bytes - 1 })
         {
             var altered = bytes.ToArray();
             altered[at] ^= 1;

@@ -15,7 +15,7 @@ internal static class Samples
     private static readonly PeerAddress AddressV4 = new(0xC0A8_0001, IsIPv6: false, 0x1234);
     private static readonly PeerAddress AddressV6 = new(new UInt128(0x2001_0DB8_0000_0000, 0x0000_0000_0000_0042), IsIPv6: true, 0x5678);
     private static readonly AttemptKey Attempt = new(Epoch, new Tag(0x1112_1314_1516_1718), 0x2122_2324);
-    private static readonly CollectiveDescriptor Descriptor = new(0x3132_3334_3536_3738, DataType.Float64, ReduceOperation.Max, 0x13, "gradiënts");
+    private static readonly CollectiveDescriptor Descriptor = new(0x3132_3334_3536_3738, DataType.Float64, ReduceOperation.Max, 0x13, "gradiënts", 0x1234);
     private static readonly WorldSizes Sizes = new(0x0102, 0x0304, 0x0506);
 
     private static readonly StateHash Hash = new(new UInt128(0xE0E1_E2E3_E4E5_E6E7, 0xE8E9_EAEB_ECED_EEEF));
@@ -41,7 +41,7 @@ internal static class Samples
             [new StateEntry("layer.0/wéight", DataType.BFloat16, 0x5A5B_5C5D_5E5F_6061, MayDiffer: false, Hash), new StateEntry("rng", DataType.UInt64, 4, MayDiffer: true, default)]),
         new SharedStateDone(new RequestNumber(0x6A6B_6C6D_6E6F_7071), Ok: true, "fetched"),
         new HolderFailed(new RequestNumber(0x7A7B_7C7D_7E7F_8081), PeerB, WrongBytes: true, "block 7"),
-        new CollectiveStart(Attempt, Descriptor),
+        new CollectiveStart(Attempt with { Tensor = 0x0123 }, Descriptor),
         new CollectiveDone(Attempt, Ok: false, "cancelled"),
         new OptimizeVote(new RequestNumber(0xC1C2_C3C4_C5C6_C7C8)),
         new ProbeDone(0x0D1D_2D3D_4D5D_6D7D, Ok: true, 0x0E1E_2E3E_4E5E_6E7E, "refused"),
@@ -59,7 +59,7 @@ internal static class Samples
         new Waiting(0xD1D2_D3D4, "for company"),
         new TopologyUpdated(new RequestNumber(0xA1A2_A3A4_A5A6_A7A8), ErrorCode.CrossedCalls, "ünïcode", Sizes, true),
         new PendingReply(new RequestNumber(0xB1B2_B3B4_B5B6_B7B8), Pending: true, ErrorCode.TimedOut, "silent"),
-        new CollectiveGo(Attempt),
+        new CollectiveGo(Attempt with { Tensor = 0x0234 }),
         new Verdict(Attempt),
         new Evicted("frozen"),
         new ProbeLink(0x0F1F_2F3F_4F5F_6F7F, new Member(PeerA, AddressV6, AddressV4), new Member(PeerB, AddressV4)),

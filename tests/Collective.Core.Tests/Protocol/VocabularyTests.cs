@@ -126,6 +126,7 @@ internal sealed class VocabularyTests
         var left = new CollectiveDescriptor(10, DataType.Float32, ReduceOperation.Sum, 0, "step 7");
         Assert.That(CollectiveDescriptor.Difference(left, left with { Label = "step 8" }), Is.EqualTo("label \"step 7\" against \"step 8\""));
         Assert.That(CollectiveDescriptor.Difference(left, left with { Label = "" }), Is.EqualTo("label \"step 7\" against \"\""));
+        Assert.That(CollectiveDescriptor.Difference(left, left with { Label = "step 8", Count = 11 }), Is.EqualTo("label \"step 7\" against \"step 8\""));
         Assert.That(CollectiveDescriptor.Difference(left, left with { Label = new string("step 7") }), Is.Null);
 
         // Long ones, that differ late: what differs is in the reason, which is cut at its limit.

@@ -131,12 +131,29 @@ internal sealed class SegmentRouterTests
         {
             Keep(Key(tag), 0, 0);
             tag++;
-            Assert.That(tag, Is.LessThanOrEqualTo((ulong)(2 * Limits.OperationsInFlightMax)));
+            Assert.That(tag, Is.LessThanOrEqualTo((ulong)(2 * Limits.TensorsInFlightMax)));
+        }
+
+        Assert.That(tag, Is.GreaterThanOrEqualTo((ulong)Limits.TensorsInFlightMax), "what a legal neighbour may send");
+        Assert.That(_router.Find(Header(Key(tag), 0), out _), Is.EqualTo(SegmentRoute.Violation));
+        Assert.That(_router.Find(Header(Key(0), 1), out _), Is.EqualTo(SegmentRoute.Early), "more of one that is kept already");
+    }
+
+    [Test]
+    public void What_is_kept_of_all_operations_has_a_limit()
+    {
+        const int Bytes = Limits.EarlyBytesPerOperationMax;
+        ulong tag = 0;
+        while (_router.Find(Header(Key(tag), 0) with { PayloadBytes = Bytes }, out _) == SegmentRoute.Early)
+        {
+            _router.KeepEarly(Header(Key(tag), 0) with { PayloadBytes = Bytes }, ArrayPool<byte>.Shared.Rent(1));
+            tag++;
+            Assert.That(tag * Bytes, Is.LessThanOrEqualTo((ulong)Limits.EarlyBytesMax));
         }
 
         Assert.That(tag, Is.GreaterThanOrEqualTo((ulong)Limits.OperationsInFlightMax), "what a legal neighbour may send");
-        Assert.That(_router.Find(Header(Key(tag), 0), out _), Is.EqualTo(SegmentRoute.Violation));
-        Assert.That(_router.Find(Header(Key(0), 1), out _), Is.EqualTo(SegmentRoute.Early), "more of one that is kept already");
+        _router.SetEpoch(new Epoch(99));
+        Assert.That(_router.Find(Header(Key(0) with { Epoch = new Epoch(99) }, 0), out _), Is.EqualTo(SegmentRoute.Early), "another epoch begins with nothing");
     }
 
     [Test]

@@ -111,7 +111,8 @@ internal sealed class HostileInputTests : EndToEndTest
     {
         using var socket = await Connect(master);
         await Send(socket, Frame(new Hello((ushort)version, default, 1, 1)));
-        var (_, answer) = await UntilMessage<Refused>(socket);
+        var (header, answer) = await UntilMessage<Refused>(socket);
+        Assert.That(header.Run, Is.EqualTo(NoRun), "the run id opens the peers' data ports");
         Assert.That(answer.Code, Is.EqualTo(ErrorCode.MasterRefused));
         Assert.That(answer.Reason, Does.Contain($"version {MessageCodec.Version}").And.Contain($"peer {version}"));
         await UntilClosed(socket);

@@ -13,10 +13,10 @@ internal sealed class CompanyTests : EndToEndTest
         var master = StartMaster();
         var first = New(master, fingerprint: "resnet 50");
         await first.ConnectAsync().WaitAsync(Deadline);
-        var wrong = New(master, fingerprint: "bert");
+        var wrong = New(master, minimumWorldSize: 3, fingerprint: "bert"); // So that both newcomers come with one update.
         AssertFailure(await FailureOf(() => wrong.ConnectAsync()), ErrorCode.MasterRefused, "\"bert\"", "\"resnet 50\"");
         wrong.Announce("resnet 50");
-        var connecting = Task.WhenAll(wrong.ConnectAsync(), New(master).ConnectAsync());
+        var connecting = Task.WhenAll(wrong.ConnectAsync(), New(master, minimumWorldSize: 3).ConnectAsync());
         while (first.World.WorldSize < 3)
         {
             await first.UpdateTopologyAsync().WaitAsync(Deadline);

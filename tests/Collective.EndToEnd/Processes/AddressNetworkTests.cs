@@ -68,7 +68,7 @@ internal sealed class AddressNetworkTests : ProcessTest
 
     /// <summary>Hellos pass, data does not: the reason names the path, on the peers' side and the master's.</summary>
     [Test]
-    public async Task APathThatDropsLargePacketsIsNamed()
+    public async Task APathThatCarriesOnlySmallPacketsIsNamed()
     {
         await StartMaster(2, $"{HostNetwork.AddressOf(0)}");
         _network.DropLargerPackets(2, 1000);

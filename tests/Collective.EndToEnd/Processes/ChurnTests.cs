@@ -16,7 +16,7 @@ internal sealed class ChurnTests : ProcessTest
         leaver.Terminate();
         Assert.That(await leaver.Exited(Deadline), Is.Zero);
         await GoOnAndLeave(survivors);
-        Assert.That(Log.Lines.Any(l => l.Contains("left", StringComparison.Ordinal) && l.Contains("Collective.Master", StringComparison.Ordinal)), Is.True);
+        await Log.Says(Deadline, "left", "Collective.Master");
         Assert.That(Log.Lines.Where(l => l.Contains("evicted", StringComparison.Ordinal)), Is.Empty);
     }
 

@@ -31,6 +31,7 @@ internal sealed class FreezeTests : ProcessTest
         await frozen.Thaw();
         await frozen.Said("evicted", lines => lines.Any(l => l.StartsWith("LOST Evicted", StringComparison.Ordinal) && l.Contains("no heartbeat for", StringComparison.Ordinal)), Deadline);
         await GoOnAndLeave([.. others, frozen]);
+        await Log.Says(Deadline, " of group 0 evicted: no heartbeat for");
         Assert.That(Log.Lines.Count(l => l.Contains(" of group 0 evicted: no heartbeat for", StringComparison.Ordinal)), Is.EqualTo(1));
     }
 

@@ -168,7 +168,7 @@ internal sealed class ContentTests : SharedStateTest
         var giving = peers[0].SynchronizeSharedStateAsync(State(0, ("t", Filled(1))), SyncStrategy.SendOnly);
         var taking = peers[1].SynchronizeSharedStateAsync(State(0, ("t", Filled(2))), SyncStrategy.ReceiveOnly, new Thrower());
         await Task.WhenAll(giving, taking).WaitAsync(Deadline);
-        Assert.That(Log.Lines, Has.Some.Contains("progress callback failed"));
+        await Log.Says(Deadline, "progress callback failed");
     }
 
     [Test]

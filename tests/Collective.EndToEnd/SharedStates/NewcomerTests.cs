@@ -57,7 +57,8 @@ internal sealed class NewcomerTests : SharedStateTest
         var results = await Sync(peers, contents);
         Assert.That(contents[2], Is.EqualTo(Random(1, Size)));
         Assert.That(results[2].Donors, Is.EqualTo(new[] { peers[1].Id }));
-        Assert.That(Log.Lines, Has.Some.Contains("Collective.Master").And.Contains($"peer {peers[0].Id.ToShortString()} gave wrong bytes to peer {peers[2].Id.ToShortString()}").And.Contains("of \"t\" does not match its digest"));
+        var accusation = $"peer {peers[0].Id.ToShortString()} gave wrong bytes to peer {peers[2].Id.ToShortString()}";
+        await Log.Says(Deadline, "Collective.Master", accusation, "of \"t\" does not match its digest");
         Assert.That(peers[0].IsConnected, "one accusation evicts nobody");
     }
 

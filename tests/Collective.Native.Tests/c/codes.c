@@ -5,8 +5,8 @@ static master_t master;
 static pcclComm_t *const NOBODY = NULL;
 static pcclComm_t *const NEVER_MADE = (pcclComm_t *) 0x1234560;
 
-static float numbers[8];
-static float others[8];
+static float numbers[16];
+static float others[16];
 
 static pcclReduceDescriptor_t floats(uint64_t tag) { return describe(8, pcclFloat, pcclSum, tag); }
 
@@ -373,7 +373,92 @@ static void *reduce_with_tag_1(void *peer) {
     return (void *) (intptr_t) pcclAllReduce(others, others, &descriptor, peer, NULL);
 }
 
+static void *reduce_pair(void *peer) {
+    pcclReduceOpDescriptor_t pair[2] = {{others, others, floats(1)}, {others + 8, others + 8, floats(99)}};
+    return (void *) (intptr_t) pcclxAllReduceMany(pair, 2, peer, NULL, NULL);
+}
+
+static void sets(void) {
+    pcclComm_t *peer = new_peer(master.address, 0), *other = new_peer(master.address, 0);
+    pcclReduceOpDescriptor_t pair[2] = {{numbers, numbers, floats(1)}, {numbers + 8, numbers + 8, floats(2)}};
+    pcclReduceDescriptor_t descriptor = floats(1);
+    pcclAsyncReduceOp_t set = {NULL, 0}, single;
+    pcclxReduceInfo_t info = PCCLX_REDUCE_INFO_INIT;
+    pthread_t thread;
+    void *result;
+    RETURNS(pcclInvalidUsage, pcclxBeginAllReduceMany(peer, 1, 2, &set, NULL)); /* never connected */
+    connect_two(peer, other);
+    RETURNS(pcclInvalidArgument, pcclxAllReduceMany(NULL, 2, peer, NULL, NULL));
+    RETURNS(pcclInvalidArgument, pcclxAllReduceMany(pair, 0, peer, NULL, NULL));
+    RETURNS(pcclInvalidArgument, pcclxAllReduceMany(pair, 8193, peer, NULL, NULL));
+    RETURNS(pcclInvalidArgument, pcclxAllReduceMany(pair, 2, NULL, NULL, NULL));
+    RETURNS(pcclInvalidArgument, pcclxBeginAllReduceMany(peer, 1, 2, NULL, NULL));
+    RETURNS(pcclInvalidArgument, pcclxBeginAllReduceMany(peer, 1, 0, &set, NULL));
+    RETURNS(pcclInvalidArgument, pcclxBeginAllReduceMany(peer, 1, 8193, &set, NULL));
+    RETURNS(pcclInvalidArgument, pcclxLaunchInSet(NULL, 0, numbers, numbers, &descriptor, NULL));
+    pair[1].recvbuf = NULL;
+    RETURNS(pcclInvalidArgument, pcclxAllReduceMany(pair, 2, peer, NULL, NULL));
+    pair[1].recvbuf = numbers + 8;
+
+    pthread_create(&thread, NULL, reduce_pair, other);
+    OK(pcclxAllReduceMany(pair, 2, peer, &info, NULL)); /* the tags of all but the first do not count */
+    pthread_join(thread, &result);
+    CHECK((pcclResult_t) (intptr_t) result == pcclSuccess && info.world_size == 2);
+
+    OK(pcclxBeginAllReduceMany(peer, 1, 2, &set, NULL));
+    RETURNS(pcclInvalidArgument, pcclxBeginAllReduceMany(peer, 1, 2, &single, NULL)); /* the tag is in use */
+    RETURNS(pcclPendingAsyncOps, pcclUpdateTopology(peer));
+    OK(pcclxLaunchInSet(&set, 1, numbers + 8, numbers + 8, &descriptor, NULL));
+    RETURNS(pcclInvalidArgument, pcclxLaunchInSet(&set, 1, numbers, numbers, &descriptor, NULL));
+    RETURNS(pcclInvalidArgument, pcclxLaunchInSet(&set, 2, numbers, numbers, &descriptor, NULL));
+    RETURNS(pcclInvalidArgument, pcclxLaunchInSet(&set, 0, numbers, numbers, NULL, NULL));
+    pthread_create(&thread, NULL, reduce_pair, other);
+    OK(pcclxLaunchInSet(&set, 0, numbers, numbers, &descriptor, NULL));
+    OK(pcclxAwaitAsyncReduce(&set, &info));
+    pthread_join(thread, &result);
+    CHECK((pcclResult_t) (intptr_t) result == pcclSuccess && info.world_size == 2);
+    RETURNS(pcclRankConnectionLost, pcclxLaunchInSet(&set, 0, numbers, numbers, &descriptor, NULL)); /* awaited */
+
+    descriptor.tag = 5;
+    OK(pcclxAllReduceAsync(numbers, numbers, &descriptor, peer, &single, NULL));
+    RETURNS(pcclInvalidArgument, pcclxLaunchInSet(&single, 0, numbers, numbers, &descriptor, NULL)); /* no set */
+    OK(pcclxBeginAllReduceMany(peer, 1, 2, &set, NULL));
+    OK(pcclxCancelAsyncReduce(&set));
+    RETURNS(pcclRankConnectionLost, pcclxAwaitAsyncReduce(&set, NULL));
+    OK(pcclDestroyCommunicator(other));
+    OK(pcclDestroyCommunicator(peer));
+}
+
+/* An older handle of a tag is not the newer launch's. */
+static void stale_handles(void) {
+    pcclComm_t *peer = new_peer(master.address, 0), *other = new_peer(master.address, 0);
+    pcclReduceDescriptor_t descriptor = floats(1);
+    pcclAsyncReduceOp_t older, newer;
+    bool flag;
+    void *result;
+    pthread_t thread;
+    connect_two(peer, other);
+    OK(pcclAllReduceAsync(numbers, numbers, &descriptor, peer, &older));
+    pthread_create(&thread, NULL, reduce_with_tag_1, other);
+    OK(pcclAwaitAsyncReduce(&older, NULL));
+    pthread_join(thread, &result);
+    OK(pcclAllReduceAsync(numbers, numbers, &descriptor, peer, &newer));
+    RETURNS(pcclRankConnectionLost, pcclxWaitAsyncReduce(&older, 0, &flag));
+    RETURNS(pcclRankConnectionLost, pcclxCancelAsyncReduce(&older));
+    RETURNS(pcclRankConnectionLost, pcclAwaitAsyncReduce(&older, NULL));
+    older.comm = peer; /* made up, not launched */
+    RETURNS(pcclRankConnectionLost, pcclAwaitAsyncReduce(&older, NULL));
+    pthread_create(&thread, NULL, reduce_with_tag_1, other);
+    OK(pcclAwaitAsyncReduce(&newer, NULL));
+    pthread_join(thread, &result);
+    OK(pcclDestroyCommunicator(other));
+    RETURNS(pcclInvalidArgument, pcclDestroyCommunicator((pcclComm_t *) ((uintptr_t) peer + ((uint64_t) 99 << 32)))); /* names no launch */
+    OK(pcclDestroyCommunicator(peer));
+    RETURNS(pcclInvalidArgument, pcclAwaitAsyncReduce(&newer, NULL)); /* its communicator is gone */
+}
+
 static void in_flight(void) {
+    pcclxWorld_t world = PCCLX_WORLD_INIT;
     pcclComm_t *peer = new_peer(master.address, 0), *other = new_peer(master.address, 0);
     pcclReduceDescriptor_t descriptor = floats(1);
     pcclAsyncReduceOp_t handle, unknown;
@@ -383,7 +468,8 @@ static void in_flight(void) {
     pthread_t thread;
     connect_two(peer, other);
     OK(pcclAllReduceAsync(numbers, numbers, &descriptor, peer, &handle));
-    CHECK(handle.comm == peer && handle.tag == 1);
+    CHECK(handle.comm != NULL && handle.tag == 1);
+    OK(pcclxGetWorld(handle.comm, &world)); /* it stands for the communicator, too */
     RETURNS(pcclInvalidArgument, pcclAllReduceAsync(others, others, &descriptor, peer, &unknown)); /* the tag is in use */
     RETURNS(pcclPendingAsyncOps, pcclUpdateTopology(peer));
     RETURNS(pcclPendingAsyncOps, pcclxStep(peer, NULL, NULL));
@@ -559,6 +645,8 @@ int main(void) {
     RUN(arguments_of_reductions);
     RUN(labels_and_nothing);
     RUN(in_flight);
+    RUN(sets);
+    RUN(stale_handles);
     RUN(arguments_of_shared_state);
     RUN(master_lost);
     RUN(masters);

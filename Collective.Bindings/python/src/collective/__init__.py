@@ -20,6 +20,7 @@ from ._library import library_path
 from ._log import log_to
 from ._master import Master
 from ._reduce import ReduceHandle
+from ._sets import ReductionSet
 from ._types import (
     DataType,
     Epoch,
@@ -103,6 +104,7 @@ __all__ = [
     "ReduceHandle",
     "ReduceOp",
     "ReduceResult",
+    "ReductionSet",
     "RevisionMismatch",
     "Statistics",
     "SyncFailed",

@@ -434,6 +434,9 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "pcclxAllReduce": (c_int32, [c_void_p, c_void_p, POINTER(pcclReduceDescriptor_t), c_void_p, POINTER(pcclxReduceInfo_t), POINTER(pcclxCallOptions_t)]),
     "pcclxAllReduceAsync": (c_int32, [c_void_p, c_void_p, POINTER(pcclReduceDescriptor_t), c_void_p, POINTER(pcclAsyncReduceOp_t), POINTER(pcclxCallOptions_t)]),
     "pcclxAllReduceMultipleWithRetry": (c_int32, [POINTER(pcclReduceOpDescriptor_t), c_size_t, c_void_p, POINTER(pcclxReduceInfo_t), c_int, POINTER(pcclxCallOptions_t)]),
+    "pcclxAllReduceMany": (c_int32, [POINTER(pcclReduceOpDescriptor_t), c_size_t, c_void_p, POINTER(pcclxReduceInfo_t), POINTER(pcclxCallOptions_t)]),
+    "pcclxBeginAllReduceMany": (c_int32, [c_void_p, c_uint64, c_size_t, POINTER(pcclAsyncReduceOp_t), POINTER(pcclxCallOptions_t)]),
+    "pcclxLaunchInSet": (c_int32, [POINTER(pcclAsyncReduceOp_t), c_size_t, c_void_p, c_void_p, POINTER(pcclReduceDescriptor_t), POINTER(pcclxCallOptions_t)]),
     "pcclxAwaitAsyncReduce": (c_int32, [POINTER(pcclAsyncReduceOp_t), POINTER(pcclxReduceInfo_t)]),
     "pcclxWaitAsyncReduce": (c_int32, [POINTER(pcclAsyncReduceOp_t), c_int64, POINTER(c_bool)]),
     "pcclxNotifyAsyncReduce": (c_int32, [POINTER(pcclAsyncReduceOp_t), pcclxDoneCallback_t, c_void_p]),
@@ -490,6 +493,9 @@ class Functions:
     pcclxAllReduce: Callable[..., int]
     pcclxAllReduceAsync: Callable[..., int]
     pcclxAllReduceMultipleWithRetry: Callable[..., int]
+    pcclxAllReduceMany: Callable[..., int]
+    pcclxBeginAllReduceMany: Callable[..., int]
+    pcclxLaunchInSet: Callable[..., int]
     pcclxAwaitAsyncReduce: Callable[..., int]
     pcclxWaitAsyncReduce: Callable[..., int]
     pcclxNotifyAsyncReduce: Callable[..., int]

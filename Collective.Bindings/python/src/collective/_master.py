@@ -70,6 +70,11 @@ class Master:
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
     @property
+    def listens_on(self) -> str:
+        """The address it listens on: ``0.0.0.0`` and ``[::]`` stand for every address of this host."""
+        return f"{self._host or '0.0.0.0'}:{self.port}"
+
+    @property
     def closed(self) -> bool:
         """Whether :meth:`close` was called."""
         return not self._finalizer.alive

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import asyncio
 import ctypes
 import itertools
@@ -15,8 +14,9 @@ from typing import Any
 
 from . import _ffi
 from ._calls import SLICE_SECONDS, label_bytes, on_main_thread, timeout_ms
+from ._end import start
 from ._library import library
-from ._tensors import Buffer, reducible
+from ._tensors import Buffer, reducible, same_memory
 from ._types import DataType, Epoch, Quantization, ReduceOp, ReduceResult, member
 from .errors import CollectiveError, InvalidArgument, check, last_error
 
@@ -40,6 +40,8 @@ class Operation:
                 f"tensor has {source.count} elements of type {source.dtype.name.lower()}, out has {destination.count} of type {destination.dtype.name.lower()}.",
                 hint="Make them equal.",
             )
+        if not in_place and same_memory(source, destination, "tensor", "out"):
+            self.source = source = destination
         if not 0 <= tag < 1 << 64:
             raise InvalidArgument(f"{tag} is no tag.", hint="Choose a whole number from 0 to 2**64 - 1.")
         self.tag = tag
@@ -51,6 +53,15 @@ class Operation:
             _ffi.pcclReduceOperandDescriptor_t(source.dtype, _ffi.pcclDistributionHint_t.pcclDistributionNone),
             _quantization(quantization, source.dtype),
         )
+
+    def start(self, pointer: int, native: _ffi.pcclAsyncReduceOp_t, timeout: float | None) -> int:
+        """Launches it on a communicator; gives the native result."""
+        options = _ffi.pcclxCallOptions_t(ctypes.sizeof(_ffi.pcclxCallOptions_t), timeout_ms(timeout), self.label)
+        source, destination, descriptor = self.source.address, self.destination.address, ctypes.byref(self.descriptor)
+        return int(library().pcclxAllReduceAsync(source, destination, descriptor, pointer, ctypes.byref(native), ctypes.byref(options)))
+
+    def let_go(self, native: _ffi.pcclAsyncReduceOp_t) -> None:
+        """Nobody holds its handle any more."""
 
     def write_back(self) -> None:
         """Brings the result to where the caller wants it; to be called on success."""
@@ -70,6 +81,8 @@ class ReduceHandle:
     """
 
     def __init__(self, communicator: Any, tag: int) -> None:
+        self.tag = tag
+        """The tag under which it was launched."""
         self._communicator = communicator
         self._native = _ffi.pcclAsyncReduceOp_t(tag=tag)
         # From its launch until it has ended: then the tensors are let go.
@@ -85,16 +98,16 @@ class ReduceHandle:
 
     def launch(self, operation: Operation, pointer: int, timeout: float | None) -> None:
         """Not for users: they get it launched. When this fails it was not, or was aborted."""
-        options = _ffi.pcclxCallOptions_t(ctypes.sizeof(_ffi.pcclxCallOptions_t), timeout_ms(timeout), operation.label)
-        source, destination, descriptor = operation.source.address, operation.destination.address, ctypes.byref(operation.descriptor)
+        timeout_ms(timeout)  # refuses what is no timeout
         try:
             # Before: whatever interrupts this thread from here on, the buffers live as long as the library may use them.
             self._operation = operation
             self._communicator._in_flight[id(operation)] = operation
             operation.handle = weakref.ref(self)
-            self._finalizer = weakref.finalize(self, _await_dropped, self._native, operation, self._communicator._in_flight, self._communicator._dropped)
+            dropped = Dropped(self._native, operation, self._communicator._in_flight, self._communicator._dropped)
+            self._finalizer = weakref.finalize(self, dropped.wait_in_background)
             self._finalizer.atexit = False
-            check(library().pcclxAllReduceAsync(source, destination, descriptor, pointer, ctypes.byref(self._native), ctypes.byref(options)))
+            check(operation.start(pointer, self._native, timeout))
         except CollectiveError as error:
             self._failure = error
             self._release()
@@ -104,13 +117,23 @@ class ReduceHandle:
             raise
 
     @property
-    def tag(self) -> int:
-        """The tag under which it was launched."""
-        return int(self._native.tag)
+    def native(self) -> _ffi.pcclAsyncReduceOp_t:
+        """Not for users: the library's handle."""
+        return self._native
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Not for users: what it has failed with, if it was waited for and has."""
+        return self._failure
 
     def done(self) -> bool:
         """Whether it has ended, with success or without. Does not block."""
         return self._ended or self._settled() or self._ended_within(0)
+
+    @property
+    def unwritten(self) -> bool:
+        """Whether it has succeeded, and its result could not be written to the tensor."""
+        return self._failure is not None and not isinstance(self._failure, CollectiveError)
 
     def wait(self, timeout: float | None = None) -> ReduceResult:
         """Waits until it has ended, and returns what it reports; may be called again.
@@ -129,8 +152,6 @@ class ReduceHandle:
                 ended = self._wait_until_ended(math.inf if timeout is None else timeout)
                 if ended:
                     self._settle()
-            except CollectiveError:
-                raise
             except BaseException:
                 self.abandon()
                 raise
@@ -181,7 +202,11 @@ class ReduceHandle:
             # The tensor is the library's until the operation has ended.
             self.cancel()
             await ended.wait()
-            self._settle()
+            try:
+                self._settle()
+            except BaseException:
+                self.abandon()
+                raise
             raise
         return self.wait()
 
@@ -207,7 +232,10 @@ class ReduceHandle:
         return True
 
     def abandon(self) -> None:
-        """Cancels and waits, whatever else comes: afterwards the tensor is the caller's."""
+        """Cancels and waits, whatever else comes: afterwards the tensor is the caller's.
+
+        What has come and could not be written is written once more: an interrupt may have been the reason. If it still cannot be, that is how the operation failed.
+        """
         while self._operation is not None and not self._settled():
             try:
                 if not self._info.reported:
@@ -219,6 +247,10 @@ class ReduceHandle:
                 continue
             except CollectiveError:
                 break  # closed, or never launched
+            except BaseException as failure:
+                if not self._info.reported:
+                    raise
+                self._failure = failure.with_traceback(None)
         self._release()
 
     def _settle(self) -> None:
@@ -297,32 +329,42 @@ class _Callbacks:
 _callbacks = _Callbacks()
 
 
-def _await_dropped(native: _ffi.pcclAsyncReduceOp_t, operation: Operation, in_flight: dict[int, Operation], dropped: dict[int, threading.Event]) -> None:
-    """Awaits an operation whose handle is gone, on a thread that does not keep the communicator alive. The event it leaves in ``dropped`` is set at the end.
+class Dropped:
+    """An operation whose handle is gone. Whoever needs its tag, or nothing in flight, waits for it."""
 
-    Called by the garbage collector, so anywhere: it takes no lock, which the interrupted code might hold (as ``threading.Thread.start`` does).
-    """
-    if not native.comm:
-        in_flight.pop(id(operation), None)  # interrupted before it was launched
-        return
-    tag = operation.tag
-    ended = dropped[tag] = threading.Event()
+    def __init__(self, native: _ffi.pcclAsyncReduceOp_t, operation: Operation, in_flight: dict[int, Operation], every: set[Dropped]) -> None:
+        self.tag = operation.tag
+        self.ended = threading.Event()
+        self._native = native
+        self._operation: Operation | None = operation
+        self._in_flight = in_flight
+        self._every = every
 
-    def run() -> None:
-        nonlocal operation
+    def wait_in_background(self) -> None:
+        """Awaits it on a thread that does not keep the communicator alive.
+
+        Called by the garbage collector, so anywhere: it takes no lock, which the interrupted code might hold (as ``threading.Thread.start`` does).
+        """
+        if not self._native.comm:
+            self._in_flight.pop(id(self._operation), None)  # interrupted before it was launched
+            return
+        self._every.add(self)
         try:
-            if library().pcclxAwaitAsyncReduce(ctypes.byref(native), None) == 0:
-                operation.write_back()
-        finally:
-            in_flight.pop(id(operation), None)
-            del operation
-            dropped.pop(tag, None)
-            ended.set()
+            start(self._wait)
+        except RuntimeError:  # the interpreter ends, or there are no more threads: as if nobody had dropped it
+            self._every.discard(self)
 
-    try:
-        _thread.start_new_thread(run, ())
-    except RuntimeError:  # the interpreter ends, or there are no more threads: as if nobody had dropped it
-        del dropped[tag]
+    def _wait(self) -> None:
+        assert self._operation is not None
+        try:
+            self._operation.let_go(self._native)
+            if library().pcclxAwaitAsyncReduce(ctypes.byref(self._native), None) == 0:
+                self._operation.write_back()
+        finally:
+            self._in_flight.pop(id(self._operation), None)
+            self._operation = None
+            self._every.discard(self)
+            self.ended.set()
 
 
 def _quantization(quantization: QuantizationLike, dtype: DataType) -> Any:

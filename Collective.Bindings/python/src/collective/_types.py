@@ -165,7 +165,7 @@ class ReduceResult:
 
     @property
     def contributors(self) -> tuple[uuid.UUID, ...]:
-        """Ids of the peers whose contribution is in the result, in ring order. Empty for all_reduce_many, whose operations may differ."""
+        """Ids of the peers whose contribution is in the result, in ring order."""
         return tuple(uuid.UUID(bytes=self.contributor_bytes[at : at + 16]) for at in range(0, len(self.contributor_bytes), 16))
 
 

@@ -7,7 +7,6 @@ import ctypes
 import dataclasses
 import functools
 import math
-import threading
 import time
 import uuid
 import weakref
@@ -16,10 +15,13 @@ from typing import Any
 
 from . import _ffi
 from ._calls import call_options, cancel_all, interruptible, timeout_ms
+from ._end import close_at_end
 from ._library import library
 from ._progress import ProgressLike, progress_callback
-from ._reduce import NewReduceInfo, Operation, QuantizationLike, ReduceHandle
+from ._reduce import Dropped, Operation, QuantizationLike, ReduceHandle
+from ._sets import ReductionSet, SetOperation
 from ._state import Entries, StateLike
+from ._tensors import require_disjoint
 from ._types import Epoch, LeftOut, ReduceOp, ReduceResult, Statistics, SyncResult, SyncStrategy, World, member
 from .errors import Aborted, Closed, CollectiveError, ErrorCode, InvalidArgument, check
 
@@ -27,6 +29,7 @@ from .errors import Aborted, Closed, CollectiveError, ErrorCode, InvalidArgument
 _PEERS_MAX = 1024
 _STRIPES_MAX = 64
 _LEFT_OUT_MAX = 64
+_TENSORS_MAX = 8192
 
 _STATE_SCOPE = "state"
 
@@ -106,10 +109,11 @@ class Communicator:
         self._state_fingerprint: str | None = None
         self._state_announced = False
         self._in_flight: dict[int, Operation] = {}
-        # By tag: operations in flight whose handle was dropped, and when they have ended.
-        self._dropped: dict[int, threading.Event] = {}
+        # Operations in flight whose handle was dropped.
+        self._dropped: set[Dropped] = set()
         # Also at the end of the interpreter, while the library may still call into Python. Keeps the buffers alive until then.
         self._finalizer = weakref.finalize(self, _destroy, self._pointer, self._in_flight)
+        close_at_end(self)
 
     def __enter__(self) -> Communicator:
         if not self.connected:
@@ -311,55 +315,81 @@ class Communicator:
         deadline = time.monotonic() + (math.inf if timeout is None else timeout)
         for operation in list(self._in_flight.values()):
             if operation.handle is not None and (handle := operation.handle()) is not None:
-                with contextlib.suppress(CollectiveError):
+                try:
                     handle.wait(max(0.0, deadline - time.monotonic()))
-        for tag, ended in list(self._dropped.items()):
-            wait = functools.partial(ended.wait, None if deadline == math.inf else max(0.0, deadline - time.monotonic()))
+                except CollectiveError:
+                    pass
+                except Exception:
+                    if not handle.unwritten:
+                        raise
+        for each in list(self._dropped):
+            wait = functools.partial(each.ended.wait, None if deadline == math.inf else max(0.0, deadline - time.monotonic()))
             if not interruptible(wait, lambda: cancel_all(self._pointer)):
-                raise TimeoutError(f"The all-reduce with tag {tag} has not ended within {timeout} s; it goes on.")
+                raise TimeoutError(f"The all-reduce with tag {each.tag} has not ended within {timeout} s; it goes on.")
 
     def all_reduce_many(
         self,
         tensors: Iterable[Any],
         *,
         op: ReduceOp | str = "sum",
-        first_tag: int = 0,
+        tag: int = 0,
         quantization: QuantizationLike = None,
         label: str = "",
-        max_in_flight: int = 8,
+        retry: bool = False,
         timeout: float | None = None,
     ) -> ReduceResult:
-        """Reduces many tensors in place, at most ``max_in_flight`` at once, and repeats those that were aborted until every one has succeeded.
+        """Reduces many tensors in place, with one verdict: all of them, over the same peers, or none, and then every tensor is what it was.
 
-        Tensor i has the tag ``first_tag + i``; all peers pass the same list. Operations of one call may have succeeded with different memberships. The result
-        is that of the last operation, with the bytes of all.
+        What a training step reduces belongs together: of tensors that are reduced one by one some may have succeeded when a peer is lost, and who then repeats all
+        sums these twice.
+
+        Args:
+            tensors: the same on all peers, in the same order; at most 8,192.
+            op: as for :meth:`all_reduce`, for all of them.
+            tag: the tag of the set.
+            quantization: as for :meth:`all_reduce`, for all of them.
+            label: as for :meth:`all_reduce`, for all of them.
+            retry: makes the call again when it was aborted because a peer was lost, until it succeeds or this peer is alone.
+            timeout: longest time in seconds.
 
         Raises:
-            TooFewPeers: this peer is, or has become, alone before all had succeeded. Some may have: their tensors are reduced.
+            Aborted: a peer was lost. Make the same call again before any other (or say ``retry=True``).
+            TooFewPeers: alone in the group.
             Mismatch, CrossedCalls, TimedOut, MasterLost, Evicted, InvalidArgument
         """
-        operations = [Operation(tensor, None, op, first_tag + at, quantization) for at, tensor in enumerate(tensors)]
-        if not operations:
+        tensors = list(tensors)
+        if not tensors:
             raise InvalidArgument("There is no tensor to reduce.", hint="Pass at least one.")
-        descriptors = (_ffi.pcclReduceOpDescriptor_t * len(operations))(
-            *(_ffi.pcclReduceOpDescriptor_t(each.source.address, each.destination.address, each.descriptor) for each in operations)
-        )
-        info = NewReduceInfo(with_contributors=False)
-        options = call_options(timeout, label)
-        self._await_dropped([each.tag for each in operations])
-        made: list[int] = []
+        retries = 0
+        while True:
+            operations = [Operation(tensor, None, op, tag, quantization, label) for tensor in tensors]
+            require_disjoint([operation.destination for operation in operations])
+            many = self.reduction_set(len(operations), tag=tag, timeout=timeout)
+            try:
+                with many:
+                    for at, operation in enumerate(operations):
+                        many._launch(operation, at)
+                result = many.wait()
+                return result if retries == 0 else dataclasses.replace(result, retries=retries)
+            except Aborted:
+                if not retry:
+                    raise
+                retries += 1
 
-        def call() -> int:
-            made.append(library().pcclxAllReduceMultipleWithRetry(descriptors, len(operations), self._pointer, ctypes.byref(info.native), max_in_flight, options))
-            return made[0]
+    def reduction_set(self, count: int, *, tag: int = 0, timeout: float | None = None) -> ReductionSet:
+        """Begins an :meth:`all_reduce_many` whose tensors are launched one by one, as they become ready; nothing is sent before the first.
 
-        def write_back() -> None:
-            # Also after a failure: some may have succeeded, the others hold what they held.
-            for operation in operations if made else []:
-                operation.write_back()
-
-        self._blocking(call, write_back)
-        return info.result()
+        Args:
+            count: how many tensors it will have, 1 to 8,192; the same on all peers.
+            tag: tells it from other operations in flight; the same on all peers.
+            timeout: longest time in seconds from now until its end; None for the communicator's ``call_timeout``, ``math.inf`` for no limit.
+        """
+        if not 1 <= count <= _TENSORS_MAX:
+            raise InvalidArgument(f"A set of {count} tensors cannot be.", hint=f"Choose 1 to {_TENSORS_MAX}.")
+        operation = SetOperation(count, tag)
+        handle = ReduceHandle(self, tag)
+        self._launch(handle, operation, timeout)
+        return ReductionSet(handle, operation)
 
     # ----------------------------------------------------------------------------------------------------- shared state
 
@@ -467,17 +497,18 @@ class Communicator:
         deadline = time.monotonic() + (math.inf if timeout is None else timeout)
 
         def wait_and_call() -> int:
-            for ended in list(self._dropped.values()):
-                ended.wait(None if deadline == math.inf else max(0.0, deadline - time.monotonic()))
+            for each in list(self._dropped):
+                each.ended.wait(None if deadline == math.inf else max(0.0, deadline - time.monotonic()))
             return call(None if timeout is None else max(0.001, deadline - time.monotonic()))
 
         self._blocking(wait_and_call, afterwards)
 
     def _await_dropped(self, tags: Iterable[int]) -> None:
         """A tag is free when the operation that had it, and was dropped, has ended."""
-        for tag in tags:
-            if (ended := self._dropped.get(tag)) is not None:
-                interruptible(ended.wait, lambda: cancel_all(self._pointer))
+        wanted = set(tags)
+        for each in list(self._dropped):
+            if each.tag in wanted:
+                interruptible(each.ended.wait, lambda: cancel_all(self._pointer))
 
     def _now(self, function: Callable[..., int], *arguments: Any) -> None:
         self._require_open()

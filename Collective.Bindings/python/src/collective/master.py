@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     defects: list[Exception] = []
     with master:
-        print(f"listening on {master.address}", flush=True)
+        print(f"listening on {master.listens_on}", flush=True)
         threading.Thread(target=_watch, args=(master, stopping, defects), name="collective-master-watch", daemon=True).start()
         os.read(stop, 1)
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -231,7 +231,7 @@ class ReduceOpDescriptor:
         self.sendbuf_ptr = sendbuf_ptr
         self.recvbuf_ptr = recvbuf_ptr
         self.reduce_descriptor = reduce_descriptor
-        self._owners: tuple[Any, ...] = ()
+        self._owners: tuple[Buffer, ...] = ()
 
     @classmethod
     def from_torch(cls, send: Any, recv: Any, reduce_descriptor: ReduceDescriptor) -> ReduceOpDescriptor:
@@ -259,7 +259,7 @@ class TensorInfo:
         self.dtype = dtype
         self.device_type = device_type
         self.allow_content_inequality = allow_content_inequality
-        self._owner: Any = None
+        self._owner: Buffer | None = None
 
     @classmethod
     def from_torch(cls, tensor: Any, name: str, *, allow_content_inequality: bool = False) -> TensorInfo:
@@ -326,9 +326,10 @@ class ReduceInfo:
 class AsyncReduceHandle:
     """An all-reduce in flight. Unlike PCCL's it keeps the tensors alive."""
 
-    def __init__(self, native: _ffi.pcclAsyncReduceOp_t, owners: object, communicator: Communicator) -> None:
+    def __init__(self, native: _ffi.pcclAsyncReduceOp_t, source: Buffer, destination: Buffer, communicator: Communicator) -> None:
         self._native = native
-        self._owners = owners
+        self._source = source
+        self._destination = destination
         self._communicator = communicator
         self._outcome: tuple[bool, int, ReduceInfo] | None = None
 
@@ -342,6 +343,8 @@ class AsyncReduceHandle:
             )
             self._outcome = (result == 0, Result(result), _reduce_info(info) if result == 0 else ReduceInfo(0, 0, 0))
             self._communicator._in_flight.pop(id(self._native), None)
+            if result == 0:
+                _written(self._destination)
         return self._outcome
 
 
@@ -387,6 +390,8 @@ class Communicator:
     ) -> SharedStateSyncInfo:
         info = _ffi.pcclSharedStateSyncInfo_t()
         self._blocking("pcclSynchronizeSharedState", self._pointer, ctypes.byref(shared_state._native), strategy, ctypes.byref(info))
+        if info.rx_bytes > 0:
+            _written(*(each._owner for each in shared_state._tensor_infos if each._owner is not None))
         return SharedStateSyncInfo(info.tx_bytes, info.rx_bytes)
 
     def all_reduce(
@@ -403,6 +408,7 @@ class Communicator:
         descriptor = _descriptor(source, op, tag, operand_descriptor, quantization_options)
         info = _ffi.pcclReduceInfo_t()
         self._blocking("pcclAllReduce", source.address, destination.address, ctypes.byref(descriptor), self._pointer, ctypes.byref(info))
+        _written(destination)
         return _reduce_info(info)
 
     def all_reduce_async(
@@ -418,12 +424,12 @@ class Communicator:
         source, destination = _pair(send, recv)
         descriptor = _descriptor(source, op, tag, operand_descriptor, quantization_options)
         native = _ffi.pcclAsyncReduceOp_t()
-        self._in_flight[id(native)] = owners = (native, source, destination)
+        self._in_flight[id(native)] = (native, source, destination)
         result = library().pcclAllReduceAsync(source.address, destination.address, ctypes.byref(descriptor), self._pointer, ctypes.byref(native))
         if result != 0:
             del self._in_flight[id(native)]
         PCCLError.check(result, "pcclAllReduceAsync")
-        return AsyncReduceHandle(native, owners, self)
+        return AsyncReduceHandle(native, source, destination, self)
 
     def all_reduce_multiple_with_retry(self, descriptors: list[ReduceOpDescriptor], *, max_in_flight: int = 4) -> ReduceInfo:
         natives = (_ffi.pcclReduceOpDescriptor_t * len(descriptors))(
@@ -431,6 +437,7 @@ class Communicator:
         )
         info = _ffi.pcclReduceInfo_t()
         self._blocking("pcclAllReduceMultipleWithRetry", natives, len(descriptors), self._pointer, ctypes.byref(info), max_in_flight)
+        _written(*(owner for each in descriptors for owner in each._owners))
         return _reduce_info(info)
 
     def _blocking(self, function: str, *arguments: Any) -> None:
@@ -500,6 +507,13 @@ def _pair(send: Any, recv: Any) -> tuple[Buffer, Buffer]:
 def _contiguous(buffer: Buffer, name: str) -> Buffer:
     assert not buffer.copied, f"{name} is contiguous"
     return buffer
+
+
+def _written(*buffers: Buffer) -> None:
+    """Tells autograd that the tensors have changed."""
+    for buffer in buffers:
+        if buffer.write_back is not None:
+            buffer.write_back()
 
 
 def _descriptor(

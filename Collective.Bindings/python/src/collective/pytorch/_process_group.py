@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import math
 import os
-import time
-import weakref
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,18 +13,42 @@ from typing import Any
 import torch
 import torch.distributed
 
-from .._calls import Running, to_the_end
+from .._calls import copied
 from .._master import Master
+from .._tensors import write
 from ..communicator import Communicator
-from ..errors import Aborted, Closed, CollectiveError, Forked, InvalidArgument, NotSupported, TimedOut, TooFewPeers
+from ..errors import Aborted, Cancelled, CollectiveError, Forked, InvalidArgument, TimedOut, TooFewPeers
 from . import _rendezvous
-from ._futures import new_future
-from ._workers import Workers, interpreter_ends
+from ._arguments import (
+    bits,
+    cannot,
+    copy_bits,
+    described,
+    label,
+    operation,
+    require_count,
+    require_input,
+    require_like,
+    require_numbers,
+    require_outputs,
+    root_of,
+    single,
+)
+from ._workers import Workers
+from ._works import Numbers, Work
 
 BACKEND = "collective"
 
 # C++ may hold a Work whose Python half nobody refers to; it is lost then. So the last ones are kept until they were waited for.
 _WORKS_KEPT = 256
+
+# (tensor, operation): all-reduces in place, for the one call that it is made for
+_Reduce = Callable[[torch.Tensor, str], None]
+_Run = Callable[[_Reduce], None]
+
+# What a call is, to be equal on all ranks; and how it is done.
+_Plan = tuple[str, _Run]
+
 
 def register_backend() -> None:
     """Makes ``torch.distributed.init_process_group("collective")`` work. May be called again."""
@@ -36,76 +58,6 @@ def register_backend() -> None:
     # Newer versions of torch ask which devices it is for.
     devices = {"devices": ["cpu"]} if "devices" in inspect.signature(register).parameters else {}
     register(BACKEND, ProcessGroupCollective, **devices)
-
-
-class Work(torch._C._distributed_c10d.Work):  # type: ignore[misc]
-    """One call of a process group. The one that torch makes from a future would hide failures from who waits."""
-
-    def __init__(self, group: ProcessGroupCollective, tensors: list[torch.Tensor], action: Callable[[], object]) -> None:
-        super().__init__()
-        self._group = weakref.ref(group)  # which keeps it
-        self._tensors = tensors
-        self._running = Running(torch.no_grad()(action))
-        self._outcome, self._future = new_future()
-
-    def run(self) -> Callable[[], object]:
-        self._running.run()
-        return self._tell
-
-    def wait(self, timeout: timedelta | None = None) -> bool:
-        self._require_process()
-        try:
-            seconds = timeout.total_seconds() if timeout else math.inf  # torch's zero means none
-            deadline = time.monotonic() + seconds
-            while not self._running.wait():
-                if interpreter_ends():
-                    raise Closed("The interpreter ends.", hint="Wait before.")
-                if time.monotonic() >= deadline:
-                    raise TimedOut(f"The call has not ended within {seconds} s; it goes on.", hint="Wait again.")
-        except CollectiveError:
-            raise
-        except BaseException:  # an interrupt
-            to_the_end(self._end)
-            self._forget()
-            raise
-        with contextlib.suppress(RuntimeError):  # its failure, which is raised below as it was
-            self._future.wait()
-        self._forget()
-        self._running.outcome()
-        return True
-
-    def result(self) -> list[torch.Tensor]:
-        return self._tensors
-
-    def is_completed(self) -> bool:
-        return bool(self._future.done())
-
-    def get_future(self) -> Any:
-        return self._future
-
-    def _tell(self) -> None:
-        try:
-            self._running.outcome()
-        except BaseException as failure:
-            self._outcome.set_result(failure.with_traceback(None))
-        else:
-            self._outcome.set_result(self._tensors)
-
-    def _end(self) -> None:
-        """Cancels it, and what is queued before it."""
-        while not self._running.ended and not interpreter_ends():
-            with contextlib.suppress(CollectiveError):  # closed, which ends it as well
-                if (group := self._group()) is not None:
-                    group._communicator.cancel()
-            self._running.wait()
-
-    def _require_process(self) -> None:
-        if (group := self._group()) is not None:
-            group.require_process()
-
-    def _forget(self) -> None:
-        if (group := self._group()) is not None:
-            group._works.pop(id(self), None)
 
 
 class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[misc]
@@ -133,92 +85,156 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
         self._process = os.getpid()
         self._lost: Aborted | None = None
         self._works: dict[int, Work] = {}
+        # Guards the numbers: they are the order in which calls are made.
+        self._gate = threading.Lock()
+        self._numbers = Numbers()
         # One after the other, in the order of the calls, which is the same on all ranks.
         self._workers = Workers(1, "process-group", self._communicator.close)
 
     # -------------------------------------------------------------------------------------------------- what torch calls
+    # Each call is one all-reduce, which all ranks enter under the same label: what they do is equal, or fails for all.
 
     def getBackendName(self) -> str:
         return BACKEND
 
     def allreduce(self, tensors: list[torch.Tensor], opts: Any = None) -> Work:
-        return self._start(tensors, lambda: self._reduce_all(tensors, _operation(opts)))
+        def plan() -> _Plan:
+            tensor, op = single(tensors), operation(opts)
+            require_numbers(op, tensor)
+            require_outputs(tensor)
+            return f"all_reduce ({op}) of {described(tensor)}", lambda reduce: _reduce_in_place(reduce, tensor, op)
+
+        return self._make("all_reduce", tensors, plan)
 
     def allreduce_coalesced(self, tensors: list[torch.Tensor], opts: Any = None) -> Work:
-        return self.allreduce(tensors, opts)
+        def plan() -> _Plan:
+            op = operation(opts)
+            require_numbers(op, *tensors)
+            require_outputs(*tensors)
+            if len({tensor.dtype for tensor in tensors}) != 1:
+                raise InvalidArgument(f"The tensors are {described(*tensors)}.", hint="Pass at least one, all of one type.")
+
+            def run(reduce: _Reduce) -> None:
+                flat = torch.cat([tensor.detach().reshape(-1) for tensor in tensors])
+                _reduce_in_place(reduce, flat, op)
+                copy_bits(bits(flat), tensors)
+
+            return f"all_reduce_coalesced ({op}) of {described(*tensors)}", run
+
+        return self._make("all_reduce_coalesced", tensors, plan)
 
     def barrier(self, opts: Any = None) -> Work:
-        return self._start([], lambda: self._all_reduce(torch.zeros(1, dtype=torch.uint8), "max"))
+        return self._make("barrier", [], lambda: ("barrier", lambda reduce: reduce(torch.empty(0), "sum")))
 
     def broadcast(self, tensors: list[torch.Tensor], opts: Any = None) -> Work:
-        root = 0 if opts is None else opts.rootRank
+        def plan() -> _Plan:
+            tensor, root = single(tensors), root_of(opts, self._size)
+            require_input(tensor) if self._rank == root else require_outputs(tensor)
 
-        def run() -> None:
-            for tensor in tensors:
-                self._broadcast(tensor, root)
+            def run(reduce: _Reduce) -> None:
+                received = _from_root(reduce, bits(tensor) if self._rank == root else None, _bytes(tensor))
+                if self._rank != root:
+                    copy_bits(received, [tensor])
 
-        return self._start(tensors, run)
+            return f"broadcast from rank {root} of {described(tensor)}", run
+
+        return self._make("broadcast", tensors, plan)
 
     def reduce(self, tensors: list[torch.Tensor], opts: Any) -> Work:
-        def run() -> None:
+        def plan() -> _Plan:
+            tensor, op, root = single(tensors), operation(opts), root_of(opts, self._size)
+            require_numbers(op, tensor)
+            if self._rank == root:
+                require_outputs(tensor)
             # Only the root's tensor is to change.
-            targets = tensors if self._rank == opts.rootRank else [tensor.clone() for tensor in tensors]
-            self._reduce_all(targets, _operation(opts))
+            return f"reduce ({op}) to rank {root} of {described(tensor)}", lambda reduce: _reduce_in_place(
+                reduce, tensor if self._rank == root else tensor.detach().clone(), op
+            )
 
-        return self._start(tensors, run)
+        return self._make("reduce", tensors, plan)
 
     def allgather(self, output_tensors: list[list[torch.Tensor]], input_tensors: list[torch.Tensor], opts: Any = None) -> Work:
-        def run() -> None:
-            for outputs, tensor in zip(output_tensors, input_tensors):
-                _copy_bits(self._all_gather(tensor), outputs)
+        def plan() -> _Plan:
+            outputs, tensor = single(output_tensors), single(input_tensors)
+            return f"all_gather of {described(tensor)}", self._gathering(tensor, outputs)
 
-        return self._start([tensor for outputs in output_tensors for tensor in outputs], run)
+        return self._make("all_gather", _flat(output_tensors), plan)
 
     def _allgather_base(self, output: torch.Tensor, input: torch.Tensor, opts: Any = None) -> Work:
-        return self._start([output], lambda: _copy_bits(self._all_gather(input), [output]))
+        def plan() -> _Plan:
+            require_input(input)
+            require_outputs(output)
+            _require_whole(output, input, self._size, "output")
+            return f"all_gather_into_tensor of {described(input)}", lambda reduce: copy_bits(self._gather(reduce, input), [output])
+
+        return self._make("all_gather_into_tensor", [output], plan)
 
     def gather(self, output_tensors: list[list[torch.Tensor]], input_tensors: list[torch.Tensor], opts: Any) -> Work:
-        def run() -> None:
-            for at, tensor in enumerate(input_tensors):
-                bits = self._all_gather(tensor)
-                if self._rank == opts.rootRank:
-                    _copy_bits(bits, output_tensors[at])
+        def plan() -> _Plan:
+            tensor, root = single(input_tensors), root_of(opts, self._size)
+            outputs = single(output_tensors) if self._rank == root else None
+            return f"gather to rank {root} of {described(tensor)}", self._gathering(tensor, outputs)
 
-        return self._start([tensor for outputs in output_tensors for tensor in outputs], run)
+        return self._make("gather", _flat(output_tensors) if self._rank == opts.rootRank else [], plan)
 
     def scatter(self, output_tensors: list[torch.Tensor], input_tensors: list[list[torch.Tensor]], opts: Any) -> Work:
-        def run() -> None:
-            for at, output in enumerate(output_tensors):
-                own = torch.cat([_bits(tensor) for tensor in input_tensors[at]]) if self._rank == opts.rootRank else None
-                bits = self._from_root(own, output.numel() * output.element_size() * self._size)
-                _copy_bits(bits.chunk(self._size)[self._rank], [output])
+        def plan() -> _Plan:
+            output, root = single(output_tensors), root_of(opts, self._size)
+            inputs = single(input_tensors) if self._rank == root else None
+            require_outputs(output, name="output")
+            if inputs is not None:
+                require_count(inputs, self._size, "inputs")
+                for tensor in inputs:
+                    require_input(tensor, name="input")
+                require_like(output, *inputs, name="input")
 
-        return self._start(output_tensors, run)
+            def run(reduce: _Reduce) -> None:
+                own = None if inputs is None else torch.cat([bits(tensor) for tensor in inputs])
+                received = _from_root(reduce, own, _bytes(output) * self._size)
+                copy_bits(received[_bytes(output) * self._rank :], [output])
+
+            return f"scatter from rank {root} of {described(output)}", run
+
+        return self._make("scatter", output_tensors, plan)
 
     def reduce_scatter(self, output_tensors: list[torch.Tensor], input_tensors: list[list[torch.Tensor]], opts: Any = None) -> Work:
-        def run() -> None:
-            for output, inputs in zip(output_tensors, input_tensors):
-                self._reduce_scatter(output, torch.cat([tensor.reshape(-1) for tensor in inputs]), _operation(opts))
+        def plan() -> _Plan:
+            output, inputs, op = single(output_tensors), single(input_tensors), operation(opts)
+            require_numbers(op, output, *inputs)
+            require_outputs(output, name="output")
+            require_count(inputs, self._size, "inputs")
+            require_like(output, inputs[self._rank], name=f"The input of rank {self._rank}, which is input")
+            if len({tensor.dtype for tensor in inputs}) != 1:
+                raise InvalidArgument(f"The inputs are {described(*inputs)}.", hint="Pass tensors of one type.")
+            before = sum(tensor.numel() for tensor in inputs[: self._rank])
+            return f"reduce_scatter ({op}) of {described(*inputs)}", _reduce_scatter(inputs, output, before, op)
 
-        return self._start(output_tensors, run)
+        return self._make("reduce_scatter", output_tensors, plan)
 
     def _reduce_scatter_base(self, output: torch.Tensor, input: torch.Tensor, opts: Any = None) -> Work:
-        return self._start([output], lambda: self._reduce_scatter(output, input.reshape(-1).clone(), _operation(opts)))
+        def plan() -> _Plan:
+            op = operation(opts)
+            require_numbers(op, output, input)
+            require_outputs(output, name="output")
+            _require_whole(input, output, self._size, "input")
+            return f"reduce_scatter_tensor ({op}) of {described(input)}", _reduce_scatter([input], output, output.numel() * self._rank, op)
+
+        return self._make("reduce_scatter_tensor", [output], plan)
 
     def send(self, tensors: list[torch.Tensor], dst: int, tag: int = 0) -> Work:
-        raise _cannot("send")
+        raise cannot("send")
 
     def recv(self, tensors: list[torch.Tensor], src: int, tag: int = 0) -> Work:
-        raise _cannot("recv")
+        raise cannot("recv")
 
     def recv_anysource(self, tensors: list[torch.Tensor], tag: int = 0) -> Work:
-        raise _cannot("recv")
+        raise cannot("recv")
 
     def alltoall(self, output_tensors: list[torch.Tensor], input_tensors: list[torch.Tensor], opts: Any = None) -> Work:
-        raise _cannot("all_to_all")
+        raise cannot("all_to_all")
 
     def alltoall_base(self, output: torch.Tensor, input: torch.Tensor, output_sizes: list[int], input_sizes: list[int], opts: Any = None) -> Work:
-        raise _cannot("all_to_all_single")
+        raise cannot("all_to_all_single")
 
     # ------------------------------------------------------------------------------------------------------ how it is done
 
@@ -227,22 +243,61 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
         if os.getpid() != self._process:
             raise Forked("The process group is the parent process's.")
 
-    def _start(self, result: list[torch.Tensor], action: Callable[[], object]) -> Work:
+    def _make(self, kind: str, result: list[torch.Tensor], plan: Callable[[], _Plan]) -> Work:
+        """Makes a call. One that is refused here counts, too, and fails on the other ranks, so that all go on with the same one."""
         self.require_process()
-        work = Work(self, result, action)
-        self._works[id(work)] = work
-        while len(self._works) > _WORKS_KEPT:
-            self._works.pop(next(iter(self._works)))
-        self._workers.submit(work.run)
+        try:
+            text, run = plan()
+        except Exception as error:
+            refusal = copied(error)
+
+            def refuse(_: _Reduce) -> None:
+                raise refusal
+
+            self._start(kind, [], refuse)
+            raise
+        return self._start(text, result, run)
+
+    def _start(self, text: str, result: list[torch.Tensor], run: _Run) -> Work:
+        with self._gate:
+            what = (text, *(tensor.data_ptr() for tensor in result))
+            number = self._numbers.next(what)
+            work = Work(self, result, lambda: self._act(run, number, what))
+            self._works[id(work)] = work
+            while len(self._works) > _WORKS_KEPT:
+                self._works.pop(next(iter(self._works)))
+            self._workers.submit(work.run)
         return work
 
-    def _all_reduce(self, tensor: torch.Tensor, op: str) -> None:
+    def _act(self, run: _Run, number: int, what: tuple[Any, ...]) -> None:
+        text: str = what[0]
+        entered = False
+
+        def reduce(tensor: torch.Tensor, op: str) -> None:
+            nonlocal entered
+            entered = True
+            self._all_reduce(label(number, text), tensor, op)
+
+        try:
+            run(reduce)
+        except (Cancelled, TimedOut):
+            with self._gate:
+                self._numbers.give_back(number, what)
+            raise
+        except Exception as error:
+            if not entered:  # the others wait for this rank
+                refused = f"{text.partition(' ')[0]} that was refused: {getattr(error, 'message', error)}"
+                with contextlib.suppress(CollectiveError):
+                    self._all_reduce(label(number, refused), torch.empty(0), "sum")
+            raise
+
+    def _all_reduce(self, label: str, tensor: torch.Tensor, op: str) -> None:
         """Reduces in place, and again when a connection broke but nobody was lost."""
-        if self._size == 1 or tensor.numel() == 0:
+        if self._size == 1:
             return
         while self._lost is None:
             try:
-                if self._communicator.all_reduce(tensor, op=op).world_size == self._size:
+                if self._communicator.all_reduce(tensor, op=op, label=label).world_size == self._size:
                     return
             except TooFewPeers:
                 pass
@@ -261,63 +316,62 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
         )
         self._communicator.close()
 
-    def _reduce_all(self, tensors: list[torch.Tensor], op: str) -> None:
-        for tensor in tensors:
-            if tensor.dtype == torch.bool:
-                if op not in ("min", "max", "prod"):
-                    raise InvalidArgument(f"{op} of booleans is not defined.", hint="Use min (all of them) or max (any of them).")
-                bits = tensor.to(torch.uint8)
-                self._all_reduce(bits, op)
-                tensor.copy_(bits)
-            else:
-                self._all_reduce(tensor, op)
+    def _gathering(self, tensor: torch.Tensor, outputs: list[torch.Tensor] | None) -> _Run:
+        require_input(tensor)
+        if outputs is not None:
+            require_count(outputs, self._size, "outputs")
+            require_outputs(*outputs, name="output")
+            require_like(tensor, *outputs, name="output")
 
-    def _from_root(self, bits: torch.Tensor | None, count: int) -> torch.Tensor:
-        """The root's bytes: its own plus the zeros of all others, where nothing is ever rounded."""
-        buffer = torch.zeros(count, dtype=torch.uint8) if bits is None else bits.clone()
-        self._all_reduce(buffer, "sum")
-        return buffer
+        def run(reduce: _Reduce) -> None:
+            gathered = self._gather(reduce, tensor)
+            if outputs is not None:
+                copy_bits(gathered, outputs)
 
-    def _broadcast(self, tensor: torch.Tensor, root: int) -> None:
-        bits = self._from_root(_bits(tensor) if self._rank == root else None, tensor.numel() * tensor.element_size())
-        if self._rank != root:
-            _copy_bits(bits, [tensor])
+        return run
 
-    def _all_gather(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The bytes of all ranks, one after the other."""
-        own = _bits(tensor)
-        bits = torch.zeros(own.numel() * self._size, dtype=torch.uint8)
-        bits[own.numel() * self._rank : own.numel() * (self._rank + 1)] = own
-        self._all_reduce(bits, "sum")
-        return bits
-
-    def _reduce_scatter(self, output: torch.Tensor, flat: torch.Tensor, op: str) -> None:
-        self._reduce_all([flat], op)
-        output.copy_(flat.chunk(self._size)[self._rank].view(output.shape))
+    def _gather(self, reduce: _Reduce, tensor: torch.Tensor) -> torch.Tensor:
+        """The bytes of all ranks, one after the other: each adds its own to zeros."""
+        count = _bytes(tensor)
+        gathered = torch.zeros(count * self._size, dtype=torch.uint8)
+        gathered[count * self._rank : count * (self._rank + 1)] = bits(tensor)
+        reduce(gathered, "sum")
+        return gathered
 
 
-def _operation(opts: Any) -> str:
-    operation = torch.distributed.ReduceOp.SUM if opts is None else opts.reduceOp
-    names = {"SUM": "sum", "AVG": "avg", "PRODUCT": "prod", "MIN": "min", "MAX": "max"}
-    for name, ours in names.items():
-        # Newer versions of torch wrap the value in an object of its own, which equals it.
-        if operation == getattr(torch.distributed.ReduceOp, name):
-            return ours
-    raise _cannot(f"the reduce operation {operation}")
+def _reduce_in_place(reduce: _Reduce, tensor: torch.Tensor, op: str) -> None:
+    if tensor.dtype != torch.bool:
+        reduce(tensor, op)
+        return
+    numbers = tensor.to(torch.uint8)
+    reduce(numbers, op)
+    write(tensor, numbers)
 
 
-def _bits(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().contiguous().view(-1).view(torch.uint8)
+def _from_root(reduce: _Reduce, own: torch.Tensor | None, count: int) -> torch.Tensor:
+    """The root's bytes: its own plus the zeros of all others, where nothing is ever rounded."""
+    buffer = torch.zeros(count, dtype=torch.uint8) if own is None else own.clone()
+    reduce(buffer, "sum")
+    return buffer
 
 
-def _copy_bits(bits: torch.Tensor, tensors: list[torch.Tensor]) -> None:
-    at = 0
-    for tensor in tensors:
-        count = tensor.numel() * tensor.element_size()
-        # A slice may lie at an odd address, where no wider type can be seen.
-        tensor.copy_(bits[at : at + count].clone().view(tensor.dtype).view(tensor.shape))
-        at += count
+def _reduce_scatter(inputs: list[torch.Tensor], output: torch.Tensor, before: int, op: str) -> _Run:
+    def run(reduce: _Reduce) -> None:
+        flat = torch.cat([tensor.detach().reshape(-1) for tensor in inputs])
+        _reduce_in_place(reduce, flat, op)
+        write(output, flat[before : before + output.numel()].view(output.shape))
+
+    return run
 
 
-def _cannot(what: str) -> NotSupported:
-    return NotSupported(f'The backend "{BACKEND}" has no {what}.', hint="Use a second process group with the backend gloo for it.")
+def _require_whole(whole: torch.Tensor, part: torch.Tensor, size: int, name: str) -> None:
+    if (whole.dtype, whole.numel()) != (part.dtype, part.numel() * size):
+        raise InvalidArgument(f"The {name} is {described(whole)}, and not {size} times {described(part)}.", hint="Make them fit.")
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return int(tensor.numel() * tensor.element_size())
+
+
+def _flat(lists: list[list[torch.Tensor]]) -> list[torch.Tensor]:
+    return [tensor for each in lists for tensor in each]

@@ -6,7 +6,7 @@ namespace Collective.Transport.Tcp;
 /// A path that carries small packets and drops large ones, without telling (a smaller MTU in a tunnel, and ICMP is filtered), looks like a peer that hangs:
 /// connections are made, hellos pass, data does not.
 /// </summary>
-internal static class LargePackets
+internal static class PathMtu
 {
     // Of Linux's struct tcp_info.
     private const int MaximumSegmentAt = 16, RetransmitsAt = 100, AcknowledgedAt = 120, SentAt = 200, RetransmittedAt = 208, InfoBytes = 216;
