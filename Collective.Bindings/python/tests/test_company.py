@@ -27,8 +27,10 @@ def test_a_state_of_other_sizes_is_refused_before_it_is_admitted(master):
         with pytest.raises(collective.MasterRefused, match="state"):
             wrong.connect()
         wrong.close()
-        with collective.Communicator(master.address) as right:
-            pass_in(first, lambda: (right.announce_state(dict(state, step=8)), right.connect()))
+        right = collective.Communicator(master.address)
+        right.announce_state(dict(state, step=8))
+        pass_in(first, right.connect)
+        right.close()
 
 
 @pytest.mark.parametrize("second", [{"other": array.array("d", [0.0])}, {"weights": array.array("f", [0.0] * 9)}], ids=["another", "grown"])
@@ -53,6 +55,21 @@ def test_who_connects_again_is_not_held_to_the_state_of_its_last_stay():
         with collective.Master(address), collective.Communicator(address) as first:
             first.sync({"weights": array.array("f", [0.0] * 4)})
             pass_in(first, again.connect)
+
+
+def test_another_model_is_refused_before_it_is_admitted(master):
+    torch = pytest.importorskip("torch")
+    from collective.pytorch import data_parallel
+
+    with collective.Communicator(master.address) as first:
+        data_parallel(torch.nn.Linear(2, 3), first)
+        wrong = collective.Communicator(master.address)
+        data_parallel(torch.nn.Linear(2, 4), wrong)
+        with pytest.raises(collective.MasterRefused, match="data_parallel"):
+            wrong.connect()
+        data_parallel(torch.nn.Linear(2, 3), wrong)  # of several models nobody is refused for one
+        pass_in(first, wrong.connect)
+        wrong.close()
 
 
 def test_what_cannot_be_a_fingerprint_is_an_error(master):

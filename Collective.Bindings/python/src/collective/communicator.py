@@ -49,9 +49,9 @@ class Communicator:
         master: address of the master: ``"host"``, ``"host:port"`` or ``"[2001:db8::1]:48148"``.
         group: peers of one group reduce together.
         minimum_world_size: this peer is admitted only together with so many that its group has at least this many peers.
-        keep_minimum_world_size: the group must have ``minimum_world_size`` peers as long as this peer is one of them. Below it, steps and all-reduces wait for
-            company until their timeouts. In a group that has synchronized, an all-reduce that has waited ends with :class:`TooFewPeers` when company has come:
-            go back to :meth:`step`, whose world says ``has_newcomers``.
+        keep_minimum_world_size: the group must have ``minimum_world_size`` peers as long as this peer is one of them. Below it, steps and
+            all-reduces wait for company until their timeouts. In a group that has synchronized, an all-reduce that has waited ends with
+            :class:`TooFewPeers` when company has come: go back to :meth:`step`, whose world says ``has_newcomers``.
         fingerprint: what this peer runs, in words of your own; see :meth:`announce`.
         stripe_count: parallel connections to the next peer, 1 to 64; None for the default, 4.
         listen_port: port for data; None for the first free one from 48150 on, 0 for one that the system chooses.
@@ -105,8 +105,8 @@ class Communicator:
         self._pointer: int = pointer.value
         self._master = master
         self._group = group
-        # Of the state that was synchronized in this stay, or announced; "" once there were several.
-        self._state_fingerprint: str | None = None
+        # By scope: what the package itself has announced for this peer; "" once there were several.
+        self._own_fingerprints: dict[str, str] = {}
         self._state_announced = False
         self._in_flight: dict[int, Operation] = {}
         # Operations in flight whose handle was dropped.
@@ -142,34 +142,35 @@ class Communicator:
             MasterUnreachable, MasterRefused, TimedOut
         """
         if not self._state_announced:
-            self._state_fingerprint = None
+            self._own_fingerprints.pop(_STATE_SCOPE, None)
             self.announce(None, _STATE_SCOPE)
         self._blocking(lambda: library().pcclxConnect(self._pointer, call_options(timeout)))
         return self.world
 
     def announce(self, fingerprint: str | None, scope: str = "") -> None:
-        """Says what this peer runs. The master refuses a peer that waits to be admitted when its fingerprint is not that of the admitted peers of its group.
+        """Says what this peer runs. The master refuses a peer that waits to be admitted when its fingerprint is not that of its group.
 
-        Say it before :meth:`connect`, so that this peer is refused in time (:class:`MasterRefused`, which names both); once admitted, it counts for those who
-        come later. Fingerprints are compared only within a scope, and only as long as all peers of the group that have announced one agree. Peers that have
-        announced none are let in. Holds for later connects too. Does not block.
+        Say it before :meth:`connect`, so that this peer is refused in time (:class:`MasterRefused`, which names both); once admitted, it
+        counts for those that come later. Fingerprints are compared only within a scope, and only as long as all admitted peers of the group
+        that have announced one agree. Peers that have announced none are let in. Holds for later connects too. Does not block.
 
         Args:
             fingerprint: at most 100 bytes of UTF-8; ``""`` says that anything goes, None takes back what was announced.
-            scope: what it is a fingerprint of; at most four. :meth:`announce_state` and :meth:`sync` use ``"state"``.
+            scope: what it is a fingerprint of; at most four. :meth:`announce_state` and :meth:`sync` use ``"state"``,
+                :func:`collective.pytorch.data_parallel` uses ``"data_parallel"``.
         """
         self._require_open()
         check(library().pcclxAnnounce(self._pointer, scope.encode(), None if fingerprint is None else fingerprint.encode()))
 
     def announce_state(self, state: StateLike) -> None:
-        """Announces the keys, types and sizes of a state, so that this peer is refused before it is admitted when the others synchronize another one.
+        """Announces the keys, types and sizes of a state: if the others synchronize another one, this peer is refused before it is admitted.
 
-        Call it before :meth:`connect` with what the first :meth:`sync` is given. Those who have synchronized need not: a peer that has synchronized one state
-        announces it by itself, and as soon as it synchronizes another, it says that anything goes.
+        Call it before :meth:`connect` with what the first :meth:`sync` is given. A peer that has synchronized one state announces it by
+        itself, and as soon as it synchronizes another, it says that anything goes.
         """
         fingerprint = Entries(state, frozenset()).fingerprint
         self.announce(fingerprint, _STATE_SCOPE)
-        self._state_fingerprint, self._state_announced = fingerprint, True
+        self._own_fingerprints[_STATE_SCOPE], self._state_announced = fingerprint, True
 
     def step(self, timeout: float | None = None) -> World:
         """What a training loop needs at its top: admits the peers that wait, and returns the world that now stands.
@@ -204,9 +205,10 @@ class Communicator:
     def world(self) -> World:
         """The membership as of the last call that ended. Does not block.
 
-        It does not change between calls, so that peers that decide by it decide alike: after a successful all-reduce it is the membership that contributed,
-        after an aborted one that in which the others hear of the abort too, after connect, step, update, optimize and sync that of the answer. An operation
-        that was launched counts where its handle is waited for. Only ``connected`` tells of this moment. :attr:`live_world` shows what happens between calls.
+        It does not change between calls, so that peers that decide by it decide alike: after a successful all-reduce it is the membership
+        that contributed, after an aborted one that in which the others hear of the abort too, after connect, step, update, optimize and sync
+        that of the answer. An operation that was launched counts where its handle is waited for. Only ``connected`` tells of this moment.
+        :attr:`live_world` shows what happens between calls.
         """
         return self._world(library().pcclxGetWorld)
 
@@ -217,7 +219,10 @@ class Communicator:
 
     @property
     def live_world(self) -> World:
-        """The latest membership that stands. It changes whenever a peer is lost, at another moment at each peer: show it, but decide by :attr:`world`."""
+        """The latest membership that stands. It changes whenever a peer is lost, at another moment at each peer.
+
+        Show it, but decide by :attr:`world`.
+        """
         return self._world(library().pcclxGetLiveWorld)
 
     @property
@@ -447,7 +452,8 @@ class Communicator:
 
         def adopt() -> None:
             if made == [0]:
-                self._announce_synchronized(entries)
+                if self._own_fingerprints.get(_STATE_SCOPE) != "":
+                    self._announce_own(_STATE_SCOPE, entries.fingerprint)
                 if info.rx_bytes > 0:
                     entries.write_back()
 
@@ -514,13 +520,14 @@ class Communicator:
         self._require_open()
         check(function(self._pointer, *arguments))
 
-    def _announce_synchronized(self, entries: Entries) -> None:
-        """For those who come later. A program may synchronize several states, or one that grows: then nobody may be refused for another one."""
-        if self._state_fingerprint == "" or (fingerprint := entries.fingerprint) == self._state_fingerprint:
+    def _announce_own(self, scope: str, fingerprint: str) -> None:
+        """For those that come later. A program may have several states or models, or one that grows: then nobody is refused for another."""
+        known = self._own_fingerprints.get(scope)
+        if known in ("", fingerprint):
             return
-        self._state_fingerprint = fingerprint if self._state_fingerprint is None else ""
+        self._own_fingerprints[scope] = fingerprint if known is None else ""
         with contextlib.suppress(CollectiveError):  # the program may have used all scopes, or have closed this meanwhile
-            self.announce(self._state_fingerprint, _STATE_SCOPE)
+            self.announce(self._own_fingerprints[scope], scope)
 
     def _world(self, function: Callable[..., int]) -> World:
         native = _ffi.pcclxWorld_t(struct_size=ctypes.sizeof(_ffi.pcclxWorld_t))

@@ -32,6 +32,7 @@ class Model:
         self.module = module
         self.communicator = communicator
         self.layout = Layout(module, options)
+        communicator._announce_own("data_parallel", self.layout.digest)
         self.number = next(self._numbers)
         self.synchronizes = True
         self.result: ReduceResult | None = None
@@ -63,6 +64,7 @@ class Model:
             raise InvalidUsage("The module was wrapped again since.", hint="Use the wrapper that data_parallel() returned last.")
         if self.passing is None and signature(self.module) != self.layout.signature:
             self.layout = Layout(self.module, self._options)
+            self.communicator._announce_own("data_parallel", self.layout.digest)
             self._watch_parameters()
 
     def watch(self, outputs: Any) -> None:
