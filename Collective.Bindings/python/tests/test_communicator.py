@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import datetime
 import gc
 import math
+import pickle
 import threading
 import time
 import weakref
@@ -12,6 +15,7 @@ import pytest
 from conftest import DEADLINE, together
 
 import collective
+from collective import _calls
 
 
 class Joiner:
@@ -297,3 +301,45 @@ def test_a_step_tells_all_alike_of_newcomers(master):
             assert joiner.connected.wait(DEADLINE)
             assert not joiner.communicator.world.has_newcomers
             assert joiner.communicator.step().has_newcomers
+
+
+def test_a_communicator_and_a_master_cannot_be_copied(master):
+    with collective.Communicator(master.address) as communicator:
+        for thing in (communicator, master):
+            for how in (copy.copy, copy.deepcopy, pickle.dumps):
+                with pytest.raises(TypeError, match=f"A {type(thing).__name__} cannot be copied or pickled"):
+                    how(thing)
+            with pytest.raises(TypeError, match="cannot be copied or pickled"):
+                copy.deepcopy({"in": [thing]})
+        assert communicator.connected and communicator.step().world_size == 1
+
+
+def test_a_master_that_is_no_text():
+    for nothing in (None, 48148, b"localhost"):
+        with pytest.raises(collective.InvalidArgument, match="The master's address is"):
+            collective.Communicator(nothing)
+
+
+def test_timeouts_of_any_length(master):
+    year = datetime.timedelta(days=365).total_seconds()
+    with collective.Communicator(master.address, call_timeout=1000 * year) as communicator:
+        assert communicator.step(timeout=year).world_size == 1
+        assert communicator.step(timeout=1e300).world_size == 1
+
+
+def test_a_call_that_gets_no_thread_is_typed_and_close_needs_none(master, monkeypatch):
+    communicator = collective.Communicator(master.address, listen_port=0)
+    communicator.connect()
+
+    def no_thread(*_):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_calls._thread, "start_new_thread", no_thread)
+        with pytest.raises(collective.LimitExceeded, match="no more threads"):
+            communicator.step()
+    assert communicator.step().world_size == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(_calls._thread, "start_new_thread", no_thread)
+        communicator.close()
+    assert communicator.closed

@@ -13,14 +13,14 @@ from typing import Any, Generic, TypeVar
 
 from . import _ffi
 from ._library import library
-from .errors import CollectiveError, InvalidArgument, check
+from .errors import CollectiveError, InvalidArgument, LimitExceeded, check
 
 _Result = TypeVar("_Result")
 
 # The main thread looks for Ctrl+C so often while a call blocks it: a signal that comes just before it blocks, or to another thread, does not wake it.
 SLICE_SECONDS = 0.1
 
-# The library takes no longer ones.
+# The library counts no further.
 _TIMEOUT_MS_MAX = 2**31 - 1
 
 
@@ -32,9 +32,7 @@ def timeout_ms(seconds: float | None) -> int:
         return _ffi.PCCLX_NO_TIMEOUT
     if not seconds > 0:
         raise InvalidArgument(f"{seconds} is no timeout.", hint="Give seconds, math.inf for no limit, or None for the default.")
-    if not seconds * 1000 < _TIMEOUT_MS_MAX:
-        raise InvalidArgument(f"{seconds} seconds are no timeout.", hint="Give up to 24 days, or math.inf for no limit.")
-    return max(1, round(seconds * 1000))
+    return max(1, round(min(seconds * 1000, _TIMEOUT_MS_MAX)))
 
 
 def call_options(timeout: float | None, label: str = "") -> Any:
@@ -128,7 +126,13 @@ class Running(Generic[_Result]):
     def start(self) -> None:
         """May be called again: the call is made once."""
         if not self._entered:
-            _thread.start_new_thread(self.run, ())
+            try:
+                _thread.start_new_thread(self.run, ())
+            except RuntimeError as error:
+                raise LimitExceeded(
+                    "The system gives this process no more threads, and a call on the main thread needs one, so that Ctrl+C can end it.",
+                    hint="Allow it more (ulimit -u), end some, or call from another thread.",
+                ) from error
             self.started = True
 
     def run(self) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ctypes
 import functools
 import weakref
+from typing import NoReturn
 
 from . import _ffi
 from ._calls import Running, timeout_ms
 from ._library import library
-from .errors import Closed, CollectiveError, check
+from .errors import Closed, CollectiveError, check, not_copied
 
 
 class Master:
@@ -87,6 +88,15 @@ class Master:
         while not self._end.wait():
             pass
         self._end.outcome()
+
+    def __copy__(self) -> NoReturn:
+        raise not_copied(self)
+
+    def __deepcopy__(self, _: object) -> NoReturn:
+        raise not_copied(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise not_copied(self)
 
     def close(self) -> None:
         """Ends it: every peer of the run gets :class:`MasterLost`. May be called again."""

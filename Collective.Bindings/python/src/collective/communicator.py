@@ -11,7 +11,7 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from . import _ffi
 from ._calls import call_options, cancel_all, interruptible, timeout_ms
@@ -23,7 +23,7 @@ from ._sets import ReductionSet, SetOperation
 from ._state import Entries, StateLike
 from ._tensors import require_disjoint
 from ._types import Epoch, LeftOut, ReduceOp, ReduceResult, Statistics, SyncResult, SyncStrategy, World, member
-from .errors import Aborted, Closed, CollectiveError, ErrorCode, InvalidArgument, check
+from .errors import Aborted, Closed, CollectiveError, ErrorCode, InvalidArgument, check, not_copied
 
 # Limits of the library, which checks them too.
 _PEERS_MAX = 1024
@@ -77,6 +77,8 @@ class Communicator:
         link_stall_timeout: float | None = None,
         advertise_address: str | None = None,
     ) -> None:
+        if not isinstance(master, str):
+            raise InvalidArgument(f"The master's address is {master!r}.", hint='Give it as text: "host", "host:port" or "[2001:db8::1]:48148".')
         for name, value, least, most in (
             ("group", group, 0, 2**32 - 1),
             ("minimum_world_size", minimum_world_size, 1, _PEERS_MAX),
@@ -470,11 +472,19 @@ class Communicator:
 
     def close(self) -> None:
         """Leaves the run: the others go on without this peer. Calls of other threads end first. May be called again."""
-        # Not on the main thread: an interrupt between "closed" and closing would leave a peer that nobody can close.
-        try:
-            interruptible(self._finalizer, lambda: None)
-        except RuntimeError:  # no more threads: the interpreter ends, from 3.12 on
-            self._finalizer()
+        # Needs no thread. The library's part comes first: an interrupt after it finds a peer that has left, and one before it a peer that can be closed again.
+        while self._finalizer.alive:
+            _destroy(self._pointer, self._in_flight)
+            self._finalizer.detach()
+
+    def __copy__(self) -> NoReturn:
+        raise not_copied(self)
+
+    def __deepcopy__(self, _: object) -> NoReturn:
+        raise not_copied(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise not_copied(self)
 
     def _reduce(self, operation: Operation, timeout: float | None) -> ReduceResult:
         handle = ReduceHandle(self, operation.tag)

@@ -176,10 +176,10 @@ class CrossedCalls(CollectiveError, RuntimeError):
 
 
 class LimitExceeded(CollectiveError):
-    """A documented limit was reached. Nothing was sent."""
+    """A documented limit was reached; or the system gives this process no more threads, memory or file descriptors. The message says which."""
 
     code = ErrorCode.LIMIT_EXCEEDED
-    hint = "Wait for some of the handles first, or use tags again."
+    hint = "Use less at once, or allow this process more; after a loss of the connection, connect again."
 
 
 class AddressInUse(CollectiveError):
@@ -306,6 +306,12 @@ def last_error(result: int) -> CollectiveError:
     kind = _KINDS.get(functions.pcclxGetLastErrorCode(), _OF_RESULT.get(result, CollectiveError))
     message = functions.pcclxGetLastError().decode("utf-8", "replace")
     return kind(message or f"The native library returned {functions.pcclxGetResultName(result).decode()}.")
+
+
+def not_copied(thing: object) -> TypeError:
+    """What copying and pickling raise: two objects cannot be one peer, or one master."""
+    name = type(thing).__name__
+    return TypeError(f"A {name} cannot be copied or pickled: it is a part of this process. Make another collective.{name} where you need one.")
 
 
 def _restore(kind: type[CollectiveError], message: str, hint: str | None) -> CollectiveError:
