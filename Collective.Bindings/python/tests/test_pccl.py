@@ -281,11 +281,15 @@ def test_a_master_is_interrupted_while_a_peer_is_connected():
 PROGRAM_OF_A_MASTER = """
 import atexit
 import collective, collective.pccl as pccl
-probe = collective.Master("127.0.0.1:0")
-address = probe.address
-probe.close()
-master = pccl.MasterNode(address)
-master.run()
+for _ in range(100):  # somebody else may take the port meanwhile
+    with collective.Master("127.0.0.1:0") as probe:
+        address = probe.address
+    master = pccl.MasterNode(address)
+    try:
+        master.run()
+        break
+    except pccl.PCCLError:
+        pass
 atexit.register(print, address, flush=True)  # runs before the master's end is waited for
 """
 
