@@ -200,18 +200,18 @@ internal sealed class Scenario
     /// <summary>A small world in which one fault hits the first peer at its n-th point.</summary>
     public static Scenario OneFault(FaultKind kind, int point, int peers, int joiners = 0, int groups = 1, SyncPolicy syncs = SyncPolicy.Never, bool sets = false)
         => new((peers * 1000) + ((int)kind * 10) + groups)
-    {
-        Sets = sets,
-        InitialPeers = peers,
-        Joiners = joiners,
-        Groups = groups,
-        Tags = 2,
-        BulkTags = 1,
-        Rejoins = true,
-        Optimizes = true,
-        Syncs = syncs,
-        Faults = [new Fault(kind, 0, point)],
-    };
+        {
+            Sets = sets,
+            InitialPeers = peers,
+            Joiners = joiners,
+            Groups = groups,
+            Tags = 2,
+            BulkTags = 1,
+            Rejoins = true,
+            Optimizes = true,
+            Syncs = syncs,
+            Faults = [new Fault(kind, 0, point)],
+        };
 
     /// <summary>A world of this size in which these faults happen, each to a peer of its own, at a point or a time.</summary>
     public static Scenario Of(int seed, int peers, int joiners, int groups, params Fault[] faults) => Of(seed, peers, joiners, groups, SyncPolicy.Never, faults);

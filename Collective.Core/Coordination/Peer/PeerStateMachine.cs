@@ -152,7 +152,8 @@ internal sealed partial class PeerStateMachine
             case Refused m: Die(new Outcome(ErrorCode.MasterRefused, m.Reason)); break;
             case Evicted m: Die(new Outcome(ErrorCode.Evicted, $"the master removed this peer: {m.Reason}")); break;
             case EpochOpened or EpochStands or TopologyUpdated or PendingReply or CollectiveGo or Verdict or ProbeLink or SurveyLinks or SharedStatePlan or SharedStateFinished or Dismissed or Waiting
-                when State == PeerState.Leaving: break;
+                when State == PeerState.Leaving:
+                break;
             case EpochOpened m when m.Epoch > Epoch && Move(PeerEvent.EpochOpened): OnEpochOpened(m); break;
             case EpochStands m when m.Epoch == Epoch && Move(PeerEvent.EpochStands): OnEpochStands(m); break;
             case TopologyUpdated m: OnTopologyUpdated(m); break;
