@@ -58,7 +58,7 @@ def test_the_environment(script, master):
 import os, sys
 os.environ["COLLECTIVE_ADVERTISE_ADDRESS"] = "192.0.2.77:5000"
 import collective
-with collective.Communicator(sys.argv[1]) as first, collective.Communicator(sys.argv[1], advertise_address="127.0.0.1") as other:
+with collective.Communicator(sys.argv[1]):
     try:
         collective.Communicator(sys.argv[1]).connect()
     except collective.MasterRefused as error:
