@@ -66,8 +66,8 @@ def _end() -> None:
     del owners
     with _gate:
         if not _gate.wait_for(lambda: _threads == 0, _QUIET_SECONDS):
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # before anybody reads of it
             print("collective: the interpreter ends when the callbacks that still run have returned; Ctrl+C kills the process.", file=sys.stderr, flush=True)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
             _gate.wait_for(lambda: _threads == 0)
     signal.signal(signal.SIGINT, previous or signal.SIG_DFL)
 
