@@ -73,7 +73,7 @@ def test_the_wheel_contains_the_library_and_works(tmp_path):
     assert names_of_pccl.name == "pypccl-1.0.0.post1-py3-none-any.whl"
     assert wheel.name.startswith(f"collective-{collective.__version__}-py3-none-linux_")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"collective/lib/libcollective.so", "collective/py.typed", "collective/pccl/cuda.py", "collective/pytorch/_hook.py"} <= set(names)
+    assert {"collective/lib/libcollective.so", "collective/py.typed", "collective/pccl/cuda.py", "collective/pytorch/_data_parallel.py"} <= set(names)
     assert not any("test" in name or "example" in name for name in names)
 
     target = tmp_path / "installed"

@@ -365,18 +365,14 @@ class Communicator:
             Mismatch, CrossedCalls, TimedOut, MasterLost, Evicted, InvalidArgument
         """
         tensors = list(tensors)
-        if not tensors:
-            raise InvalidArgument("There is no tensor to reduce.", hint="Pass at least one.")
+        if not 1 <= len(tensors) <= _TENSORS_MAX:
+            raise InvalidArgument(f"A set of {len(tensors)} tensors cannot be reduced.", hint=f"Pass 1 to {_TENSORS_MAX}.")
         retries = 0
         while True:
             operations = [Operation(tensor, None, op, tag, quantization, label) for tensor in tensors]
             require_disjoint([operation.destination for operation in operations])
-            many = self.reduction_set(len(operations), tag=tag, timeout=timeout)
             try:
-                with many:
-                    for at, operation in enumerate(operations):
-                        many._launch(operation, at)
-                result = many.wait()
+                result = self._reduce_many(operations, tag, timeout)
                 return result if retries == 0 else dataclasses.replace(result, retries=retries)
             except Aborted:
                 if not retry:
@@ -395,8 +391,12 @@ class Communicator:
             raise InvalidArgument(f"A set of {count} tensors cannot be.", hint=f"Choose 1 to {_TENSORS_MAX}.")
         operation = SetOperation(count, tag)
         handle = ReduceHandle(self, tag)
-        self._launch(handle, operation, timeout)
-        return ReductionSet(handle, operation)
+        try:
+            self._launch(handle, operation, timeout)
+            return ReductionSet(handle, operation)
+        except BaseException:
+            handle.abandon()
+            raise
 
     # ----------------------------------------------------------------------------------------------------- shared state
 
@@ -490,6 +490,19 @@ class Communicator:
         handle = ReduceHandle(self, operation.tag)
         try:
             self._launch(handle, operation, timeout)
+            return handle.wait()
+        except BaseException:
+            handle.abandon()
+            raise
+
+    def _reduce_many(self, operations: list[Operation], tag: int, timeout: float | None) -> ReduceResult:
+        whole = SetOperation(len(operations), tag)
+        handle = ReduceHandle(self, tag)
+        many = ReductionSet(handle, whole)
+        try:
+            self._launch(handle, whole, timeout)
+            for at, operation in enumerate(operations):
+                many._launch(operation, at)
             return handle.wait()
         except BaseException:
             handle.abandon()
