@@ -104,8 +104,9 @@ def train(options):
             newcomer = False
 
             if state["rounds"] == options.die_at:
-                for tag, distance in enumerate(distances):
-                    communicator.all_reduce_async(distance, op="avg", tag=tag)
+                many = communicator.reduction_set(len(distances))
+                for distance in distances[:-1]:
+                    many.launch(distance, op="avg")
                 local_run.die()
             state["rounds"] += 1
             in_flight = background.submit(average, distances)

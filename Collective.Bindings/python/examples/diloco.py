@@ -46,8 +46,9 @@ def train(options):
             for parameter, trained in zip(outer, model.parameters()):
                 parameter.grad = parameter.detach() - trained.detach()
             if state["step"] == options.die_at:
-                for tag, parameter in enumerate(outer):
-                    communicator.all_reduce_async(parameter.grad, op="avg", tag=tag, quantization="min_max")
+                many = communicator.reduction_set(len(outer))
+                for parameter in outer[:-1]:
+                    many.launch(parameter.grad, op="avg", quantization="min_max")
                 local_run.die()
             try:
                 # A quarter of the bytes: eight bits for each number.
