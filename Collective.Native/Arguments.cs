@@ -87,9 +87,13 @@ internal static unsafe class Arguments
 
     public static TimeSpan? Timeout(long milliseconds)
     {
-        Require(milliseconds is >= -1 and <= int.MaxValue, $"The timeout is {milliseconds} ms: use 1 ms to 24 days, PCCLX_NO_TIMEOUT (-1), or 0 for the default.");
-        return milliseconds switch { 0 => null, -1 => System.Threading.Timeout.InfiniteTimeSpan, _ => TimeSpan.FromMilliseconds(milliseconds) };
+        Require(milliseconds >= -1, $"The timeout is {milliseconds} ms: use 1 ms or more, PCCLX_NO_TIMEOUT (-1), or 0 for the default.");
+        return milliseconds == 0 ? null : Span(milliseconds);
     }
+
+    /// <summary>-1, and what is longer than can be counted, is no limit.</summary>
+    public static TimeSpan Span(double milliseconds)
+        => milliseconds < 0 || milliseconds >= TimeSpan.MaxValue.TotalMilliseconds ? System.Threading.Timeout.InfiniteTimeSpan : TimeSpan.FromMilliseconds(milliseconds);
 
     public static TimeSpan Duration(long milliseconds, TimeSpan defaultValue, string what)
     {

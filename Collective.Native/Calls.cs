@@ -21,6 +21,7 @@ internal static unsafe class Calls
             StripeCount = (int)stripes,
             CallTimeout = EnvironmentSettings.CallTimeout ?? DefaultOptions.CallTimeout,
             LoggerFactory = NativeLog.Instance,
+            CallersBlock = true,
         }));
     }
 
@@ -48,6 +49,7 @@ internal static unsafe class Calls
             LinkStallTimeout = Arguments.Duration(given.LinkStallTimeoutMs, DefaultOptions.LinkStallTimeout, "link stall timeout"),
             CallTimeout = Arguments.Timeout(given.CallTimeoutMs) ?? EnvironmentSettings.CallTimeout ?? DefaultOptions.CallTimeout,
             LoggerFactory = NativeLog.Instance,
+            CallersBlock = true,
         }));
     }
 

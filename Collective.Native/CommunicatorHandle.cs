@@ -210,11 +210,20 @@ internal sealed class CommunicatorHandle
         }
     }
 
-    /// <summary>Whether an operation has ended, after at most the given time.</summary>
-    public bool Wait(ulong tag, uint launch, TimeSpan timeout)
+    /// <summary>Whether an operation has ended, after at most the given time; -1: none.</summary>
+    public bool Wait(ulong tag, uint launch, long timeoutMs)
     {
         using var inside = Enter();
-        return Pending(tag, launch).Ended.Wait(timeout);
+        var ended = Pending(tag, launch).Ended;
+        for (; timeoutMs > int.MaxValue; timeoutMs -= int.MaxValue)
+        {
+            if (ended.Wait(int.MaxValue))
+            {
+                return true;
+            }
+        }
+
+        return ended.Wait((int)timeoutMs);
     }
 
     public void Notify(ulong tag, uint launch, Action callback) => Pending(tag, launch).Notify(callback);

@@ -33,7 +33,7 @@ internal static class EnvironmentSettings
         => Environment.GetEnvironmentVariable("COLLECTIVE_CALL_TIMEOUT") switch
         {
             "infinite" => Timeout.InfiniteTimeSpan,
-            { } text when double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds) && seconds * 1000 is >= 1 and <= int.MaxValue => TimeSpan.FromSeconds(seconds),
+            { } text when double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var seconds) && seconds * 1000 >= 1 => Arguments.Span(seconds * 1000),
             _ => null,
         };
 }

@@ -8,6 +8,7 @@ internal sealed class PendingReduce
     // Guards the list of callbacks: it is closed when the operation ends.
     private readonly Lock _gate = new();
     private List<Action>? _callbacks = [];
+    private readonly TaskCompletionSource _ended = new();
     private int _awaited;
 
     private PendingReduce(bool reserved, uint launchNumber = 0)
@@ -31,7 +32,7 @@ internal sealed class PendingReduce
     public bool Reserved { get; }
 
     /// <summary>Ends when the operation has, and those who asked for it have been called; never faults.</summary>
-    public Task Ended { get; private set; } = Task.CompletedTask;
+    public Task Ended => Reserved ? Task.CompletedTask : _ended.Task;
 
     public Task<AllReduceResult>? Reduction { get; private set; }
 
@@ -69,7 +70,7 @@ internal sealed class PendingReduce
         }
 
         Reduction = reduction;
-        Ended = reduction.ContinueWith(static (_, state) => ((PendingReduce)state!).OnEnded(), this, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        reduction.ContinueWith(static (_, state) => ((PendingReduce)state!).OnEnded(), this, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         return this;
     }
 
@@ -98,9 +99,40 @@ internal sealed class PendingReduce
             _callbacks = null;
         }
 
-        foreach (var callback in callbacks)
+        if (callbacks.Count == 0)
         {
-            callback();
+            _ended.SetResult();
+            return;
+        }
+
+        // Not here: this may be the loop of the peer, which owes heartbeats.
+        new Notification(callbacks, _ended).Start();
+    }
+
+    /// <summary>Calls of the program, on a thread of the pool; where the system gives none, on this one.</summary>
+    private sealed class Notification(List<Action> callbacks, TaskCompletionSource ended) : IThreadPoolWorkItem
+    {
+        private int _begun;
+
+        public void Start()
+        {
+            try
+            {
+                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            }
+            catch (OutOfMemoryException)
+            {
+                Execute();
+            }
+        }
+
+        public void Execute()
+        {
+            if (Interlocked.Exchange(ref _begun, 1) == 0)
+            {
+                callbacks.ForEach(callback => callback());
+                ended.SetResult();
+            }
         }
     }
 }

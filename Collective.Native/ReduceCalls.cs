@@ -47,10 +47,10 @@ internal static unsafe class ReduceCalls
     public static void Wait(AsyncReduceOperation* handle, long timeoutMs, byte* done)
     {
         var communicator = Of(handle, joined: false);
-        Arguments.Require(timeoutMs is >= -1 and <= int.MaxValue, $"The timeout is {timeoutMs} ms: use 0 to 24 days, or PCCLX_NO_TIMEOUT (-1).");
+        Arguments.Require(timeoutMs >= -1, $"The timeout is {timeoutMs} ms: use 0 or more, or PCCLX_NO_TIMEOUT (-1).");
         Arguments.Require(done is not null, "done_out is null.");
         communicator.RequireJoined();
-        *done = communicator.Wait(handle->Tag, LaunchOf(handle), TimeSpan.FromMilliseconds(timeoutMs)) ? (byte)1 : (byte)0;
+        *done = communicator.Wait(handle->Tag, LaunchOf(handle), timeoutMs) ? (byte)1 : (byte)0;
     }
 
     [MethodImpl(Apart)]

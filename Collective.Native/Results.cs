@@ -78,6 +78,7 @@ internal static class Results
 
     private static PcclResult Of(ErrorCode code, CallKind call) => code switch
     {
+        ErrorCode.LimitExceeded when call == CallKind.Connect => PcclResult.MasterConnectionFailed, // As other failures to connect, which may pass.
         ErrorCode.InvalidArgument or ErrorCode.LimitExceeded => PcclResult.InvalidArgument,
         ErrorCode.InvalidUsage or ErrorCode.NotConnected => PcclResult.InvalidUsage,
         ErrorCode.PendingOperations => PcclResult.PendingAsyncOperations,

@@ -2,22 +2,31 @@
  * Stands between the host process and the managed library. Everything else of Collective.Native is C#; this is what C# cannot do:
  *
  * 1. The door. A function of collective.h enters the managed runtime only where that can run: not in a child forked while it
- *    runs (its threads are not there, and it would wait for them), and not on a processor older than it was compiled for (it
- *    would end the process).
- * 2. SIGPIPE is the host's. The managed runtime sets it to be ignored, process-wide, and then writes to sockets without further
+ *    runs (its threads are not there, and it would wait for them), not on a processor older than it was compiled for, and not
+ *    where it cannot start for want of memory or threads (it would end the process).
+ * 2. The address space. Unasked, the runtime reserves twice the memory of the machine for its heap, or half of what the process
+ *    may have. The library's own objects need little: it is told to reserve 4 GiB, or an eighth of the limit.
+ * 3. SIGPIPE is the host's. The managed runtime sets it to be ignored, process-wide, and then writes to sockets without further
  *    care. Linked through --wrap, it leaves the signal alone and asks for none when it writes.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "include/collective.h"
 
-/* 0: open; else the pcclxError_t that calls are refused with. Read by the doors below. */
-__attribute__((visibility("hidden"))) int collective_door = pcclxErrorNone;
+enum { NOT_STARTED = -1 };
 
-/* Whether the managed runtime runs: the first thing it does is to install its signal handlers. Before that a fork is harmless. */
+/* 0: open; NOT_STARTED: the first call starts the runtime; else the pcclxError_t that calls are refused with. Read by the doors below. */
+__attribute__((visibility("hidden"))) int collective_door = NOT_STARTED;
+
+/* Whether the managed runtime has begun to start. Before that a fork is harmless. */
 static volatile int started;
 
 static void close_in_child(void) {
@@ -36,6 +45,78 @@ __attribute__((constructor)) static void install(void) {
     pthread_atfork(NULL, NULL, close_in_child);
 }
 
+/*
+ * The runtime starts at the first call into it, by a function that it was given, and ends the process when that fails. Linked through
+ * --wrap: the function is kept and called here, at the first door, and the runtime is given one that finds everything done.
+ */
+static int (*start_runtime)(void);
+static const char *shortage;
+
+static int already_started(void) { return 0; }
+
+int __real_RhSetRuntimeInitializationCallback(int (*start)(void));
+
+__attribute__((visibility("hidden"))) int __wrap_RhSetRuntimeInitializationCallback(int (*start)(void)) {
+    start_runtime = start;
+    return __real_RhSetRuntimeInitializationCallback(already_started);
+}
+
+/* How much address space the runtime reserves for its heap. */
+static size_t heap_range(void) {
+    const size_t most = (size_t)4 << 30, least = (size_t)48 << 20;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur / 8 > most) {
+        return most;
+    }
+    return limit.rlim_cur / 8 > least ? limit.rlim_cur / 8 : least;
+}
+
+/* What is missing right after the start would end the process: then it had better not start. */
+static int has_memory(void) {
+    const size_t reserved = heap_range(), used = (size_t)32 << 20;
+    char *range = mmap(NULL, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *memory = mmap(NULL, used, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int enough = range != MAP_FAILED && memory != MAP_FAILED;
+    if (range != MAP_FAILED) {
+        munmap(range, reserved);
+    }
+    if (memory != MAP_FAILED) {
+        munmap(memory, used);
+    }
+    return enough;
+}
+
+static void *nothing(void *unused) { return unused; }
+
+static const char *what_is_short(void) {
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, nothing, NULL) != 0) {
+        return "The library cannot start: the system gives this process no more threads. Allow it more (ulimit -u), and start it anew.";
+    }
+    pthread_join(thread, NULL);
+    return "The library cannot start: the system gives this process too little memory. Allow it more (ulimit -v), and start it anew.";
+}
+
+/* Gives 0 when calls may enter. */
+__attribute__((visibility("hidden"), used)) int collective_open(void) {
+    static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    if (collective_door != NOT_STARTED) {
+        return collective_door;
+    }
+    pthread_mutex_lock(&gate);
+    if (collective_door == NOT_STARTED) {
+        started = 1;
+        if (has_memory() && start_runtime() == 0) {
+            collective_door = pcclxErrorNone;
+        } else {
+            shortage = what_is_short();
+            collective_door = pcclxErrorLimitExceeded;
+        }
+    }
+    pthread_mutex_unlock(&gate);
+    return collective_door;
+}
+
 __attribute__((visibility("hidden"), used)) int collective_refuse(void) {
     return collective_door == pcclxErrorForked ? pcclInvalidUsage : pcclInternalError;
 }
@@ -43,17 +124,38 @@ __attribute__((visibility("hidden"), used)) int collective_refuse(void) {
 __attribute__((visibility("hidden"), used)) int collective_refuse_with_code(void) { return collective_door; }
 
 __attribute__((visibility("hidden"), used)) const char *collective_refuse_with_text(void) {
-    return collective_door == pcclxErrorForked
-        ? "This process is the child of a fork, where the library does not work: use it in the parent, or in a program that the child execs."
-        : "This processor is older than the library supports: it needs AVX (x86-64 processors since 2011).";
+    switch (collective_door) {
+        case pcclxErrorForked:
+            return "This process is the child of a fork, where the library does not work: use it in the parent, or in a program that the child execs.";
+        case pcclxErrorLimitExceeded:
+            return shortage;
+    }
+    return "This processor is older than the library supports: it needs AVX (x86-64 processors since 2011).";
 }
 
-/* A door keeps all registers and the stack as they are, so that it needs not know the function's arguments. */
+/*
+ * A door keeps all registers and the stack as they are, so that it needs not know the function's arguments. One that is not open saves those
+ * that may hold arguments, and asks collective_open whether it is by now.
+ */
 #if defined(__x86_64__)
-#define ENTER(name, refuse) "cmpl $0, collective_door(%rip)\n je managed_" #name "\n jmp " #refuse "\n"
-#elif defined(__aarch64__)
+__asm__(".text\n.p2align 4\n.type collective_knock, @function\ncollective_knock:\n"
+        "pushq %rdi\n pushq %rsi\n pushq %rdx\n pushq %rcx\n pushq %r8\n pushq %r9\n pushq %r10\n pushq %r11\n subq $8, %rsp\n"
+        "call collective_open\n"
+        "addq $8, %rsp\n popq %r11\n popq %r10\n popq %r9\n popq %r8\n popq %rcx\n popq %rdx\n popq %rsi\n popq %rdi\n"
+        "testl %eax, %eax\n jne 1f\n jmp *%r11\n1: jmp *%r10\n"
+        ".size collective_knock, .-collective_knock\n");
 #define ENTER(name, refuse) \
-    "adrp x16, collective_door\n ldr w16, [x16, :lo12:collective_door]\n cbnz w16, 1f\n b managed_" #name "\n1: b " #refuse "\n"
+    "cmpl $0, collective_door(%rip)\n je managed_" #name "\n leaq managed_" #name "(%rip), %r11\n leaq " #refuse "(%rip), %r10\n jmp collective_knock\n"
+#elif defined(__aarch64__)
+__asm__(".text\n.p2align 4\n.type collective_knock, %function\ncollective_knock:\n"
+        "stp x29, x30, [sp, #-96]!\n stp x0, x1, [sp, #16]\n stp x2, x3, [sp, #32]\n stp x4, x5, [sp, #48]\n stp x6, x7, [sp, #64]\n stp x16, x17, [sp, #80]\n"
+        "bl collective_open\n mov w9, w0\n"
+        "ldp x0, x1, [sp, #16]\n ldp x2, x3, [sp, #32]\n ldp x4, x5, [sp, #48]\n ldp x6, x7, [sp, #64]\n ldp x16, x17, [sp, #80]\n ldp x29, x30, [sp], #96\n"
+        "cbnz w9, 1f\n br x16\n1: br x17\n"
+        ".size collective_knock, .-collective_knock\n");
+#define ENTER(name, refuse) \
+    "adrp x16, collective_door\n ldr w16, [x16, :lo12:collective_door]\n cbnz w16, 1f\n b managed_" #name "\n1: adrp x16, managed_" #name "\n" \
+    "add x16, x16, :lo12:managed_" #name "\n adrp x17, " #refuse "\n add x17, x17, :lo12:" #refuse "\n b collective_knock\n"
 #else
 #error "Write the door for this processor."
 #endif
@@ -167,13 +269,25 @@ const char *pcclxGetErrorName(pcclxError_t error) {
     return "unknown";
 }
 
+char *__real_getenv(const char *name);
+
+/* The runtime asks its environment for how much to reserve; the user's own setting counts. */
+__attribute__((visibility("hidden"))) char *__wrap_getenv(const char *name) {
+    static __thread char range[24];
+    char *value = __real_getenv(name);
+    if (value != NULL || strcmp(name, "DOTNET_GCRegionRange") != 0) {
+        return value;
+    }
+    snprintf(range, sizeof range, "%zx", heap_range());
+    return range;
+}
+
 int __real_sigaction(int number, const struct sigaction *action, struct sigaction *previous);
 sighandler_t __real_signal(int number, sighandler_t handler);
 ssize_t __real_send(int socket, const void *bytes, size_t length, int flags);
 ssize_t __real_sendmsg(int socket, const struct msghdr *message, int flags);
 
 __attribute__((visibility("hidden"))) int __wrap_sigaction(int number, const struct sigaction *action, struct sigaction *previous) {
-    started = 1;
     return __real_sigaction(number, number == SIGPIPE ? NULL : action, previous);
 }
 

@@ -12,7 +12,7 @@ namespace Collective;
 /// </summary>
 internal sealed class AllReduceOperation : IRingEvents
 {
-    private readonly TaskCompletionSource<AllReduceResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<AllReduceResult> _completion;
     private readonly Action<PeerInput> _post;
     private readonly WorkBuffers _workBuffers;
     private readonly RingPool _rings;
@@ -36,8 +36,17 @@ internal sealed class AllReduceOperation : IRingEvents
     private readonly AllReduceSet? _set;
 
     public AllReduceOperation(
-        OperationId id, Tag tag, CollectiveDescriptor descriptor, int segmentBytes, WorkBuffers workBuffers, RingPool rings, Action<PeerInput> post, AllReduceSet? set = null)
+        OperationId id,
+        Tag tag,
+        CollectiveDescriptor descriptor,
+        int segmentBytes,
+        WorkBuffers workBuffers,
+        RingPool rings,
+        Action<PeerInput> post,
+        AllReduceSet? set = null,
+        bool inline = false)
     {
+        _completion = Completions.New<AllReduceResult>(inline);
         _set = set;
         Id = id;
         _segmentBytes = segmentBytes;
@@ -98,10 +107,10 @@ internal sealed class AllReduceOperation : IRingEvents
         Invariant.Holds(layout.PiecesBytes <= _pieces.Bytes);
         _transport = transport;
         _world = world;
-        _quiet = false;
         _ring = _rings.Rent(transport);
         _ring.Prepare(attempt, Descriptor, layout, new RingBuffers(_source, _destination, _work.Address, _pieces.Address), Reducers.For(Descriptor.DataType, Descriptor.Operation), this);
         transport.Router.Register(_ring);
+        _quiet = false;
         _ring.Start();
     }
 
@@ -173,7 +182,7 @@ internal sealed class AllReduceOperation : IRingEvents
             try
             {
                 // Not on the thread pool: its threads may all be blocked in calls that wait for this.
-                new Thread(() => action()) { IsBackground = true, Name = "collective-restore" }.Start();
+                new Thread(() => action(), maxStackSize: 1024 * 1024) { IsBackground = true, Name = "collective-restore" }.Start();
                 return;
             }
             catch (OutOfMemoryException)
@@ -196,11 +205,11 @@ internal sealed class AllReduceOperation : IRingEvents
 
         if (outcome.Succeeded)
         {
-            _completion.TrySetResult(new AllReduceResult(world!, sent, received));
+            _completion.Complete(new AllReduceResult(world!, sent, received));
         }
         else
         {
-            _completion.TrySetException(Failures.Of(outcome, _seen));
+            _completion.Fail(Failures.Of(outcome, _seen));
         }
     }
 

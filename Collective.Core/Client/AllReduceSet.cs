@@ -13,7 +13,7 @@ namespace Collective;
 /// </remarks>
 public sealed class AllReduceSet
 {
-    private readonly TaskCompletionSource<AllReduceResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<AllReduceResult> _completion;
     private readonly Participation _participation;
     private readonly AllReduceOperation?[] _tensors;
 
@@ -25,8 +25,9 @@ public sealed class AllReduceSet
     private int _next;
     private int _moving;
 
-    internal AllReduceSet(Participation participation, OperationId id, Tag tag, int count)
+    internal AllReduceSet(Participation participation, OperationId id, Tag tag, int count, bool inline)
     {
+        _completion = Completions.New<AllReduceResult>(inline);
         _participation = participation;
         _tensors = new AllReduceOperation?[count];
         Id = id;
@@ -165,11 +166,11 @@ public sealed class AllReduceSet
 
         if (outcome.Succeeded)
         {
-            _completion.TrySetResult(new AllReduceResult(world!, sent, received));
+            _completion.Complete(new AllReduceResult(world!, sent, received));
         }
         else
         {
-            _completion.TrySetException(Failures.Of(outcome, _seen));
+            _completion.Fail(Failures.Of(outcome, _seen));
         }
     }
 }

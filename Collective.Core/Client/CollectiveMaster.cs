@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using Collective.Coordination;
 using Collective.Hosting;
 using Collective.Protocol;
@@ -51,7 +52,10 @@ public sealed class CollectiveMaster : IAsyncDisposable
         }
 
         var endPoint = Resolve(HostPort.Parse(options.Listen, CommunicatorOptions.DefaultMasterPort, "the listen address"));
-        var configuration = new MasterConfiguration(new RunId(Guid.NewGuid()), Term: 1, (int)timeoutMs, options.SegmentBytes, (int)crossedMs);
+        var configuration = new MasterConfiguration(new RunId(Guid.NewGuid()), Term: 1, (int)timeoutMs, options.SegmentBytes, (int)crossedMs)
+        {
+            Key = new LinkKey(new Guid(RandomNumberGenerator.GetBytes(16))),
+        };
         var logger = BackgroundLog.CreateLogger(options.LoggerFactory, "Collective.Master");
         try
         {

@@ -122,15 +122,26 @@ public sealed partial class Communicator : IAsyncDisposable
             participation.Start(timeoutMs, [.. _fingerprints.Select(f => new Fingerprint(f.Key, f.Value))]);
         }
 
+        var registration = cancellationToken.Register(participation.Leave);
         try
         {
-            await participation.Admitted.WaitAsync(cancellationToken).ConfigureAwait(false);
+            await participation.Admitted.ConfigureAwait(false);
+            if (!registration.Unregister())
+            {
+                cancellationToken.ThrowIfCancellationRequested(); // It leaves.
+            }
         }
-        catch
+        catch (Exception e)
         {
             // Cancelled, or over: not half connected, so that it can be called again.
+            registration.Unregister();
             participation.Leave();
-            await participation.Ended.ConfigureAwait(false);
+            await participation.Closed.ConfigureAwait(false);
+            if (e is CollectiveException { Code: ErrorCode.NotConnected })
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+
             throw;
         }
     }
@@ -353,7 +364,7 @@ public sealed partial class Communicator : IAsyncDisposable
         if (participation is not null)
         {
             participation.Leave();
-            await participation.Ended.ConfigureAwait(false);
+            await participation.Closed.ConfigureAwait(false);
         }
 
         _workBuffers.Dispose();
@@ -379,7 +390,7 @@ public sealed partial class Communicator : IAsyncDisposable
     private long TimeoutMs(TimeSpan? ofCall)
     {
         var timeout = ofCall ?? _options.CallTimeout;
-        Require(timeout == Timeout.InfiniteTimeSpan || timeout.TotalMilliseconds is >= 1 and <= Limits.CallTimeoutMsMax, $"the timeout is {timeout}: choose 1 ms to 24 days, or Timeout.InfiniteTimeSpan for none");
+        Require(timeout == Timeout.InfiniteTimeSpan || timeout.TotalMilliseconds >= 1, $"the timeout is {timeout}: choose 1 ms or more, or Timeout.InfiniteTimeSpan for none");
         return timeout == Timeout.InfiniteTimeSpan ? PeerInput.NoTimeout : (long)timeout.TotalMilliseconds;
     }
 

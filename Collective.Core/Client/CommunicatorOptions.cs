@@ -63,7 +63,7 @@ public sealed class CommunicatorOptions
     public TimeSpan LinkStallTimeout { get; set; } = TimeSpan.FromMilliseconds(Limits.LinkStallMsDefault);
 
     /// <summary>Longest time of a call that is given no timeout of its own; after it the call ends with <see cref="ErrorCode.TimedOut"/>, naming who was waited for.</summary>
-    /// <remarks>Defaults to 30 min: other peers may compute for long between two calls. Range 1 ms to 24 days, or <see cref="Timeout.InfiniteTimeSpan"/> for none.</remarks>
+    /// <remarks>Defaults to 30 min: other peers may compute for long between two calls. 1 ms or more, or <see cref="Timeout.InfiniteTimeSpan"/> for none.</remarks>
     public TimeSpan CallTimeout { get; set; } = TimeSpan.FromMinutes(30);
 
     /// <summary>Most bytes a second that this peer gives to peers that fetch shared state, all of them together, so that a newcomer does not take the link from who trains.</summary>
@@ -89,6 +89,9 @@ public sealed class CommunicatorOptions
 
     /// <summary>Addresses of a name; tests give a name several of them.</summary>
     internal Func<string, System.Net.IPAddress[]>? Resolve { get; init; }
+
+    /// <summary>Whether callers block on the tasks they get: then none of them needs a thread of the pool.</summary>
+    internal bool CallersBlock { get; init; }
 
     /// <summary>Bytes a second that this peer sends to another at most while the link is measured; tests make slow pairs of it.</summary>
     internal Func<PeerId, double?>? ProbeLimit { get; init; }

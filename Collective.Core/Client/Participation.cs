@@ -15,8 +15,11 @@ internal sealed class Participation : IPeerHandler
     private readonly ConcurrentDictionary<OperationId, AllReduceOperation> _operations = new();
     private readonly ConcurrentDictionary<RequestNumber, TaskCompletionSource<(bool Yes, World World)>> _requests = new();
     private readonly ConcurrentDictionary<OperationId, AllReduceSet> _sets = new();
-    private readonly TaskCompletionSource _admitted = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<bool> _admitted;
+
+    // Ends where the loop does: what waits needs no thread of the pool, so that a peer can be closed where the system gives none.
+    private readonly TaskCompletionSource<bool> _ended = Completions.New<bool>(inline: true);
+    private readonly bool _inline;
     private readonly WorkBuffers _workBuffers;
     private readonly RingPool _rings = new();
     private readonly StateDonor _donor;
@@ -40,6 +43,8 @@ internal sealed class Participation : IPeerHandler
     public Participation(CommunicatorOptions options, HostPort master, HostPort? advertised, WorkBuffers workBuffers, ILogger logger)
     {
         _workBuffers = workBuffers;
+        _inline = options.CallersBlock;
+        _admitted = Completions.New<bool>(_inline);
         _probe = options.Probe;
         _logger = logger;
         _stripeCount = options.StripeCount;
@@ -57,7 +62,7 @@ internal sealed class Participation : IPeerHandler
     public Task Admitted => _admitted.Task;
 
     /// <summary>Completes when everything is closed, for whatever reason.</summary>
-    public Task Ended => _ended.Task;
+    public Task Closed => _ended.Task;
 
     public PeerId Id { get; private set; }
 
@@ -88,7 +93,7 @@ internal sealed class Participation : IPeerHandler
         => (await Ask(number => new PeerInput.QueryPending(number, timeoutMs), cancellationToken).ConfigureAwait(false)).Yes;
 
     public AllReduceOperation NewOperation(Tag tag, CollectiveDescriptor descriptor, AllReduceSet? set = null)
-        => new(NextOperation(), tag, descriptor, _segmentBytes, _workBuffers, _rings, _host.Post, set) { Sees = See };
+        => new(NextOperation(), tag, descriptor, _segmentBytes, _workBuffers, _rings, _host.Post, set, _inline) { Sees = See };
 
     /// <summary>One tensor, on its own or of a set, with its buffers taken.</summary>
     public AllReduceOperation NewOperation(AllReduceRequest request, Tag tag, ushort tensors = 1, AllReduceSet? set = null)
@@ -119,7 +124,7 @@ internal sealed class Participation : IPeerHandler
 
     public AllReduceSet BeginSet(Tag tag, int count, long timeoutMs, CancellationToken cancellationToken)
     {
-        var set = new AllReduceSet(this, NextOperation(), tag, count);
+        var set = new AllReduceSet(this, NextOperation(), tag, count, _inline);
         _sets[set.Id] = set;
         _host.Post(new PeerInput.BeginSet(set.Id, tag, count, timeoutMs));
         if (_failure is not null)
@@ -146,7 +151,7 @@ internal sealed class Participation : IPeerHandler
     public Task<SharedStateSyncResult> Synchronise(PinnedState state, SyncStrategy strategy, IProgress<SharedStateProgress>? progress, long timeoutMs, CancellationToken cancellationToken)
     {
         var number = new RequestNumber((ulong)Interlocked.Increment(ref _lastRequest));
-        var synchronisation = new StateSynchronisation(number, state, strategy, _wasUpToDate, progress, _host, _donor, _stripeCount, _workBuffers, _logger, SyncOver);
+        var synchronisation = new StateSynchronisation(number, state, strategy, _wasUpToDate, progress, _host, _donor, _stripeCount, _workBuffers, _logger, SyncOver, _inline);
         if (Interlocked.CompareExchange(ref _synchronisation, synchronisation, null) is not null)
         {
             throw new CollectiveException(ErrorCode.InvalidUsage, "this peer is already in a sync of the shared state: await that first");
@@ -187,7 +192,7 @@ internal sealed class Participation : IPeerHandler
         };
         _live = world;
         _ = Interlocked.CompareExchange(ref _seen, world, null); // The first one ends connect.
-        _admitted.TrySetResult();
+        _admitted.Complete(true);
     }
 
     public void StartRing(OperationId operation, AttemptKey attempt, Membership membership)
@@ -242,11 +247,11 @@ internal sealed class Participation : IPeerHandler
 
         if (outcome.Succeeded)
         {
-            completion.TrySetResult((yes, World!));
+            completion.Complete((yes, World!));
         }
         else
         {
-            completion.TrySetException(Failures.Of(outcome));
+            completion.Fail(Failures.Of(outcome));
         }
     }
 
@@ -265,6 +270,8 @@ internal sealed class Participation : IPeerHandler
     }
 
     public void ServeState(IByteConnection connection) => _donor.Serve(connection);
+
+    public bool GivesState => _donor.Serving;
 
     public void Ticked() => _workBuffers.GiveBackUnused();
 
@@ -288,16 +295,17 @@ internal sealed class Participation : IPeerHandler
         }
 
         _synchronisation?.Finish(_cause);
-        _admitted.TrySetException(_failure!);
+        _admitted.Fail(_failure!);
         _ = _admitted.Task.Exception; // Observed: nobody may be waiting.
         _workBuffers.GiveBack();
-        _ended.TrySetResult();
     }
+
+    public void Ended() => _ended.Complete(true);
 
     /// <summary>Has the caller's token cancel a collective, and say so.</summary>
     public static async Task<AllReduceResult> WithCancellation(Task<AllReduceResult> reduction, Action cancel, CancellationToken cancellationToken)
     {
-        await using var registration = cancellationToken.Register(cancel).ConfigureAwait(false);
+        var registration = cancellationToken.Register(cancel);
         try
         {
             return await reduction.ConfigureAwait(false);
@@ -305,6 +313,10 @@ internal sealed class Participation : IPeerHandler
         catch (CollectiveException e) when (e.Code == ErrorCode.OperationAborted && cancellationToken.IsCancellationRequested)
         {
             throw new OperationCanceledException($"The all-reduce was cancelled, and aborted for all peers: inputs are what they were. ({e.Message})", e, cancellationToken);
+        }
+        finally
+        {
+            registration.Unregister(); // Without waiting for one that runs, which would need a thread; it comes too late to matter.
         }
     }
 
@@ -327,7 +339,7 @@ internal sealed class Participation : IPeerHandler
     private async Task<(bool Yes, World World)> Ask(Func<RequestNumber, PeerInput> input, CancellationToken cancellationToken)
     {
         var number = new RequestNumber((ulong)Interlocked.Increment(ref _lastRequest));
-        var completion = new TaskCompletionSource<(bool Yes, World World)>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var completion = Completions.New<(bool Yes, World World)>(_inline);
         _requests[number] = completion;
         _host.Post(input(number));
         if (_failure is not null)
@@ -335,7 +347,7 @@ internal sealed class Participation : IPeerHandler
             FinishRequest(number, _cause, yes: false, sees: false);
         }
 
-        await using var registration = cancellationToken.Register(() => _host.Post(new PeerInput.Withdraw(number))).ConfigureAwait(false);
+        var registration = cancellationToken.Register(() => _host.Post(new PeerInput.Withdraw(number)));
         try
         {
             return await completion.Task.ConfigureAwait(false);
@@ -343,6 +355,10 @@ internal sealed class Participation : IPeerHandler
         catch (CollectiveException e) when (e.Code == ErrorCode.TimedOut && cancellationToken.IsCancellationRequested)
         {
             throw new OperationCanceledException($"The call was cancelled. ({e.Message})", e, cancellationToken);
+        }
+        finally
+        {
+            registration.Unregister(); // Without waiting for one that runs, which would need a thread; it comes too late to matter.
         }
     }
 }

@@ -4,6 +4,7 @@ using Collective.Coordination;
 using Collective.Hosting;
 using Collective.Protocol;
 using Collective.Sharing;
+using Collective.Transport;
 using Microsoft.Extensions.Logging;
 
 namespace Collective;
@@ -16,7 +17,7 @@ internal sealed class StateSynchronisation : IFetchEvents
 {
     private const int ProgressIntervalMs = 100;
 
-    private readonly TaskCompletionSource<SharedStateSyncResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<SharedStateSyncResult> _completion;
     private readonly PinnedState _state;
     private readonly SyncStrategy _strategy;
 
@@ -50,8 +51,10 @@ internal sealed class StateSynchronisation : IFetchEvents
         int stripeCount,
         WorkBuffers workBuffers,
         ILogger logger,
-        Action<bool> over)
+        Action<bool> over,
+        bool inline)
     {
+        _completion = Completions.New<SharedStateSyncResult>(inline);
         Request = request;
         _state = state;
         _strategy = strategy;
@@ -71,12 +74,12 @@ internal sealed class StateSynchronisation : IFetchEvents
     {
         try
         {
-            new Thread(() => RunGuarded(timeoutMs, cancellationToken)) { IsBackground = true, Name = "collective-sync" }.Start();
+            new Thread(() => RunGuarded(timeoutMs, cancellationToken), maxStackSize: 1024 * 1024) { IsBackground = true, Name = "collective-sync" }.Start();
         }
         catch (OutOfMemoryException e)
         {
             _over(_hadEverything);
-            throw new CollectiveException(ErrorCode.LimitExceeded, "the system gives no more threads", e);
+            throw new CollectiveException(ErrorCode.LimitExceeded, $"this peer cannot synchronize: {Shortage.Of(e)}", e);
         }
 
         return _completion.Task;
@@ -131,13 +134,15 @@ internal sealed class StateSynchronisation : IFetchEvents
         catch (OperationCanceledException e)
         {
             Release();
-            _completion.TrySetException(e);
+            _completion.Fail(e);
         }
         catch (Exception e)
         {
             _host.Failed(e);
             Release();
-            _completion.TrySetException(new CollectiveException(ErrorCode.InternalError, e.Message, e));
+            _completion.Fail(Shortage.Of(e) is { } reason
+                ? new CollectiveException(ErrorCode.LimitExceeded, $"this peer cannot synchronize: {reason}", e)
+                : new CollectiveException(ErrorCode.InternalError, e.Message, e));
         }
 
         _fetcher?.Dispose(); // The caller need not wait until the memory is given back.
@@ -197,16 +202,16 @@ internal sealed class StateSynchronisation : IFetchEvents
         Release();
         if (end.Outcome.Succeeded)
         {
-            _completion.TrySetResult(result);
+            _completion.Complete(result);
         }
         else if (end.Outcome.Code == ErrorCode.TimedOut && cancellationToken.IsCancellationRequested)
         {
             var reason = Failures.Of(end.Outcome);
-            _completion.TrySetException(new OperationCanceledException($"The sync was cancelled, and nothing was written. ({reason.Message})", reason, cancellationToken));
+            _completion.Fail(new OperationCanceledException($"The sync was cancelled, and nothing was written. ({reason.Message})", reason, cancellationToken));
         }
         else
         {
-            _completion.TrySetException(Failures.Of(end.Outcome, _seen));
+            _completion.Fail(Failures.Of(end.Outcome, _seen));
         }
     }
 

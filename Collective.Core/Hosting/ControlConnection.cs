@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Collective.Coordination;
 using Collective.Protocol;
+using Collective.Transport;
 using Collective.Transport.Tcp;
 
 namespace Collective.Hosting;
@@ -20,6 +21,7 @@ internal sealed class ControlConnection(
     private Socket? _socket;
     private volatile bool _disposed;
     private bool _answered;
+    private Thread? _thread;
     private long _heardMs = long.MinValue;
 
     /// <summary>When bytes of the master came last: a message that is still arriving is a sign of life.</summary>
@@ -28,7 +30,13 @@ internal sealed class ControlConnection(
     /// <summary>As one writes it: an IPv6 address in brackets.</summary>
     private string Master => options.MasterHost.Contains(':') ? $"[{options.MasterHost}]:{options.MasterPort}" : $"{options.MasterHost}:{options.MasterPort}";
 
-    public void Start() => new Thread(Run) { IsBackground = true, Name = "collective-control" }.Start();
+    /// <summary>Throws <see cref="OutOfMemoryException"/> when the system gives no thread.</summary>
+    public void Start()
+    {
+        var thread = new Thread(Run, maxStackSize: 1024 * 1024) { IsBackground = true, Name = "collective-control" };
+        thread.Start();
+        _thread = thread;
+    }
 
     public void Send(ReadOnlySpan<byte> frame)
     {
@@ -61,6 +69,13 @@ internal sealed class ControlConnection(
         }
     }
 
+    /// <summary>Waits, but not for long, until the master has read what was sent, and has closed the connection.</summary>
+    public void AwaitEnd()
+    {
+        EndSending();
+        _thread?.Join(Limits.LeaveMsMax);
+    }
+
     public void Dispose()
     {
         lock (_gate)
@@ -82,6 +97,10 @@ internal sealed class ControlConnection(
 
             lost = connected(((IPEndPoint)socket.LocalEndPoint!).Address) ?? ReadFrames(socket) ?? lost;
         }
+        catch (Exception e) when (Shortage.Of(e) is { } reason)
+        {
+            lost = new PeerInput.Lost(ErrorCode.LimitExceeded, $"this peer cannot connect: {reason}");
+        }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
             lost = _answered ? new PeerInput.Lost(ErrorCode.MasterLost, $"the connection to the master was lost: {e.Message}") : NotAMaster();
@@ -94,7 +113,7 @@ internal sealed class ControlConnection(
         post(lost);
     }
 
-    /// <summary>Tries every address of the master, all of them within the time to connect; null (and an input) when none answers.</summary>
+    /// <summary>Tries every address of the master, all of them within the time to connect; null (and an input) when none answers. Throws when this process cannot try.</summary>
     private Socket? Connect()
     {
         var failures = new List<string>();
@@ -110,15 +129,21 @@ internal sealed class ControlConnection(
                     var share = (deadline - Environment.TickCount64) / (addresses.Length - i);
                     return Connect(new IPEndPoint(addresses[i], options.MasterPort), TimeSpan.FromMilliseconds(share));
                 }
-                catch (SocketException e)
+                catch (SocketException e) when (Shortage.Of(e) is null)
                 {
                     failures.Add(addresses.Length == 1 && $"{addresses[i]}" == options.MasterHost ? Dialing.Reason(e) : $"{addresses[i]}: {Dialing.Reason(e)}");
                 }
             }
         }
-        catch (Exception e) when (e is SocketException or ArgumentException)
+        catch (Exception e) when ((e is SocketException && Shortage.Of(e) is null) || e is ArgumentException)
         {
             failures.Add(e.Message);
+        }
+
+        if (Shortage.OfDescriptors() is { } shortage)
+        {
+            post(new PeerInput.Lost(ErrorCode.LimitExceeded, $"this peer cannot connect: {shortage}"));
+            return null;
         }
 
         var failure = failures.Count == 0 ? "its name has no address" : string.Join("; ", failures);
@@ -128,7 +153,7 @@ internal sealed class ControlConnection(
 
     private Socket Connect(IPEndPoint endPoint, TimeSpan timeout)
     {
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        var socket = Dialing.NewSocket(endPoint.AddressFamily);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);

@@ -15,9 +15,10 @@ internal sealed record DataListener(int? Port, int FirstPort, int StripeCount)
     /// <summary>
     /// Listens on every address, of both families where the host has both: peers may come by another way than this one went to the master, which may be on this very host.
     /// </summary>
-    public ITransport Listen(TimeSpan connectTimeout, TimeSpan stallTimeout, ITransportEvents events)
+    public ITransport Listen(TimeSpan connectTimeout, TimeSpan stallTimeout, ITransportEvents events, Func<bool> givesState)
     {
         var address = Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
-        return new TcpTransport(new TcpTransportOptions(address, Port, FirstPort, StripeCount, connectTimeout, stallTimeout) { ProbeLimit = ProbeLimit }, events);
+        var tcp = new TcpTransportOptions(address, Port, FirstPort, StripeCount, connectTimeout, stallTimeout) { ProbeLimit = ProbeLimit, GivesState = givesState };
+        return new TcpTransport(tcp, events);
     }
 }

@@ -38,11 +38,17 @@ internal interface IPeerHandler
     /// <summary>Comes with each heartbeat, and when the time of a call is over.</summary>
     void Ticked();
 
+    /// <summary>Whether others may come to fetch shared state now. Called on any thread.</summary>
+    bool GivesState { get; }
+
     /// <summary>Comes before the calls that tell of the end of what is pending: who hears of one may connect anew at once.</summary>
     void Dying(Outcome outcome);
 
-    /// <summary>The last call: everything is closed.</summary>
+    /// <summary>Everything is closed; ends what is still pending.</summary>
     void Died(Outcome outcome);
+
+    /// <summary>The last call, at the end of the loop: nothing follows it, so it may run what waits for the end.</summary>
+    void Ended();
 }
 
 /// <summary>
@@ -78,12 +84,32 @@ internal sealed class PeerHost : ITransportEvents
     /// <summary>The transport, once the master is reached.</summary>
     public ITransport? Transport => _transport;
 
+    /// <summary>Begins to connect. Also where the system gives no threads: then the handler hears of the end.</summary>
     public void Start(long timeoutMs, IReadOnlyList<Fingerprint> fingerprints)
     {
         Post(new PeerInput.Connect(_options.Group, _options.MinimumWorldSize, timeoutMs, (int)_options.StallTimeout.TotalMilliseconds) { KeepsMinimum = _options.KeepsMinimum, Fingerprints = fingerprints });
-        _loop = new Thread(Loop) { IsBackground = true, Name = "collective-peer" };
-        _loop.Start();
-        _connection.Start();
+        try
+        {
+            _loop = new Thread(Loop, maxStackSize: 1024 * 1024) { IsBackground = true, Name = "collective-peer" };
+            _loop.Start();
+        }
+        catch (OutOfMemoryException e)
+        {
+            _inputs.Close();
+            _handler.Died(CannotConnect(e));
+            _handler.Ended();
+            return;
+        }
+
+        try
+        {
+            _connection.Start();
+        }
+        catch (OutOfMemoryException e)
+        {
+            var outcome = CannotConnect(e);
+            Post(new PeerInput.Lost(outcome.Code, outcome.Reason));
+        }
     }
 
     /// <summary>Hands an input to the loop, waiting while it is behind. After death inputs are ignored.</summary>
@@ -121,6 +147,12 @@ internal sealed class PeerHost : ITransportEvents
 
     public void Failed(Exception exception)
     {
+        if (Shortage.Of(exception) is { } reason)
+        {
+            Post(new PeerInput.LocalFault(reason));
+            return;
+        }
+
         _logger.LogCritical(exception, "A data link failed");
         Post(new PeerInput.Lost(ErrorCode.InternalError, exception.Message));
     }
@@ -131,11 +163,11 @@ internal sealed class PeerHost : ITransportEvents
     {
         try
         {
-            _transport = _listener.Listen(_options.ConnectTimeout, _options.StallTimeout, this);
+            _transport = _listener.Listen(_options.ConnectTimeout, _options.StallTimeout, this, () => _handler.GivesState);
             _transport.ServeState(_handler.ServeState);
             return Introduce(local, _transport.Port);
         }
-        catch (SocketException e)
+        catch (SocketException e) when (Shortage.Of(e) is null)
         {
             return new PeerInput.Lost(
                 e.SocketErrorCode == SocketError.AddressAlreadyInUse ? ErrorCode.AddressInUse : ErrorCode.InvalidArgument,
@@ -173,19 +205,11 @@ internal sealed class PeerHost : ITransportEvents
     {
         try
         {
-            while (!_dead)
-            {
-                if (_ownInputs.TryDequeue(out var input) || _inputs.TryTake(out input, _wakeAtMs - Environment.TickCount64))
-                {
-                    Step(input);
-                }
-
-                if (Environment.TickCount64 >= _wakeAtMs && !_dead)
-                {
-                    Step(new PeerInput.Tick(_transport?.Moved ?? default, _connection.HeardMs));
-                    _handler.Ticked();
-                }
-            }
+            RunUntilDeath();
+        }
+        catch (Exception e) when (Shortage.Of(e) is { } reason)
+        {
+            DieOf(reason);
         }
         catch (Exception e)
         {
@@ -193,19 +217,53 @@ internal sealed class PeerHost : ITransportEvents
         }
 
         _inputs.Close();
+        _handler.Ended();
     }
+
+    private void RunUntilDeath()
+    {
+        while (!_dead)
+        {
+            if (_ownInputs.TryDequeue(out var input) || _inputs.TryTake(out input, _wakeAtMs - Environment.TickCount64))
+            {
+                Step(input);
+            }
+
+            if (Environment.TickCount64 >= _wakeAtMs && !_dead)
+            {
+                Step(new PeerInput.Tick(_transport?.Moved ?? default, _connection.HeardMs));
+                _handler.Ticked();
+            }
+        }
+    }
+
+    /// <summary>Something could not be had while the loop performed: the machine says so and ends this stay.</summary>
+    private void DieOf(string shortage)
+    {
+        try
+        {
+            Step(new PeerInput.LocalFault(shortage));
+        }
+        catch (Exception e)
+        {
+            DieOf(e);
+        }
+    }
+
+    private static Outcome CannotConnect(Exception exception) => new(ErrorCode.LimitExceeded, $"this peer cannot connect: {Shortage.Of(exception)}");
 
     /// <summary>A defect of ours must end this communicator, never the host process.</summary>
     private void DieOf(Exception exception)
     {
+        var outcome = Shortage.Of(exception) is { } reason ? new Outcome(ErrorCode.LimitExceeded, $"this peer cannot take part in the run: {reason}") : new Outcome(ErrorCode.InternalError, exception.Message);
         try
         {
             _logger.LogCritical(exception, "The communicator's loop failed");
-            Perform(new PeerOutput.Die(new Outcome(ErrorCode.InternalError, exception.Message)));
+            Perform(new PeerOutput.Die(outcome));
         }
         catch (Exception)
         {
-            _handler.Died(new Outcome(ErrorCode.InternalError, exception.Message));
+            _handler.Died(outcome);
         }
     }
 
@@ -230,7 +288,7 @@ internal sealed class PeerHost : ITransportEvents
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
             case PeerOutput.Survey m: _transport!.Survey(new SurveyPlan(m.Epoch, [.. m.Targets.Select(t => new SurveyTarget(t.Rank, t.Member))])); break;
-            case PeerOutput.Probe m: _transport!.Probe(new ProbePlan(m.Run, m.Self, m.Number, m.From, m.To)); break;
+            case PeerOutput.Probe m: _transport!.Probe(new ProbePlan(m.Key, m.Self, m.Number, m.From, m.To)); break;
             case PeerOutput.Welcomed m: _handler.Welcomed(m.Id, m.SegmentBytes); break;
             case PeerOutput.WorldStands m: _handler.WorldStands(m.Membership); break;
             case PeerOutput.StartRing m: _handler.StartRing(m.Operation, m.Attempt, m.Membership); break;
@@ -245,6 +303,11 @@ internal sealed class PeerHost : ITransportEvents
             case PeerOutput.Waits m: _logger.LogInformation("Peer {Peer} has waited {Seconds} s {Where}", _machine.Self.ToShortString(), m.Seconds, m.Text); break;
             case PeerOutput.Die m:
                 _dead = true;
+                if (m.Heard)
+                {
+                    _connection.AwaitEnd();
+                }
+
                 _connection.Dispose();
                 _transport?.Dispose();
                 _logger.LogInformation("Peer {Peer} ended: {Reason}", _machine.Self.ToShortString(), m.Outcome.Succeeded ? "left" : m.Outcome.Reason);
@@ -259,7 +322,7 @@ internal sealed class PeerHost : ITransportEvents
         Member? next = count > 1 ? wire.Members[(wire.Rank + 1) % count] : null;
         Member? previous = count > 1 ? wire.Members[(wire.Rank + count - 1) % count] : null;
         _logger.LogDebug("Epoch {Epoch}: rank {Rank} of {WorldSize}", wire.Epoch, wire.Rank, count);
-        _transport!.Wire(new WirePlan(wire.Run, wire.Self, wire.Epoch, next, previous));
+        _transport!.Wire(new WirePlan(wire.Key, wire.Self, wire.Epoch, next, previous));
     }
 
     private void Send(Message message)

@@ -27,7 +27,10 @@ public enum ErrorCode
     Mismatch = 11,
     /// <summary>Peers wait for each other in calls that can never meet; the message says who waits where.</summary>
     CrossedCalls = 12,
-    /// <summary>A documented limit was reached.</summary>
+    /// <summary>
+    /// A documented limit was reached; or the system gives this process no more threads, memory or file descriptors, and the message says which. A peer that cannot do its
+    /// part for that has left the run: connect again when there is enough.
+    /// </summary>
     LimitExceeded = 13,
     /// <summary>The address to listen on (of a master, or of a peer's data) is in use.</summary>
     AddressInUse = 14,

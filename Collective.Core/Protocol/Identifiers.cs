@@ -6,6 +6,12 @@ internal readonly record struct RunId(Guid Value)
     public override string ToString() => Value.ToString("N");
 }
 
+/// <summary>128 random bits that open the data ports of a run. Only admitted peers are told, so a refused or pending one cannot pass for a member. Never logged.</summary>
+internal readonly record struct LinkKey(Guid Value)
+{
+    public override string ToString() => "a key";
+}
+
 /// <summary>Peers of one group run collectives together.</summary>
 internal readonly record struct PeerGroup(uint Value)
 {

@@ -287,6 +287,9 @@ internal static class Limits
     /// <summary>Pause of a listener that is out of file descriptors, in milliseconds.</summary>
     public const int AcceptPauseMs = 100;
 
+    /// <summary>Time, in milliseconds, in which a peer that cannot get a descriptor or a thread tries again before it gives up its place.</summary>
+    public const int ShortageMsMax = 1_000;
+
     /// <summary>Time a leaving peer waits for the master to let it go, in milliseconds.</summary>
     public const int LeaveMsMax = 2_000;
 
@@ -295,9 +298,6 @@ internal static class Limits
 
     /// <summary>Time after which members that all wait for each other in different collectives are told so, in milliseconds, unless the operator chose another.</summary>
     public const int CrossedCallsTimeoutMsDefault = 60_000;
-
-    /// <summary>Longest timeout of a call, in milliseconds: 24 days. One may also choose none.</summary>
-    public const long CallTimeoutMsMax = int.MaxValue;
 
     /// <summary>Scopes in which one peer may announce a fingerprint.</summary>
     public const int FingerprintsMax = 4;

@@ -48,7 +48,7 @@ internal readonly record struct SegmentHeader(AttemptKey Attempt, uint Descripto
 }
 
 /// <summary>Opens a stripe, or moves an open one to a new epoch. Everything sent before it on the stripe belongs to older epochs.</summary>
-internal readonly record struct LinkHello(ushort Version, RunId Run, Epoch Epoch, PeerId From, PeerId To, byte Stripe, byte StripeCount)
+internal readonly record struct LinkHello(ushort Version, LinkKey Key, Epoch Epoch, PeerId From, PeerId To, byte Stripe, byte StripeCount)
 {
     public const int Bytes = 72;
 
@@ -59,7 +59,7 @@ internal readonly record struct LinkHello(ushort Version, RunId Run, Epoch Epoch
         writer.UInt16(Version);
         writer.Byte(Stripe);
         writer.Byte(StripeCount);
-        writer.Guid(Run.Value);
+        writer.Guid(Key.Value);
         writer.UInt64(Epoch.Value);
         writer.Peer(From);
         writer.Peer(To);
@@ -78,7 +78,7 @@ internal readonly record struct LinkHello(ushort Version, RunId Run, Epoch Epoch
         var version = reader.UInt16();
         var stripe = reader.Byte();
         var stripeCount = reader.Byte();
-        var hello = new LinkHello(version, new RunId(reader.Guid()), reader.Epoch(), reader.Peer(), reader.Peer(), stripe, stripeCount);
+        var hello = new LinkHello(version, new LinkKey(reader.Guid()), reader.Epoch(), reader.Peer(), reader.Peer(), stripe, stripeCount);
         _ = reader.UInt64();
         return reader.Failed ? null : hello;
     }
@@ -86,7 +86,7 @@ internal readonly record struct LinkHello(ushort Version, RunId Run, Epoch Epoch
 
 /// <summary>First record of a data connection that is no stripe: its magic says what it is for. As long as a <see cref="LinkHello"/>, so that an acceptor reads it before it knows.</summary>
 /// <remarks>Index and Count: which of several connections for one purpose this is. Number and Extra: what its kind counts and says.</remarks>
-internal readonly record struct DataHello(uint Magic, ushort Version, byte Index, byte Count, RunId Run, ulong Number, PeerId From, PeerId To, ulong Extra)
+internal readonly record struct DataHello(uint Magic, ushort Version, byte Index, byte Count, LinkKey Key, ulong Number, PeerId From, PeerId To, ulong Extra)
 {
     /// <summary>"CSTA": a connection for shared state.</summary>
     public const uint StateMagic = 0x41545343;
@@ -100,7 +100,7 @@ internal readonly record struct DataHello(uint Magic, ushort Version, byte Index
         writer.UInt16(Version);
         writer.Byte(Index);
         writer.Byte(Count);
-        writer.Guid(Run.Value);
+        writer.Guid(Key.Value);
         writer.UInt64(Number);
         writer.Peer(From);
         writer.Peer(To);
@@ -111,7 +111,7 @@ internal readonly record struct DataHello(uint Magic, ushort Version, byte Index
     public static DataHello? Parse(ReadOnlySpan<byte> bytes)
     {
         var reader = new WireReader(bytes);
-        var hello = new DataHello(reader.UInt32(), reader.UInt16(), reader.Byte(), reader.Byte(), new RunId(reader.Guid()), reader.UInt64(), reader.Peer(), reader.Peer(), reader.UInt64());
+        var hello = new DataHello(reader.UInt32(), reader.UInt16(), reader.Byte(), reader.Byte(), new LinkKey(reader.Guid()), reader.UInt64(), reader.Peer(), reader.Peer(), reader.UInt64());
         return reader.Failed ? null : hello;
     }
 }
@@ -121,7 +121,7 @@ internal enum LinkReply : byte
 {
     Accepted = 1,
     WrongVersion = 2,
-    WrongRun = 3,
+    WrongKey = 3,
     WrongPeer = 4,
     StaleEpoch = 5,
     BadStripe = 6,

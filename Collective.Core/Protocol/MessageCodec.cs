@@ -38,7 +38,8 @@ internal static class MessageCodec
         BinaryPrimitives.WriteUInt32LittleEndian(buffer, (uint)writer.Written);
         BinaryPrimitives.WriteUInt16LittleEndian(buffer[4..], (ushort)message.Kind);
         BinaryPrimitives.WriteUInt16LittleEndian(buffer[6..], term);
-        run.Value.TryWriteBytes(buffer[8..], bigEndian: true, out _);
+        var told = message is Refused ? default : run; // A stranger need not know it.
+        told.Value.TryWriteBytes(buffer[8..], bigEndian: true, out _);
         return FrameHeader.Bytes + writer.Written;
     }
 
@@ -80,6 +81,7 @@ internal static class MessageCodec
             MessageKind.SharedStateDone => new SharedStateDone(new RequestNumber(reader.UInt64()), reader.Bool(), reader.Text()),
             MessageKind.HolderFailed => new HolderFailed(new RequestNumber(reader.UInt64()), reader.Peer(), reader.Bool(), reader.Text()),
             MessageKind.Leave => new Leave(),
+            MessageKind.LocalFault => new LocalFault(reader.Text()),
             MessageKind.Heartbeat => new Heartbeat(),
             MessageKind.Welcome => new Welcome(reader.Peer(), reader.UInt32(), reader.UInt32()),
             MessageKind.Refused => new Refused(ReadErrorCode(ref reader), reader.Text()),
@@ -155,6 +157,7 @@ internal static class MessageCodec
                 writer.UInt32(m.StallTimeoutMs);
                 break;
             case OptimizeVote m: writer.UInt64(m.Request.Value); break;
+            case LocalFault m: writer.Text(m.Reason); break;
             case ProbeDone m:
                 writer.UInt64(m.Number);
                 writer.Bool(m.Ok);
@@ -359,6 +362,7 @@ internal static class MessageCodec
     private static EpochOpened ReadEpochOpened(ref WireReader reader)
     {
         var epoch = reader.Epoch();
+        var key = new LinkKey(reader.Guid());
         var reason = reader.Text();
         var members = new Member[reader.Count(Limits.PeersMax, Limits.MemberBytesMin)];
         for (var i = 0; i < members.Length; i++)
@@ -378,12 +382,13 @@ internal static class MessageCodec
             decisions[i] = new Decision(new Tag(reader.UInt64()), reader.UInt32(), reader.Bool(), ReadErrorCode(ref reader), reader.Text());
         }
 
-        return new EpochOpened(epoch, reason, members, excluded, decisions);
+        return new EpochOpened(epoch, key, reason, members, excluded, decisions);
     }
 
     private static void WriteEpochOpened(ref WireWriter writer, EpochOpened message)
     {
         writer.UInt64(message.Epoch.Value);
+        writer.Guid(message.Key.Value);
         writer.Text(message.Reason);
         writer.UInt16((ushort)message.Members.Count);
         foreach (var member in message.Members)

@@ -19,6 +19,7 @@ internal enum MessageKind : byte
     LinkProgress = 21,
     LinksSurveyed = 22,
     Announce = 25,
+    LocalFault = 32,
     SharedStateVote = 12,
     SharedStateDone = 13,
     HolderFailed = 14,
@@ -121,6 +122,9 @@ internal sealed record HolderFailed(RequestNumber Request, PeerId Holder, bool W
 /// <summary>This peer leaves the run.</summary>
 internal sealed record Leave() : Message(MessageKind.Leave);
 
+/// <summary>This peer cannot do its part any more, for a reason of its own (no descriptors, no threads, no memory), and leaves the run.</summary>
+internal sealed record LocalFault(string Reason) : Message(MessageKind.LocalFault);
+
 /// <summary>Sign of life, in both directions.</summary>
 internal sealed record Heartbeat() : Message(MessageKind.Heartbeat);
 
@@ -136,8 +140,15 @@ internal sealed record Refused(ErrorCode Code, string Reason) : Message(MessageK
 internal readonly record struct Decision(Tag Tag, uint Ordinal, bool Committed, ErrorCode Code, string Reason);
 
 /// <summary>A new membership or ring order. Every open attempt of older epochs ends: as <see cref="Decisions"/> says, else aborted for <see cref="Reason"/>.</summary>
+/// <param name="Epoch">The new epoch.</param>
+/// <param name="Key">What members show each other when they connect.</param>
+/// <param name="Reason">Why it was opened.</param>
+/// <param name="Members">The members in ring order.</param>
+/// <param name="Excluded">Who is no member any more, and why.</param>
+/// <param name="Decisions">What became of attempts that were open.</param>
 internal sealed record EpochOpened(
     Epoch Epoch,
+    LinkKey Key,
     string Reason,
     IReadOnlyList<Member> Members,
     IReadOnlyList<Exclusion> Excluded,

@@ -32,6 +32,18 @@ internal sealed class StateDonor(UploadLimit limit, Action? given = null)
         }
     }
 
+    /// <summary>Whether there is something to be had.</summary>
+    public bool Serving
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _tensors is not null;
+            }
+        }
+    }
+
     /// <summary>Ends what is under way; when it returns nobody reads the tensors any more.</summary>
     public StateBytes Withdraw()
     {

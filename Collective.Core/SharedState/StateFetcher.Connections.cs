@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using Collective.Protocol;
 using Collective.Transport;
 
@@ -31,9 +32,21 @@ internal sealed partial class StateFetcher
                 }
             }
         }
+        catch (SocketException) when (HasConnection(holder))
+        {
+            // This process has no descriptor for one more: without.
+        }
         catch (Exception e)
         {
             _events.Failed(e);
+        }
+    }
+
+    private bool HasConnection(int holder)
+    {
+        lock (_gate)
+        {
+            return IsOver || _holders[holder].Connections.Count > 0;
         }
     }
 
@@ -272,8 +285,7 @@ internal sealed partial class StateFetcher
         }
         catch (OutOfMemoryException)
         {
-            Tell(ok: false, $"there is no memory for {task.Bytes} bytes that are fetched: the call needs as much free memory as the blocks that differ");
-            throw new IOException("out of memory");
+            throw new InsufficientMemoryException($"its system gives its process no memory for {task.Bytes} bytes that it fetches (a sync needs as much free memory as the blocks that differ)");
         }
     }
 }

@@ -50,6 +50,7 @@ internal sealed partial class StateFetcher : IDisposable
     private long _wireBytes;
     private bool _told;
     private bool _stopped;
+    private OutOfMemoryException? _shortage;
     private readonly CancellationTokenSource _stopping = new();
 
     public StateFetcher(SharedStatePlan plan, IReadOnlyList<StateTensor> tensors, int connectionsPerHolder, IStateConnections network, StagingMemory staging, IFetchEvents events)
@@ -169,25 +170,28 @@ internal sealed partial class StateFetcher : IDisposable
         {
             if (!_holders[i].HasThreads && _board.IsOfUse(i) && (inUse < Limits.StateHoldersAtOnceMax || _board.Needs(i, h => _holders[h].HasThreads)))
             {
-                inUse++;
-                _holders[i].HasThreads = true;
-                for (var c = 0; c < _connectionsPerHolder && TryStart(i); c++)
+                var needed = inUse == 0 || _board.Needs(i, h => _holders[h].HasThreads);
+                _holders[i].HasThreads = TryStart(i, needed);
+                inUse += _holders[i].HasThreads ? 1 : 0;
+                for (var c = 1; _holders[i].HasThreads && c < _connectionsPerHolder && TryStart(i, needed: false); c++)
                 {
                 }
             }
         }
     }
 
-    private bool TryStart(int holder)
+    /// <summary>One that is needed and cannot be had is told.</summary>
+    private bool TryStart(int holder, bool needed)
     {
         try
         {
             new Thread(() => Run(holder), maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-fetch" }.Start();
             return true;
         }
-        catch (OutOfMemoryException)
+        catch (OutOfMemoryException e)
         {
-            return false; // The system gives no more threads: with those there are, or to the end of the call's time.
+            _shortage ??= needed ? e : null; // The system gives no more threads: else with those there are.
+            return false;
         }
     }
 
@@ -195,6 +199,17 @@ internal sealed partial class StateFetcher : IDisposable
     {
         bool completed;
         string? failure;
+        OutOfMemoryException? shortage;
+        lock (_gate)
+        {
+            (shortage, _shortage) = (_shortage, null);
+        }
+
+        if (shortage is not null)
+        {
+            _events.Failed(shortage);
+        }
+
         lock (_gate)
         {
             if (_reporting > 0)

@@ -64,10 +64,10 @@ internal interface ITransportEvents
 }
 
 /// <summary>The links an epoch wants.</summary>
-internal sealed record WirePlan(RunId Run, PeerId Self, Epoch Epoch, Member? Next, Member? Previous);
+internal sealed record WirePlan(LinkKey Key, PeerId Self, Epoch Epoch, Member? Next, Member? Previous);
 
 /// <summary>One member sends another as much as it can for a moment, and that one measures. This peer is one of the two.</summary>
-internal sealed record ProbePlan(RunId Run, PeerId Self, ulong Number, Member From, Member To)
+internal sealed record ProbePlan(LinkKey Key, PeerId Self, ulong Number, Member From, Member To)
 {
     public bool IsSender => From.Id == Self;
 }

@@ -14,7 +14,16 @@ internal sealed class BlameJudge(StrikeBook strikes)
 
     public void OnEvicted(long at, string text, Func<string, bool> isKnown)
     {
-        if (MasterWatch.PeersIn(text) is not [var peer, ..] || !strikes.WasSilenced(peer, at, isKnown(peer)))
+        if (MasterWatch.PeersIn(text) is not [var peer, ..] || !(strikes.WasSilenced(peer, at, isKnown(peer)) || strikes.WasHit(peer, at, isKnown(peer), ChurnKind.Join)))
+        {
+            _innocentEvictions.Add(text);
+        }
+    }
+
+    /// <summary>A peer says that it cannot do its part: only one that gets no descriptors may.</summary>
+    public void OnFaulted(long at, string text)
+    {
+        if (MasterWatch.PeersIn(text) is not [var peer, ..] || !strikes.WasStarved(peer, null, at))
         {
             _innocentEvictions.Add(text);
         }

@@ -15,6 +15,7 @@ internal static class ChurnCommand
         var peers = CommandLine.Number("--peers", "Peer processes at most.", ChurnPlan.PeersMin, ChurnPlan.PeersMax, ChurnPlan.PeersDefault);
         var rate = CommandLine.Decimal("--rate", "Events per second, on average.", ChurnPlan.RateMin, ChurnPlan.RateMax, ChurnPlan.RateDefault);
         var seed = CommandLine.Number("--seed", "Decides the schedule of events.", 0, int.MaxValue, ChurnPlan.SeedDefault);
+        var misfits = CommandLine.Decimal("--misfits", "Share of the newcomers that do not fit (sizes, revision, another program).", 0, 1, ChurnPlan.MisfitsDefault);
         var json = new Option<bool>("--json") { Description = "Print nothing but one JSON object, at the end." };
         var all = ChurnPlan.Text(Enum.GetValues<ChurnKind>());
         var mix = new Option<string>("--mix") { Description = $"Kinds of events, separated by commas: {all}. Without it all that are possible here." };
@@ -26,9 +27,9 @@ internal static class ChurnCommand
             }
         });
         var log = new Option<string>("--log") { Description = "A file for the master's log and all that happens, with times." };
-        var command = new Command("churn", "Let peers be killed, frozen, cut off, reset, leave and join while they reduce, and check every promise.")
+        var command = new Command("churn", "Let peers be killed, frozen, cut off, reset, starved, leave and join while they reduce, and check every promise.")
         {
-            minutes, peers, rate, seed, mix, json, log,
+            minutes, peers, rate, seed, misfits, mix, json, log,
         };
         command.SetAction((parsed, cancellationToken) =>
         {
@@ -38,6 +39,7 @@ internal static class ChurnCommand
                 Peers = parsed.GetValue(peers),
                 Rate = parsed.GetValue(rate),
                 Seed = parsed.GetValue(seed),
+                Misfits = parsed.GetValue(misfits),
             };
             return RunAsync(plan, parsed.GetValue(mix), parsed.GetValue(json), parsed.GetValue(log), cancellationToken);
         });
@@ -48,9 +50,10 @@ internal static class ChurnCommand
     {
         var master = CommandLine.Internal<string>("--master");
         var seed = CommandLine.Internal<int>("--seed");
-        var command = new Command("churn-peer", "One peer of the churn program.") { master, seed };
+        var misfit = new Option<MisfitKind?>("--misfit");
+        var command = new Command("churn-peer", "One peer of the churn program.") { master, seed, misfit };
         command.Hidden = true;
-        command.SetAction((parsed, _) => RunPeerAsync(parsed.GetRequiredValue(master), parsed.GetValue(seed)));
+        command.SetAction((parsed, _) => RunPeerAsync(parsed.GetRequiredValue(master), parsed.GetValue(seed), parsed.GetValue(misfit)));
         return command;
     }
 
@@ -161,12 +164,12 @@ internal static class ChurnCommand
             context => new ChurnOrchestrator(plan, new LiveChurnDisplay(context), log).RunAsync(cancellationToken));
     }
 
-    private static async Task<int> RunPeerAsync(string master, int seed)
+    private static async Task<int> RunPeerAsync(string master, int seed, MisfitKind? misfit)
     {
         var events = new JsonLineWriter<ChurnEvent>();
         try
         {
-            await using var peer = new ChurnPeer(master, seed, events);
+            await using var peer = new ChurnPeer(master, seed, misfit, events);
             ParentWatch.Start(peer.Obey);
             await peer.RunAsync();
             return ExitCodes.Passed;

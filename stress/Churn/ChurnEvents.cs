@@ -19,6 +19,8 @@ namespace Collective.Stress.Churn;
 [JsonDerivedType(typeof(LinksBroken), "links-broken")]
 [JsonDerivedType(typeof(Wrong), "wrong")]
 [JsonDerivedType(typeof(Unrestored), "unrestored")]
+[JsonDerivedType(typeof(Dismissed), "dismissed")]
+[JsonDerivedType(typeof(Accepted), "accepted")]
 [JsonDerivedType(typeof(Failed), "failed")]
 internal abstract record ChurnEvent(long At)
 {
@@ -57,6 +59,12 @@ internal abstract record ChurnEvent(long At)
 
     /// <summary>An input is not what it was.</summary>
     public sealed record Unrestored(long At, string Message) : ChurnEvent(At);
+
+    /// <summary>A misfit was told that it does not fit; its process ends.</summary>
+    public sealed record Dismissed(long At, string Code, string Message) : ChurnEvent(At);
+
+    /// <summary>A misfit was not told so; its process ends. Right only where nobody was there whom it does not fit.</summary>
+    public sealed record Accepted(long At, ulong Step, int WorldSize) : ChurnEvent(At);
 
     /// <summary>The peer gives up; the process ends with exit code 1.</summary>
     public sealed record Failed(long At, string Message) : ChurnEvent(At);

@@ -73,9 +73,11 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
         var host = Enumerable.Range(HostsOfPeers, 2 * plan.Peers).First(host => _progress.Subjects.TrueForAll(subject => !subject.HoldsHost || subject.Host != host));
         var number = _progress.Joins++;
         string[] arguments = ["churn-peer", "--master", _master, "--seed", (plan.Seed + number).ToString(CultureInfo.InvariantCulture)];
-        var subject = new Subject(_children.Start(arguments, _network?.NamespaceOf(host)), host);
+        var misfit = number < ChurnPlan.Founders ? null : _schedule.Misfit(plan.Misfits);
+        var child = _children.Start(misfit is null ? arguments : [.. arguments, "--misfit", $"{misfit}"], _network?.NamespaceOf(host));
+        var subject = new Subject(child, host, plan.Peers) { Misfit = misfit };
         _progress.Subjects.Add(subject);
-        _progress.Tell($"{subject.Name} joins");
+        _progress.Tell(misfit is null ? $"{subject.Name} joins" : $"{subject.Name} joins, a misfit in its {misfit}");
     }
 
     /// <summary>
@@ -165,7 +167,7 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
     {
         subject.HasEnded = true;
         var code = subject.Child.ExitCode;
-        var expected = subject.IsKilled ? SelfKill.ExitCode : subject.IsLeaving ? ExitCodes.Passed : -1;
+        var expected = subject.IsKilled ? SelfKill.ExitCode : subject.IsLeaving || subject.IsDone ? ExitCodes.Passed : -1;
         if (code != expected)
         {
             _progress.Fail($"{subject.Name} (process id {subject.Child.ProcessId}) ended with exit code {code}. {subject.Child.ErrorText}".TrimEnd());
@@ -185,8 +187,9 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
     {
         _striker.Calm();
         var since = Stopwatch.GetTimestamp();
-        if (_progress.Present.Count() < 2)
+        if (_progress.Present.Count(subject => subject.Misfit is null) < 2)
         {
+            _schedule.EndMisfits();
             StartPeer();
         }
 

@@ -25,14 +25,17 @@ internal sealed class ChurnPeer : IAsyncDisposable
     private readonly Random _thinking;
     private readonly IReadOnlyList<ChurnOperation> _single;
     private readonly IReadOnlyList<ChurnOperation> _batch;
-    private readonly ChurnState _state = new();
+    private readonly ChurnState _state;
+    private readonly bool _isMisfit;
     private volatile bool _leaving;
     private ulong _step;
     private long _lastAlive;
     private volatile Call _call = new("connect", Stopwatch.GetTimestamp());
 
-    public ChurnPeer(string master, int seed, JsonLineWriter<ChurnEvent> events)
+    public ChurnPeer(string master, int seed, MisfitKind? misfit, JsonLineWriter<ChurnEvent> events)
     {
+        _isMisfit = misfit is not null;
+        _state = new ChurnState(misfit);
         _events = events;
         _master = IPEndPoint.Parse(master);
         _thinking = new Random(seed);
@@ -53,6 +56,9 @@ internal sealed class ChurnPeer : IAsyncDisposable
 
     /// <summary>There is nobody left to reduce with.</summary>
     private sealed class AloneException : Exception;
+
+    /// <summary>This misfit is done.</summary>
+    private sealed class MisfitException : Exception;
 
     /// <summary>A command of the orchestrator.</summary>
     public void Obey(string command)
@@ -86,13 +92,22 @@ internal sealed class ChurnPeer : IAsyncDisposable
                 _events.Write(new ChurnEvent.Connected(Now, Short(_communicator.Id), world.Epoch.Value, world.WorldSize));
                 await StayAsync();
             }
-            catch (CollectiveException error) when (error.Code is ErrorCode.Evicted or ErrorCode.MasterLost or ErrorCode.MasterUnreachable or ErrorCode.NotConnected)
+            catch (CollectiveException error) when (error.Code is ErrorCode.Evicted or ErrorCode.MasterLost or ErrorCode.MasterUnreachable or ErrorCode.NotConnected or ErrorCode.LimitExceeded)
             {
                 if (!_leaving)
                 {
                     _events.Write(new ChurnEvent.Lost(Now, error.Code.ToString(), error.Message));
                     await Task.Delay(_reconnectPause);
                 }
+            }
+            catch (MisfitException)
+            {
+                _leaving = true;
+            }
+            catch (CollectiveException error) when (_isMisfit && error.Code is ErrorCode.Mismatch or ErrorCode.RevisionMismatch)
+            {
+                _events.Write(new ChurnEvent.Dismissed(Now, error.Code.ToString(), error.Message));
+                _leaving = true;
             }
             catch (ObjectDisposedException) when (_leaving)
             {
@@ -146,6 +161,12 @@ internal sealed class ChurnPeer : IAsyncDisposable
     /// <summary>Lets in whoever comes. What was reduced of the step is dropped with the step: a number never names two attempts of one peer.</summary>
     private async Task FindCompanyAsync()
     {
+        if (_isMisfit)
+        {
+            _events.Write(new ChurnEvent.Accepted(Now, _step, 1)); // It would be the one whom others do not fit.
+            throw new MisfitException();
+        }
+
         _step++;
         Enter("update topology, alone");
         while (_communicator.World.WorldSize < 2)
@@ -197,7 +218,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
             try
             {
                 var receiving = new FirstBytes(() => _events.Write(new ChurnEvent.Receiving(Now, _step)));
-                var result = await _state.SyncAsync(_communicator, _step, receiving, message => _events.Write(new ChurnEvent.Wrong(Now, $"step {_step}: {message}")));
+                var result = await SyncOnceAsync(receiving);
                 _events.Write(new ChurnEvent.Synced(Now, _step, result.Revision, result.BytesReceived, result.Donors.Count));
                 return;
             }
@@ -205,6 +226,27 @@ internal sealed class ChurnPeer : IAsyncDisposable
             {
                 _events.Write(new ChurnEvent.SyncFailed(Now, _step, error.Message));
             }
+        }
+    }
+
+    private async Task<SharedStateSyncResult> SyncOnceAsync(FirstBytes receiving)
+    {
+        var result = await _state.SyncAsync(_communicator, _step, receiving, TellWrong);
+        if (_isMisfit)
+        {
+            _events.Write(new ChurnEvent.Accepted(Now, _step, _communicator.World.WorldSize));
+            throw new MisfitException();
+        }
+
+        return result;
+    }
+
+    /// <summary>Of a misfit only that it was taken in is wrong.</summary>
+    private void TellWrong(string message)
+    {
+        if (!_isMisfit)
+        {
+            _events.Write(new ChurnEvent.Wrong(Now, $"step {_step}: {message}"));
         }
     }
 

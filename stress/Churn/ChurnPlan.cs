@@ -22,6 +22,9 @@ internal enum ChurnKind
 
     /// <summary>Packets to and from a peer's host are dropped for a while, and nobody is told.</summary>
     Blackhole,
+
+    /// <summary>A peer gets no more file descriptors for a while.</summary>
+    Starve,
 }
 
 /// <summary>What a run of the churn program does.</summary>
@@ -37,6 +40,7 @@ internal sealed record ChurnPlan
     public const double RateMin = 0;
     public const double RateMax = 10;
     public const double RateDefault = 1;
+    public const double MisfitsDefault = 0;
 
     /// <summary>Connections of each link.</summary>
     public const int StripeCount = 2;
@@ -67,6 +71,9 @@ internal sealed record ChurnPlan
 
     public int Seed { get; init; } = SeedDefault;
 
+    /// <summary>Share of the newcomers that do not fit.</summary>
+    public double Misfits { get; init; } = MisfitsDefault;
+
     public IReadOnlyList<ChurnKind> Mix { get; init; } = Enum.GetValues<ChurnKind>();
 
     public TimeSpan Length => TimeSpan.FromMinutes(Minutes);
@@ -94,5 +101,5 @@ internal sealed record ChurnPlan
     /// <summary>The command line that has this plan.</summary>
     public string Command() => string.Create(
         CultureInfo.InvariantCulture,
-        $"dotnet run -c Release --project stress -- churn --minutes {Minutes} --peers {Peers} --rate {Rate} --seed {Seed} --mix {Text(Mix)}");
+        $"dotnet run -c Release --project stress -- churn --minutes {Minutes} --peers {Peers} --rate {Rate} --seed {Seed} --mix {Text(Mix)}{(Misfits > 0 ? $" --misfits {Misfits}" : "")}");
 }

@@ -69,6 +69,15 @@ internal sealed class ChurnProgress
     /// <summary>Peers killed while state was coming to them or to others.</summary>
     public int KillsInHandover { get; private set; }
 
+    /// <summary>Newcomers that did not fit, and were told so.</summary>
+    public int Dismissals { get; private set; }
+
+    /// <summary>Misfits that were taken in, and healthy peers that had to suffer for one.</summary>
+    public List<string> Misjudged { get; } = [];
+
+    /// <summary>Times that a peer without descriptors said so.</summary>
+    public int Shortages { get; private set; }
+
     public int MasterFrozen { get; private set; }
 
     /// <summary>The longest time in which the orchestrator, and the master with it, did not get to run.</summary>
@@ -144,12 +153,18 @@ internal sealed class ChurnProgress
             case ChurnEvent.Receiving: subject.IsReceiving = true; break;
             case ChurnEvent.Synced synced:
                 subject.IsReceiving = false;
+                subject.Stays = true;
                 Syncs++;
                 Handovers += synced.BytesReceived > 0 ? 1 : 0;
                 break;
             case ChurnEvent.SyncFailed failed:
                 subject.IsReceiving = false;
                 FailedSyncs++;
+                if (Strikes.All.LastOrDefault(strike => strike.Kind == ChurnKind.Join && failed.Message.Contains(strike.Peer, StringComparison.Ordinal)) is { } misfit)
+                {
+                    Misjudged.Add($"{subject.Name} (peer {subject.Peer}) had to fail in step {failed.Step} for peer {misfit.Peer}, which does not fit: {failed.Message}");
+                }
+
                 Log($"{subject.Name} (peer {subject.Peer}): sync of step {failed.Step} failed: {failed.Message}", failed.At);
                 break;
             case ChurnEvent.Alone alone:
@@ -158,6 +173,8 @@ internal sealed class ChurnProgress
                 break;
             case ChurnEvent.LinksBroken broken: OnLinksBroken(subject, broken); break;
             case ChurnEvent.Lost lost: OnLost(subject, lost); break;
+            case ChurnEvent.Dismissed dismissed: OnDismissed(subject, dismissed); break;
+            case ChurnEvent.Accepted accepted: OnAccepted(subject, accepted); break;
             case ChurnEvent.Wrong wrong: WrongResults.Add($"{subject.Name}: {wrong.Message}"); break;
             case ChurnEvent.Unrestored unrestored: Unrestored.Add($"{subject.Name}: {unrestored.Message}"); break;
             case ChurnEvent.Failed failed: Fail($"{subject.Name} failed: {failed.Message}"); break;
@@ -172,6 +189,10 @@ internal sealed class ChurnProgress
         {
             case MasterNews.PeerEvicted:
                 _later.Add((news.At, () => Blame.OnEvicted(news.At, news.Text, _known.Contains)));
+                _later.Add((news.At, () => Detect(news)));
+                break;
+            case MasterNews.PeerFaulted:
+                _later.Add((news.At, () => Blame.OnFaulted(news.At, news.Text)));
                 _later.Add((news.At, () => Detect(news)));
                 break;
             case MasterNews.PeerLost or MasterNews.PeerLeft or MasterNews.LinkFailed:
@@ -192,6 +213,12 @@ internal sealed class ChurnProgress
         Reconnects += subject.Step > 0 ? 1 : 0;
         subject.Peer = news.Id;
         subject.WorldSize = news.WorldSize;
+        subject.Stays = false;
+        if (subject.Misfit is not null)
+        {
+            Strikes.Add(new Strike(ChurnKind.Join, subject.Child.Index, news.Id, news.At)); // It may be blamed.
+        }
+
         _known.Add(news.Id);
         Outcomes.OnConnected(news.Id);
         foreach (var strike in Strikes.All.Where(strike => strike.Process == subject.Child.Index && strike.Peer.Length == 0 && strike.At >= news.At))
@@ -239,8 +266,35 @@ internal sealed class ChurnProgress
             UnclearEvictions.Add($"{subject.Name} was frozen for longer than the timeout and heard {news.Code}: {news.Message}");
         }
 
+        if (news.Code == nameof(ErrorCode.LimitExceeded))
+        {
+            Shortages++;
+            if (!Strikes.WasStarved(subject.Peer, subject.Child.Index, news.At))
+            {
+                Fail($"{subject.Name} lacks nothing and heard {news.Code}: {news.Message}");
+            }
+        }
+
         subject.OwesEviction = null;
         subject.Peer = "";
+    }
+
+    private void OnDismissed(Subject subject, ChurnEvent.Dismissed news)
+    {
+        Dismissals++;
+        subject.IsDone = true;
+        Log($"{subject.Name} (peer {subject.Peer}), a misfit in its {subject.Misfit}, was dismissed: {news.Code}: {news.Message}", news.At);
+    }
+
+    /// <summary>Right where it met only others that had nothing to lose: then it goes.</summary>
+    private void OnAccepted(Subject subject, ChurnEvent.Accepted news)
+    {
+        subject.IsDone = true;
+        var incumbent = Present.FirstOrDefault(other => other.Misfit is null && other.Peer.Length > 0 && other.Stays);
+        if (news.WorldSize > 1 && incumbent is not null)
+        {
+            Misjudged.Add($"{subject.Name} (peer {subject.Peer}), a misfit in its {subject.Misfit}, was taken for one of a world of {news.WorldSize} in step {news.Step}, in which {incumbent.Name} had synced before");
+        }
     }
 
     private void Detect(MasterNews news)
@@ -256,6 +310,7 @@ internal sealed class ChurnProgress
     private static bool Explains(Strike strike, MasterNews news, IReadOnlyList<string> named) => strike.Kind switch
     {
         ChurnKind.Reset => news.Kind == MasterNews.LinkFailed && named.Contains(strike.Peer) && !strike.IsVoid && Stopwatch.GetElapsedTime(strike.At, news.At) < ChurnPlan.HeartbeatTimeout,
+        ChurnKind.Starve => news.Kind == MasterNews.PeerFaulted && named.Count > 0 && named[0] == strike.Peer,
         ChurnKind.Leave => news.Kind == MasterNews.PeerLeft && named.Count > 0 && named[0] == strike.Peer,
         _ => news.Kind is MasterNews.PeerLost or MasterNews.PeerEvicted && named.Count > 0 && named[0] == strike.Peer,
     };

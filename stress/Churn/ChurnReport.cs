@@ -93,6 +93,15 @@ internal sealed record ChurnReport
 
     public required int WrongBlames { get; init; }
 
+    /// <summary>Newcomers that did not fit, and were told so.</summary>
+    public required int Dismissals { get; init; }
+
+    /// <summary>Misfits that were taken in, and healthy peers that had to fail for one.</summary>
+    public required int Misjudged { get; init; }
+
+    /// <summary>Times that a peer without descriptors said so.</summary>
+    public required int Shortages { get; init; }
+
     public required int Leaks { get; init; }
 
     /// <summary>Times that the master found it had itself stood still: the machine was too busy.</summary>
@@ -114,9 +123,9 @@ internal sealed record ChurnReport
         IEnumerable<IReadOnlyList<string>> kinds =
         [
             progress.Failures, progress.Outcomes.Divergences, progress.WrongResults, progress.Unrestored, progress.Blame.InnocentEvictions,
-            progress.UnclearEvictions, progress.Blame.WrongBlames, leaks, stalls,
+            progress.UnclearEvictions, progress.Blame.WrongBlames, progress.Misjudged, leaks, stalls,
         ];
-        string[] names = ["", "Divergence: ", "Wrong result: ", "Unrestored input: ", "Innocent eviction: ", "Unclear eviction: ", "Wrong blame: ", "Leak: ", ""];
+        string[] names = ["", "Divergence: ", "Wrong result: ", "Unrestored input: ", "Innocent eviction: ", "Unclear eviction: ", "Wrong blame: ", "Misjudged: ", "Leak: ", ""];
         var failures = kinds.Zip(names).SelectMany(kind => kind.First.Take(SentencesMax).Select(sentence => kind.Second + sentence)).ToList();
         var nothing = progress.Outcomes.Commits == 0;
         return new ChurnReport
@@ -148,6 +157,9 @@ internal sealed record ChurnReport
             UnclearEvictions = progress.UnclearEvictions.Count,
             RightBlames = progress.Blame.RightBlames,
             WrongBlames = progress.Blame.WrongBlames.Count,
+            Dismissals = progress.Dismissals,
+            Misjudged = progress.Misjudged.Count,
+            Shortages = progress.Shortages,
             Leaks = leaks.Count,
             MasterFrozen = progress.MasterFrozen,
             OrchestratorStoodStillSeconds = Math.Round(progress.StoodStill.TotalSeconds, 2),
@@ -175,6 +187,7 @@ internal sealed record ChurnReport
         yield return $"Unrestored inputs      {Unrestored}";
         yield return $"Innocent evictions     {InnocentEvictions}, and {UnclearEvictions} peers not told why";
         yield return $"Errors of aborts       {RightBlames} name who was hit, {WrongBlames} do not";
+        yield return $"Misfits                {Dismissals} dismissed, {Misjudged} misjudged; {Shortages} times a peer without descriptors said so";
         yield return $"Leaks                  {Leaks}; a peer had at most {PeerPeak.Text()}, the orchestrator with the master {OwnPeak.Text()}";
         yield return string.Create(CultureInfo.InvariantCulture, $"Machine too busy       master stood still {MasterFrozen} times, orchestrator for up to {OrchestratorStoodStillSeconds:0.00} s");
         yield return $"Again                  {Command}";

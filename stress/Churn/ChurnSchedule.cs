@@ -17,6 +17,8 @@ internal sealed class ChurnSchedule(int seed, double rate)
     private const double JoinWeight = 0.6;
 
     private readonly Random _random = new(seed);
+    private readonly Random _misfits = new(~seed);
+    private bool _noMore;
     private TimeSpan _at;
 
     /// <summary>The next event; null when none is to come.</summary>
@@ -30,6 +32,16 @@ internal sealed class ChurnSchedule(int seed, double rate)
         _at += TimeSpan.FromSeconds(-Math.Log(1 - _random.NextDouble()) / rate);
         return new PlannedEvent(_at, _random.NextDouble(), _random.NextDouble(), _random.NextDouble(), _random.NextDouble());
     }
+
+    /// <summary>What is wrong with the next newcomer, if anything; drawn apart, so that the events of a seed stay.</summary>
+    public MisfitKind? Misfit(double share)
+    {
+        var kinds = Enum.GetValues<MisfitKind>();
+        var draw = _misfits.NextDouble();
+        return draw < share && !_noMore ? kinds[_misfits.Next(kinds.Length)] : null;
+    }
+
+    public void EndMisfits() => _noMore = true;
 
     /// <summary>What happens: a join where so few peers are left that they need company, else one of the mix; null when nothing of it can happen.</summary>
     public static ChurnKind? Choose(double draw, IReadOnlyList<ChurnKind> mix, int peers, int peersMax)

@@ -14,13 +14,21 @@ internal sealed class ChurnState
     // What a newcomer has, and everybody in a group in which nobody has more.
     private const ulong NoStep = ulong.MaxValue;
 
+    // Of a misfit: a revision that no run reaches.
+    private const ulong RevisionTooHigh = 1UL << 40;
+
     private readonly ulong[] _tensor = new ulong[Elements];
     private readonly ulong[] _expected = new ulong[Elements];
+    private readonly bool _skips;
     private readonly SharedState _shared = new();
     private ulong _next;
     private bool _isNewcomer = true;
 
-    public ChurnState() => _shared.Add<ulong>("state", _tensor);
+    public ChurnState(MisfitKind? misfit = null)
+    {
+        _skips = misfit == MisfitKind.Revision;
+        _shared.Add<ulong>(misfit == MisfitKind.Program ? "weights of another program" : "state", misfit == MisfitKind.Sizes ? _tensor.AsMemory(0, Elements / 2) : _tensor);
+    }
 
     /// <summary>A stay in a run begins.</summary>
     public void Forget()
@@ -34,6 +42,7 @@ internal sealed class ChurnState
     {
         var mine = _isNewcomer ? NoStep : step;
         Fill(_tensor, mine);
+        _next = _skips ? RevisionTooHigh : _next;
         _shared.Revision = _next;
         try
         {

@@ -19,6 +19,8 @@ internal sealed class ChurnStriker(ChurnProgress progress, HostNetwork? network,
     private static readonly TimeSpan _togetherMax = TimeSpan.FromSeconds(1.5);
     private static readonly TimeSpan _longMin = ChurnPlan.HeartbeatTimeout + TimeSpan.FromSeconds(1.5);
     private static readonly TimeSpan _longSpread = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan _starvedMin = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan _starvedSpread = TimeSpan.FromSeconds(6);
 
     private readonly List<(long At, Action Undo)> _pending = [];
     private long _silenceBegan;
@@ -49,7 +51,7 @@ internal sealed class ChurnStriker(ChurnProgress progress, HostNetwork? network,
 
         // The first peer lives through the whole run: what leaks in a peer shows in it.
         var mortal = kind is ChurnKind.Kill or ChurnKind.Leave;
-        var targets = present.Where(subject => subject.Peer.Length > 0 && (mortal ? subject.Child.Index > 0 : subject.Silence is null)).ToList();
+        var targets = present.Where(subject => subject.Peer.Length > 0 && (mortal ? subject.Child.Index > 0 : subject is { Silence: null, Starvation: null, Misfit: null })).ToList();
         if (targets.Count == 0)
         {
             return;
@@ -64,6 +66,7 @@ internal sealed class ChurnStriker(ChurnProgress progress, HostNetwork? network,
             case ChurnKind.Kill when planned.Detail > 1 - KillInHandoverShare: _killsAtHandover++; break;
             case ChurnKind.Kill: Kill(target); break;
             case ChurnKind.Leave: Leave(target); break;
+            case ChurnKind.Starve: Starve(target, planned); break;
             case ChurnKind.Reset: Reset(target, planned); break;
             default: Silence(kind, target, planned); break;
         }
@@ -124,6 +127,27 @@ internal sealed class ChurnStriker(ChurnProgress progress, HostNetwork? network,
         var whole = planned.Detail < 0.5;
         Note(ChurnKind.Reset, target, whole ? "resets the link to its next peer" : "resets one connection");
         target.Child.Tell(whole ? "reset link" : string.Create(CultureInfo.InvariantCulture, $"reset stripe {(int)(planned.Length * 1000)}"));
+    }
+
+    private void Starve(Subject target, PlannedEvent planned)
+    {
+        if (DescriptorLimit.Exhaust(target.Child.ProcessId) is not { } before)
+        {
+            return;
+        }
+
+        var length = _starvedMin + (_starvedSpread * planned.Length);
+        var strike = Note(ChurnKind.Starve, target, string.Create(CultureInfo.InvariantCulture, $"gets no more descriptors for {length.TotalSeconds:0.0} s"));
+        target.Starvation = strike;
+        _pending.Add((After(length), () =>
+        {
+            strike.Until = Now;
+            target.Starvation = null;
+            if (!target.HasEnded)
+            {
+                DescriptorLimit.Restore(target.Child.ProcessId, before);
+            }
+        }));
     }
 
     private void Silence(ChurnKind kind, Subject target, PlannedEvent planned)

@@ -27,11 +27,14 @@ internal sealed partial class LeakJudge(string name, int socketsMax, int threads
     public const int ThreadsGrowthMax = 8;
     public const long ResidentGrowthMax = 96L << 20;
 
-    /// <summary>Sockets: to the master, to listen, and, while the ring changes, old and new connections of both neighbours, and some that have not said who they are.</summary>
-    public const int PeerSocketsMax = 4 + (8 * ChurnPlan.StripeCount);
+    /// <summary>
+    /// Sockets: to the master, to listen, and, while the ring changes, old and new connections of both neighbours, and some that have not said who they are; and while a
+    /// state is handed over those on which it is given: every other peer may be a newcomer, with as many connections as a link has stripes.
+    /// </summary>
+    public static int PeerSocketsMax(int peersMax) => 4 + (8 * ChurnPlan.StripeCount) + (ChurnPlan.StripeCount * (peersMax - 1));
 
     /// <summary>Threads: a dozen of the runtime, one for each connection, and a few of the library and of this program.</summary>
-    public const int PeerThreadsMax = 64;
+    public static int PeerThreadsMax(int peersMax) => 44 + PeerSocketsMax(peersMax);
 
     private readonly List<ResourceSample> _samples = [];
 

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Collective.Stress.Churn;
 
-/// <summary>An event of the master, with the exact time at which it logged it. <paramref name="Kind"/> is the id that the log gives it: 2101 to 2113.</summary>
+/// <summary>An event of the master, with the exact time at which it logged it. <paramref name="Kind"/> is the id that the log gives it: 2101 and up.</summary>
 internal readonly record struct MasterNews(long At, int Kind, string Text)
 {
     public const int EpochOpened = 2104;
@@ -15,6 +15,7 @@ internal readonly record struct MasterNews(long At, int Kind, string Text)
     public const int PeerEvicted = 2108;
     public const int LinkFailed = 2110;
     public const int MasterWasFrozen = 2113;
+    public const int PeerFaulted = 2150;
 }
 
 /// <summary>Receives the master's log.</summary>

@@ -42,6 +42,9 @@ internal sealed class StrikeBook
     // An abort is blamed on what happened within this time before: a long freeze, and the recovery from it.
     private static readonly TimeSpan _window = TimeSpan.FromSeconds(60);
 
+    // A peer that has descriptors again may still find out that it had none.
+    private static readonly TimeSpan _starvedFor = TimeSpan.FromSeconds(5);
+
     private readonly List<Strike> _strikes = [];
 
     public IReadOnlyList<Strike> All => _strikes;
@@ -72,6 +75,10 @@ internal sealed class StrikeBook
             ChurnKind.Blackhole => strike.LengthAt(at) >= ChurnPlan.BlackholeInnocent,
             _ => false,
         });
+
+    /// <summary>Whether the peer had no descriptors, or had none a moment ago. One that has no id yet is known by its process.</summary>
+    public bool WasStarved(string peer, int? process, long at) => _strikes.Exists(strike => strike.Kind == ChurnKind.Starve && strike.At <= at
+        && (strike.Peer == peer || strike.Process == process) && Stopwatch.GetElapsedTime(Math.Min(strike.Until, at), at) < _starvedFor);
 
     /// <summary>Whether somebody was frozen or cut off at any moment between two.</summary>
     public bool WasAnybodySilent(long from, long to)

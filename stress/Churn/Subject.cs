@@ -4,7 +4,7 @@ using Collective.Stress.Processes;
 namespace Collective.Stress.Churn;
 
 /// <summary>A peer process, and what the orchestrator knows about it.</summary>
-internal sealed class Subject(ChildProcess child, int host)
+internal sealed class Subject(ChildProcess child, int host, int peersMax)
 {
     public ChildProcess Child { get; } = child;
 
@@ -31,9 +31,21 @@ internal sealed class Subject(ChildProcess child, int host)
     /// <summary>The last freeze that lasted longer than the timeout, until the peer has said that it was evicted for it.</summary>
     public Strike? OwesEviction { get; set; }
 
+    /// <summary>While it gets no descriptors.</summary>
+    public Strike? Starvation { get; set; }
+
+    /// <summary>What is wrong with it, if anything.</summary>
+    public MisfitKind? Misfit { get; init; }
+
+    /// <summary>Whether this misfit has said what came of it.</summary>
+    public bool IsDone { get; set; }
+
     public bool IsKilled { get; set; }
 
     public bool IsLeaving { get; set; }
+
+    /// <summary>Whether it has synced since it connected: newcomers have to fit to it.</summary>
+    public bool Stays { get; set; }
 
     /// <summary>Whether shared state is coming to it.</summary>
     public bool IsReceiving { get; set; }
@@ -43,10 +55,10 @@ internal sealed class Subject(ChildProcess child, int host)
     /// <summary>Whether no other process may be given its host.</summary>
     public bool HoldsHost => !HasEnded || Silence is { Kind: ChurnKind.Blackhole };
 
-    public LeakJudge Resources { get; } = new($"peer process {child.Index}", LeakJudge.PeerSocketsMax, LeakJudge.PeerThreadsMax);
+    public LeakJudge Resources { get; } = new($"peer process {child.Index}", LeakJudge.PeerSocketsMax(peersMax), LeakJudge.PeerThreadsMax(peersMax));
 
     /// <summary>Takes part, or could at once.</summary>
-    public bool IsHealthy => IsPresent && Silence is null;
+    public bool IsHealthy => IsPresent && Silence is null && Starvation is null && Misfit is null;
 
     /// <summary>Runs, and is meant to go on.</summary>
     public bool IsPresent => !HasEnded && !IsKilled && !IsLeaving;

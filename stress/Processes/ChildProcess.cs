@@ -29,6 +29,13 @@ internal sealed class ChildProcess : IAsyncDisposable
         _reading = ReadAsync(output);
     }
 
+    private ChildProcess(int index)
+    {
+        Index = index;
+        _process = new Process();
+        _reading = Task.CompletedTask;
+    }
+
     /// <summary>Number of the child, in the order in which the orchestrator started them.</summary>
     public int Index { get; }
 
@@ -43,6 +50,9 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     /// <summary>The last lines it wrote to standard error; complete once it has ended.</summary>
     public string ErrorText => string.Join(Environment.NewLine, _errorLines);
+
+    /// <summary>One that is never started, for tests of what is known about children.</summary>
+    public static ChildProcess Never(int index) => new(index);
 
     /// <param name="inside">The network that the child sees; null for that of this process.</param>
     public static ChildProcess Start(int index, IEnumerable<string> arguments, ChannelWriter<ChildOutput> output, NetworkNamespace? inside, bool compileAtOnce)

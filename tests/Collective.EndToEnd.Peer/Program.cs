@@ -50,6 +50,11 @@ internal static class Program
             var input = ReadInput(rounds, faults);
             try
             {
+                if (settings.Descriptors > 0)
+                {
+                    OwnLimits.Descriptors(settings.Descriptors);
+                }
+
                 await TakePart(communicator, rounds, settings);
             }
             catch (BrokenPromiseException e)

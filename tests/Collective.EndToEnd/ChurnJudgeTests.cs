@@ -150,6 +150,88 @@ internal sealed class ChurnJudgeTests
         Assert.That(judge.WrongBlames, Has.Count.EqualTo(right ? 0 : 1));
     }
 
+    /// <summary>The starved one says so; a healthy one that says so, or is evicted for a starved one, is a broken promise.</summary>
+    [TestCase(A, 1.0, 0)]
+    [TestCase(A, 12.0, 1)]
+    [TestCase(B, 1.0, 1)]
+    public void Only_who_has_no_descriptors_may_say_so(string peer, double after, int innocents)
+    {
+        var strikes = new StrikeBook();
+        strikes.Add(new Strike(ChurnKind.Starve, 1, A, Second(100)) { Until = Second(101) });
+        var judge = new BlameJudge(strikes);
+        judge.OnFaulted(Second(100 + after), $"peer {peer} (10.0.0.1:1) of group 0 had to leave: its process has no file descriptors left");
+        Assert.That(judge.InnocentEvictions, Has.Count.EqualTo(innocents));
+        judge.OnEvicted(Second(101), $"peer {A} (10.0.0.1:1) of group 0 evicted: for 7.0 s data cannot flow between it and peer {B}", _ => true);
+        Assert.That(judge.InnocentEvictions, Has.Count.EqualTo(innocents + 1), "it has to say so itself");
+        judge.OnAborted(Second(101), $"Peer {A} had to leave: its process has no file descriptors left; the other 2 peers go on in a new ring.", _ => true);
+        Assert.That(judge.WrongBlames, Is.Empty);
+    }
+
+    [TestCase(true, 0)]
+    [TestCase(false, 1)]
+    public void A_peer_that_lacks_nothing_may_not_say_that_it_does(bool starved, int failures)
+    {
+        var progress = new ChurnProgress(new ChurnPlan());
+        var subject = Joined(progress, A);
+        if (starved)
+        {
+            progress.Strikes.Add(new Strike(ChurnKind.Starve, 0, A, Stopwatch.GetTimestamp()));
+        }
+
+        progress.Apply(subject, new ChurnEvent.Lost(Stopwatch.GetTimestamp(), "LimitExceeded", "no file descriptors left"));
+        Assert.That(progress.Failures, Has.Count.EqualTo(failures));
+        Assert.That(progress.Shortages, Is.EqualTo(1));
+    }
+
+    /// <summary>A misfit that is told so is no news; one that is taken in where somebody had synced before is.</summary>
+    [TestCase(true, 3, 1)]
+    [TestCase(true, 1, 0)]
+    [TestCase(false, 2, 0)]
+    public void A_misfit_that_is_taken_in_is_misjudged(bool incumbent, int worldSize, int misjudged)
+    {
+        var progress = new ChurnProgress(new ChurnPlan());
+        var (healthy, misfit, other) = (Joined(progress, A), Joined(progress, B, MisfitKind.Sizes), Joined(progress, C, MisfitKind.Revision));
+        if (incumbent)
+        {
+            progress.Apply(healthy, new ChurnEvent.Synced(0, 1, 1, 0, 0));
+        }
+
+        progress.Apply(other, new ChurnEvent.Dismissed(0, "RevisionMismatch", "its revision"));
+        Assert.That(progress.Misjudged, Is.Empty);
+        Assert.That(progress.Dismissals, Is.EqualTo(1));
+        progress.Apply(misfit, new ChurnEvent.Accepted(0, 1, worldSize));
+        Assert.That(progress.Misjudged, Has.Count.EqualTo(misjudged));
+    }
+
+    [TestCase(B, 1)]
+    [TestCase(C, 0)]
+    public void A_healthy_peer_that_fails_for_a_misfit_is_misjudged(string named, int misjudged)
+    {
+        var progress = new ChurnProgress(new ChurnPlan());
+        var healthy = Joined(progress, A);
+        Joined(progress, B, MisfitKind.Program);
+        progress.Apply(healthy, new ChurnEvent.SyncFailed(0, 1, $"Peer {named} has other keys."));
+        Assert.That(progress.Misjudged, Has.Count.EqualTo(misjudged));
+    }
+
+    private static Subject Joined(ChurnProgress progress, string peer, MisfitKind? misfit = null)
+    {
+        var subject = new Subject(ChildProcess.Never(progress.Subjects.Count), 0, 8) { Misfit = misfit };
+        progress.Subjects.Add(subject);
+        progress.Apply(subject, new ChurnEvent.Connected(Stopwatch.GetTimestamp(), peer, 1, 1));
+        return subject;
+    }
+
+    /// <summary>With seven newcomers at once the only holder has fourteen connections besides those of its links.</summary>
+    [TestCase(2, 22)]
+    [TestCase(8, 34)]
+    [TestCase(16, 50)]
+    public void Sockets_follow_from_the_configuration(int peers, int sockets)
+    {
+        Assert.That(LeakJudge.PeerSocketsMax(peers), Is.EqualTo(sockets));
+        Assert.That(LeakJudge.PeerThreadsMax(peers), Is.GreaterThan(sockets + 20));
+    }
+
     [TestCase(0, 0, 0, 0)]
     [TestCase(1, 0, 0, 1)]
     [TestCase(0, 1, 0, 1)]
@@ -213,7 +295,7 @@ internal sealed class ChurnJudgeTests
         Assert.That(ChurnSchedule.Choose(0.5, mix, peers: 2, peersMax: 8), Is.EqualTo(ChurnKind.Join));
         var full = Enumerable.Range(0, 1000).Select(draw => ChurnSchedule.Choose(draw / 1000.0, mix, peers: 8, peersMax: 8)).ToList();
         Assert.That(full, Does.Not.Contain(ChurnKind.Join).And.Not.Contain(null));
-        Assert.That(full.Distinct().Count(), Is.EqualTo(5));
+        Assert.That(full.Distinct().Count(), Is.EqualTo(mix.Length - 1));
         Assert.That(ChurnSchedule.Choose(0.5, [ChurnKind.Join], peers: 8, peersMax: 8), Is.Null);
     }
 

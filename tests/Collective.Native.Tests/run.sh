@@ -5,7 +5,7 @@ set -u -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 
 readonly library=artifacts/native sources=tests/Collective.Native.Tests/c work=artifacts/native-tests seconds=240
-readonly programs="layout codes reduce state host churn killed threads log hello digest master"
+readonly programs="layout codes reduce state host churn killed threads log hello digest master shortage"
 unset PCCL_LOG_LEVEL PCCL_MULTIPLEX_CHUNK_SIZE COLLECTIVE_LOG_FILE COLLECTIVE_CALL_TIMEOUT
 
 main() {
@@ -18,6 +18,9 @@ main() {
         run "$program" "$work/$program"
     done
     run log env PCCL_LOG_LEVEL=INFO COLLECTIVE_LOG_FILE="$work/collective.log" "$work/log"
+    for kind in descriptors threads memory; do
+        run "shortage-$kind" "$work/shortage" "$kind"
+    done
     hello
     manual
     by_name

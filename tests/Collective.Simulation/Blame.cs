@@ -74,6 +74,9 @@ internal sealed class Blame(Simulator simulator)
                 Ledger.Require(WasSilent(peer) || simulator.Peers.Count > Limits.PeersMax, $"G5: {peer} was not late and ended with {outcome.Code}: {outcome.Reason}");
                 break;
             case ErrorCode.TimedOut when simulator.Scenario.KeptMinimum > 0: break; // Its company never came.
+            case ErrorCode.LimitExceeded:
+                Ledger.Require(peer.IsShort, $"G5: {peer} lacks nothing and ended with {outcome.Code}: {outcome.Reason}");
+                break;
             default:
                 throw new SimulationException($"G5: {peer} did nothing wrong and ended with {outcome.Code}: {outcome.Reason}");
         }

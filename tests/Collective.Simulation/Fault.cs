@@ -9,6 +9,9 @@ internal enum FaultKind
     FreezeLong,
     ResetControl,
 
+    /// <summary>The process finds that it cannot do its part: it has no descriptors, threads or memory.</summary>
+    LocalFault,
+
     /// <summary>Packets between the peer and the master stop, and come through in time.</summary>
     CutControlShort,
 
@@ -103,6 +106,7 @@ internal sealed class Faults(Simulator simulator)
             case FaultKind.FreezeShort: victim.Freeze(Lasting(Short())); break;
             case FaultKind.FreezeLong: victim.Freeze(Lasting(Long())); break;
             case FaultKind.ResetControl: victim.ResetControl(); break;
+            case FaultKind.LocalFault: victim.FindShortage(); break;
             case FaultKind.CutControlShort: CutFromMaster(victim, Short()); break;
             case FaultKind.CutControlLong: CutFromMaster(victim, Long()); break;
             case FaultKind.CutControlAndKill:

@@ -40,6 +40,15 @@ public sealed class NamedScenarioTests
             }
         });
 
+    /// <summary>It says so itself, and comes back.</summary>
+    [Test]
+    public void A_peer_that_cannot_do_its_part_goes_and_nobody_else([Values(2, 3, 5)] int peers)
+        => ForSeeds(seed => Scenario.Of(seed, peers, 1, 1, new Fault(FaultKind.LocalFault, 1, 10 + (seed * 5))), s =>
+        {
+            Assert.That(s.Blame.Evicted, Is.Empty);
+            Assert.That(s.Blame.Ended.Select(e => e.Code), Is.All.EqualTo(ErrorCode.LimitExceeded));
+        }, atLeastOnce: s => s.Blame.Epochs.Exists(e => e.Reason.Contains("had to leave", StringComparison.Ordinal)));
+
     [Test]
     public void All_die_and_newcomers_begin_anew()
         => ForSeeds(seed => Scenario.Of(seed, 3, 4, 1, new Fault(FaultKind.Kill, 0, 40 + seed), new Fault(FaultKind.Kill, 1, 40 + (2 * seed)), new Fault(FaultKind.Kill, 2, 60)));

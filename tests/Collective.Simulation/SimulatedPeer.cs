@@ -62,6 +62,9 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
     /// <summary>Whether the connection to the master broke: then it ends without being told why.</summary>
     public bool ControlReset { get; private set; }
 
+    /// <summary>Whether it could not do its part.</summary>
+    public bool IsShort { get; private set; }
+
     /// <summary>What happens to it at its n-th point, counted from 1.</summary>
     public List<(int Point, Action Strike)> Strikes { get; } = [];
 
@@ -116,6 +119,15 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
         {
             ControlReset = true;
             _control!.Reset();
+        }
+    }
+
+    public void FindShortage()
+    {
+        if (Alive)
+        {
+            IsShort = true;
+            Post(new PeerInput.LocalFault("its process has no file descriptors left"));
         }
     }
 
@@ -288,6 +300,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
             Simulator.Ledger.EpochOpened(opened.Epoch, opened.Members);
         }
 
+        _run = frame.Header.Run;
         Post(new PeerInput.Received(frame.Header.Term, frame.Header.Run, frame.Message));
     }
 
@@ -376,7 +389,7 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
             case PeerOutput.Send m: Send(m.Message); break;
             case PeerOutput.Wire m: Wire(m); break;
             case PeerOutput.Survey m: Transport.Survey(new Collective.Transport.SurveyPlan(m.Epoch, [.. m.Targets.Select(t => new Collective.Transport.SurveyTarget(t.Rank, t.Member))])); break;
-            case PeerOutput.Probe m: Transport.Probe(new Collective.Transport.ProbePlan(m.Run, m.Self, m.Number, m.From, m.To)); break;
+            case PeerOutput.Probe m: Transport.Probe(new Collective.Transport.ProbePlan(m.Key, m.Self, m.Number, m.From, m.To)); break;
             case PeerOutput.WakeAt m: _wakeAtMs = m.NowMs; After(UsUntil(m.NowMs), Wake); break;
             case PeerOutput.WorldStands m: OnWorldStands(m.Membership); break;
             case PeerOutput.StartRing m: _operations[m.Operation].Start(this, m.Attempt, m.Membership, _world!, Simulator); break;
@@ -428,11 +441,10 @@ internal sealed class SimulatedPeer : SimulatedProcess, IDisposable
 
     private void Wire(PeerOutput.Wire wire)
     {
-        _run = wire.Run;
         var count = wire.Members.Count;
         Member? next = count > 1 ? wire.Members[(wire.Rank + 1) % count] : null;
         Member? previous = count > 1 ? wire.Members[(wire.Rank + count - 1) % count] : null;
-        Transport.Wire(new Collective.Transport.WirePlan(wire.Run, wire.Self, wire.Epoch, next, previous));
+        Transport.Wire(new Collective.Transport.WirePlan(wire.Key, wire.Self, wire.Epoch, next, previous));
     }
 
     private void FinishOperation(PeerOutput.FinishOperation finish)

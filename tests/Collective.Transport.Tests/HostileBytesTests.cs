@@ -64,7 +64,7 @@ internal sealed class HostileBytesTests
     }
 
     [TestCase(LinkReply.WrongVersion)]
-    [TestCase(LinkReply.WrongRun)]
+    [TestCase(LinkReply.WrongKey)]
     [TestCase(LinkReply.WrongPeer)]
     [TestCase(LinkReply.StaleEpoch)]
     [TestCase(LinkReply.BadStripe)]
@@ -73,7 +73,7 @@ internal sealed class HostileBytesTests
         LinkHello[] wrong = reply switch
         {
             LinkReply.WrongVersion => [Hello with { Version = 2 }, Hello with { Version = 0 }],
-            LinkReply.WrongRun => [Hello with { Run = default }],
+            LinkReply.WrongKey => [Hello with { Key = default }],
             LinkReply.WrongPeer => [Hello with { To = _a.Id }, Hello with { To = default }, Hello with { From = Stranger }, Hello with { From = _b.Id }],
             LinkReply.StaleEpoch => [Hello with { Epoch = Epoch.First(1) }, Hello with { Epoch = Epoch.None }],
             _ => [Hello with { StripeCount = 0 }, Hello with { Stripe = 1, StripeCount = 1 }, Hello with { Stripe = 64, StripeCount = 65 }, Hello with { Stripe = 255, StripeCount = 255 }],
@@ -183,7 +183,7 @@ internal sealed class HostileBytesTests
 
     private static PeerId Stranger => new(new Guid(77, 0, 0, new byte[8]));
 
-    private LinkHello Hello => new(MessageCodec.Version, Peer.Run, Current, _a.Id, _b.Id, Stripe: 0, StripeCount: 2);
+    private LinkHello Hello => new(MessageCodec.Version, Peer.Key, Current, _a.Id, _b.Id, Stripe: 0, StripeCount: 2);
 
     private static SegmentHeader Segment => new(new AttemptKey(Current, new Tag(7), 0), 1, 0, 0, 100);
 

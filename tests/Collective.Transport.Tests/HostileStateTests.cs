@@ -49,14 +49,14 @@ internal sealed class HostileStateTests
     }
 
     [TestCase(LinkReply.WrongVersion)]
-    [TestCase(LinkReply.WrongRun)]
+    [TestCase(LinkReply.WrongKey)]
     [TestCase(LinkReply.WrongPeer)]
     public void A_hello_that_is_wrong_is_answered_and_closed(LinkReply reply)
     {
         var wrong = reply switch
         {
             LinkReply.WrongVersion => Hello with { Version = 2 },
-            LinkReply.WrongRun => Hello with { Run = default },
+            LinkReply.WrongKey => Hello with { Key = default },
             _ => Hello with { To = _a.Id },
         };
         var socket = Connect();
@@ -160,7 +160,7 @@ internal sealed class HostileStateTests
         Assert.That(() => receiver.ReceiveDigests(task), Throws.TypeOf<WrongBytesException>().With.Message.Contains("no answer of the protocol"));
     }
 
-    private DataHello Hello => new(DataHello.StateMagic, MessageCodec.Version, 0, 1, Peer.Run, 0, _a.Id, _b.Id, 0);
+    private DataHello Hello => new(DataHello.StateMagic, MessageCodec.Version, 0, 1, Peer.Key, 0, _a.Id, _b.Id, 0);
 
     private StateRequest Request => new(StateRequestKind.Blocks, _content.Length, 0, 1, "t");
 

@@ -9,7 +9,7 @@ namespace Collective.Transport.Tests;
 internal sealed class Peer : ITransportEvents, IDisposable
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
-    public static readonly RunId Run = new(new Guid("33333333333333333333333333333333"));
+    public static readonly LinkKey Key = new(new Guid("33333333333333333333333333333333"));
 
     private readonly BlockingCollection<object> _events = [];
 
@@ -31,10 +31,10 @@ internal sealed class Peer : ITransportEvents, IDisposable
     public Member Member => new(Id, Address);
 
     /// <summary>Asks for the links of an epoch.</summary>
-    public void Wire(Epoch epoch, Peer? next, Peer? previous) => Transport.Wire(new WirePlan(Run, Id, epoch, next?.Member, previous?.Member));
+    public void Wire(Epoch epoch, Peer? next, Peer? previous) => Transport.Wire(new WirePlan(Key, Id, epoch, next?.Member, previous?.Member));
 
     /// <summary>Takes this peer's part in a probe.</summary>
-    public void Probe(ulong number, Peer from, Peer to) => Transport.Probe(new ProbePlan(Run, Id, number, from.Member, to.Member));
+    public void Probe(ulong number, Peer from, Peer to) => Transport.Probe(new ProbePlan(Key, Id, number, from.Member, to.Member));
 
     /// <summary>Waits until the links of the epoch stand; losses of older epochs may still be told before.</summary>
     public void ExpectWired(Epoch epoch)

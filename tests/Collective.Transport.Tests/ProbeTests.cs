@@ -141,7 +141,7 @@ internal sealed class ProbeTests
 
     /// <summary>A probe is only taken from the peer of this run that was announced, with the number that was announced, once each connection.</summary>
     [TestCase("version", LinkReply.WrongVersion)]
-    [TestCase("run", LinkReply.WrongRun)]
+    [TestCase("key", LinkReply.WrongKey)]
     [TestCase("to", LinkReply.WrongPeer)]
     [TestCase("from", LinkReply.WrongPeer)]
     [TestCase("older", LinkReply.StaleEpoch)]
@@ -156,7 +156,7 @@ internal sealed class ProbeTests
         hello = wrong switch
         {
             "version" => hello with { Version = 2 },
-            "run" => hello with { Run = default },
+            "key" => hello with { Key = default },
             "to" => hello with { To = a.Id },
             "from" => hello with { From = b.Id },
             "older" => hello with { Number = 4 },
@@ -193,7 +193,7 @@ internal sealed class ProbeTests
         b.ExpectNothing();
     }
 
-    private static DataHello Hello(Peer a, Peer b, ulong number) => new(TcpProbes.ProbeMagic, MessageCodec.Version, 0, 1, Peer.Run, number, a.Id, b.Id, 100);
+    private static DataHello Hello(Peer a, Peer b, ulong number) => new(TcpProbes.ProbeMagic, MessageCodec.Version, 0, 1, Peer.Key, number, a.Id, b.Id, 100);
 
     private static ulong Measure(Peer a, Peer b, ulong number)
     {

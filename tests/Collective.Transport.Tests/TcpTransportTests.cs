@@ -118,9 +118,9 @@ internal sealed class TcpTransportTests : TransportSuite
         var events = new Peer(1);
         var neighbour = new Member(new PeerId(Guid.NewGuid()), Nowhere());
         using var link = new TcpOutgoingLink(events.Id, neighbour, Options(0, 0, 1), events, _ => { });
-        link.Wire(Peer.Run, First);
+        link.Wire(Peer.Key, First);
         Assert.That(events.ExpectLost().Epoch, Is.EqualTo(First));
-        link.Wire(Peer.Run, Second);
+        link.Wire(Peer.Key, Second);
         Assert.That(events.ExpectLost().Epoch, Is.EqualTo(Second), "else the epoch would never be wired, and nobody would know");
     }
 
@@ -178,7 +178,7 @@ internal sealed class TcpTransportTests : TransportSuite
             _listener.Listen();
             var member = new Member(new PeerId(Guid.NewGuid()), EndPoints.ToPeerAddress((IPEndPoint)_listener.LocalEndPoint!));
             Link = new TcpOutgoingLink(events.Id, member, Options(0, 0, 1) with { StallTimeout = TimeSpan.FromMilliseconds(stallMs) }, events, _ => { });
-            Link.Wire(Peer.Run, First);
+            Link.Wire(Peer.Key, First);
             _accepted = _listener.Accept();
             _accepted.ReceiveAll(new byte[LinkHello.Bytes]);
             var reply = new byte[LinkReplyCodec.Bytes];

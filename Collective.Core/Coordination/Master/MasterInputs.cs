@@ -65,6 +65,7 @@ internal enum MasterEventKind
     PeerDismissed = 2130,
     PeersWait = 2135,
     ConnectionDiscarded = 2145,
+    PeerFaulted = 2150,
 }
 
 /// <summary>One event. What strangers cause names its source, so that the log can be kept short.</summary>
@@ -73,6 +74,9 @@ internal sealed record MasterEvent(MasterEventKind Kind, PeerId Peer, PeerGroup 
 /// <summary>What the operator may choose.</summary>
 internal sealed record MasterConfiguration(RunId Run, ushort Term, int HeartbeatTimeoutMs, int SegmentBytes, int CrossedCallsTimeoutMs = Limits.CrossedCallsTimeoutMsDefault)
 {
+    /// <summary>What opens the data ports of the run's peers.</summary>
+    public LinkKey Key { get; init; }
+
     /// <summary>Five signs of life within the timeout, and at least one a second: other deadlines are looked at with them.</summary>
     public int HeartbeatIntervalMs => Math.Clamp(HeartbeatTimeoutMs / 5, 20, 1000);
 

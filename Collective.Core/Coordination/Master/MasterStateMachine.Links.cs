@@ -25,6 +25,9 @@ internal sealed partial class MasterStateMachine
 
         public Epoch LastEpoch { get; set; }
 
+        /// <summary>What was said about the last of them.</summary>
+        public string LastDetail { get; set; } = "";
+
         /// <summary>Counted once an epoch: both ends may report the same failure.</summary>
         public int Epochs { get; set; }
 
@@ -77,6 +80,7 @@ internal sealed partial class MasterStateMachine
 
         trouble.LastEpoch = group.Epoch;
         trouble.LastMs = _nowMs;
+        trouble.LastDetail = reason;
         Report(MasterEventKind.LinkFailed, reporter, reason, group);
 
         group.FailedEpochs += group.FailedEpoch == group.Epoch ? 0 : 1;
@@ -170,8 +174,18 @@ internal sealed partial class MasterStateMachine
         bool Blocked(PeerRecord a, PeerRecord b) => proven.Contains(PeerPair.Of(a.Id, b.Id));
         var worst = group.Ring.OrderByDescending(p => group.Ring.Count(other => Blocked(p, other))).ThenByDescending(p => p.Connection.Value).First(); // The newcomer, when in doubt.
         var unreachable = group.Ring.FindAll(p => Blocked(worst, p));
-        Evict(worst, $"for {PatienceMs / 1000.0:0.0} s data cannot flow between it and {string.Join(", ", unreachable.Take(Limits.PeersNamedMax))}{Others(unreachable.Count)}, though both answer the master, and no ring order avoids that: check that its data port {worst.Address} is reachable from there and theirs from here");
+        Evict(
+            worst,
+            $"for {PatienceMs / 1000.0:0.0} s data cannot flow between it and {string.Join(", ", unreachable.Take(Limits.PeersNamedMax))}{Others(unreachable.Count)}, though both answer the master, "
+            + $"and no ring order avoids that: check that its data port {worst.Address} is reachable from there and theirs from here{LastError(worst, unreachable)}");
         return false;
+    }
+
+    /// <summary>What was said last about a link between it and one of these; empty when only a survey has tried them.</summary>
+    private string LastError(PeerRecord peer, List<PeerRecord> others)
+    {
+        var last = others.Select(o => _linkTroubles.GetValueOrDefault(PeerPair.Of(peer.Id, o.Id))).Where(t => t?.LastDetail.Length > 0).MaxBy(t => t!.LastMs);
+        return last is null ? "" : $". The last error: {last.LastDetail}";
     }
 
     /// <summary>

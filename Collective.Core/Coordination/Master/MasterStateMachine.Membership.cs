@@ -343,7 +343,7 @@ internal sealed partial class MasterStateMachine
         group.Acknowledgements = 0;
         var excluded = group.Excluded.TakeLast(Limits.ExclusionsMax).ToArray();
         Report(MasterEventKind.EpochOpened, null, $"epoch {group.Epoch} of {group.Group}: {group.Ring.Count} peers, because {reason}", group, reason);
-        SendEpoch(group, new EpochOpened(group.Epoch, reason, [], excluded, decisions));
+        SendEpoch(group, new EpochOpened(group.Epoch, Configuration.Key, reason, [], excluded, decisions));
     }
 
     private void OnEpochReady(PeerRecord peer, EpochReady ready)

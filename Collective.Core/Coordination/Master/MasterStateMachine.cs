@@ -142,6 +142,7 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
             case Hello m when Accept(peer, MasterPeerEvent.Hello, m): OnHello(peer, m); break;
             case Heartbeat m: Accept(peer, MasterPeerEvent.Heartbeat, m); break;
             case Leave when peer.State != MasterPeerState.Unregistered: OnLeave(peer); break;
+            case LocalFault m when peer.State != MasterPeerState.Unregistered: OnLocalFault(peer, m); break;
             case EpochReady m when Accept(peer, MasterPeerEvent.AcknowledgeEpoch, m): OnEpochReady(peer, m); break;
             case LinkFailed m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinkFailed(peer, m); break;
             case LinkProgress m when Accept(peer, MasterPeerEvent.ReportLink, m): OnLinkProgress(peer, m); break;
@@ -235,6 +236,14 @@ internal sealed partial class MasterStateMachine(MasterConfiguration configurati
         Emit(new MasterOutput.Close(peer.Connection));
         Report(MasterEventKind.PeerLeft, peer, $"{peer} of {peer.Group} left");
         Remove(peer, $"peer {peer.Id.ToShortString()} left the run");
+    }
+
+    /// <summary>It says itself that it is the one to go, so that nobody is blamed for links to it that fail.</summary>
+    private void OnLocalFault(PeerRecord peer, LocalFault fault)
+    {
+        Emit(new MasterOutput.Close(peer.Connection));
+        Report(MasterEventKind.PeerFaulted, peer, $"{peer} of {peer.Group} had to leave: {fault.Reason}");
+        Remove(peer, $"peer {peer.Id.ToShortString()} had to leave: {fault.Reason}");
     }
 
     private void OnDisconnected(PeerRecord peer, string reason)

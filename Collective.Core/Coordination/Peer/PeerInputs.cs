@@ -60,6 +60,9 @@ internal abstract record PeerInput
 
     internal sealed record Lost(ErrorCode Code, string Reason) : PeerInput;
 
+    /// <summary>The driver cannot do this peer's part: it has no descriptors, threads or memory. The reason is a sentence about "it".</summary>
+    internal sealed record LocalFault(string Reason) : PeerInput;
+
     // By the data links.
     internal sealed record Wired(Epoch Epoch) : PeerInput;
 
@@ -116,10 +119,10 @@ internal abstract record PeerOutput
     internal sealed record Send(Message Message) : PeerOutput;
 
     /// <summary>Make the links of this epoch: to the next member and from the previous one. Data of older epochs is dropped from now on.</summary>
-    internal sealed record Wire(RunId Run, PeerId Self, Epoch Epoch, IReadOnlyList<Member> Members, int Rank) : PeerOutput;
+    internal sealed record Wire(LinkKey Key, PeerId Self, Epoch Epoch, IReadOnlyList<Member> Members, int Rank) : PeerOutput;
 
     /// <summary>Take part in a probe: send as much as possible to the one member, or measure what the other one sends.</summary>
-    internal sealed record Probe(RunId Run, PeerId Self, ulong Number, Member From, Member To) : PeerOutput;
+    internal sealed record Probe(LinkKey Key, PeerId Self, ulong Number, Member From, Member To) : PeerOutput;
 
     /// <summary>Find out which of these members' data ports can be reached.</summary>
     internal sealed record Survey(Epoch Epoch, IReadOnlyList<(ushort Rank, Member Member)> Targets) : PeerOutput;
@@ -161,6 +164,9 @@ internal abstract record PeerOutput
     /// <summary>For the log: how long this peer has waited, where and for whom.</summary>
     internal sealed record Waits(uint Seconds, string Text) : PeerOutput;
 
-    /// <summary>Last output: close everything. <see cref="Outcome"/> success means that this peer left on its own wish.</summary>
-    internal sealed record Die(Outcome Outcome) : PeerOutput;
+    /// <summary>
+    /// Last output: close everything. <see cref="Outcome"/> success means that this peer left on its own wish. With <see cref="Heard"/>, only after the master has read
+    /// what was sent last, if it does so soon: it says whose fault it is.
+    /// </summary>
+    internal sealed record Die(Outcome Outcome, bool Heard = false) : PeerOutput;
 }

@@ -7,7 +7,7 @@ internal sealed partial class PeerStateMachine
 {
     private void OnOptimizeTopology(PeerInput.OptimizeTopology input) => Vote(new OptimizeVote(input.Request), input.Request, input.TimeoutMs, "optimize topology");
 
-    private void OnProbeLink(ProbeLink probe) => Emit(new PeerOutput.Probe(_run, _self, probe.Number, probe.From, probe.To));
+    private void OnProbeLink(ProbeLink probe) => Emit(new PeerOutput.Probe(_opened!.Key, _self, probe.Number, probe.From, probe.To));
 
     private void OnSurveyLinks(SurveyLinks survey)
     {

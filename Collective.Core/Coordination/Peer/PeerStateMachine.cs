@@ -54,6 +54,7 @@ internal sealed partial class PeerStateMachine
             case PeerInput.Lost m: Die(new Outcome(m.Code, m.Reason)); break;
             case PeerInput.Leave: OnLeave(); break;
             case PeerInput.Announce m: OnAnnounce(m); break;
+            case PeerInput.LocalFault m: OnLocalFault(m); break;
             case PeerInput.UpdateTopology m: OnUpdateTopology(m); break;
             case PeerInput.OptimizeTopology m: OnOptimizeTopology(m); break;
             case PeerInput.Step m: OnStep(m); break;
@@ -200,7 +201,7 @@ internal sealed partial class PeerStateMachine
         _firstOrdinal = _nextOrdinal = 0;
         EndAttempts(opened);
         ForgetLostHolders(opened);
-        Emit(new PeerOutput.Wire(_run, _self, opened.Epoch, opened.Members, rank));
+        Emit(new PeerOutput.Wire(opened.Key, _self, opened.Epoch, opened.Members, rank));
     }
 
     private void OnWired(PeerInput.Wired input)
@@ -252,6 +253,18 @@ internal sealed partial class PeerStateMachine
         Send(new Leave());
         _leaveAtMs = _nowMs + Limits.LeaveMsMax;
         WakeAt(_leaveAtMs);
+    }
+
+    /// <summary>Else the others would only see that links to this peer fail, and could not know at which end.</summary>
+    private void OnLocalFault(PeerInput.LocalFault fault)
+    {
+        var registered = State is PeerState.Registering or PeerState.Pending or PeerState.Wiring or PeerState.Ready;
+        if (registered)
+        {
+            Send(new LocalFault(fault.Reason));
+        }
+
+        Die(new Outcome(ErrorCode.LimitExceeded, $"this peer cannot take part in the run and has left it: {fault.Reason}; connect again when there is enough"), heard: registered);
     }
 
     private void OnTick(PeerInput.Tick tick)
@@ -312,7 +325,7 @@ internal sealed partial class PeerStateMachine
         }
     }
 
-    private void Die(Outcome outcome)
+    private void Die(Outcome outcome, bool heard = false)
     {
         var leaving = State == PeerState.Leaving;
         if (!Move(PeerEvent.Lost))
@@ -321,7 +334,7 @@ internal sealed partial class PeerStateMachine
         }
 
         FinishEverything(outcome);
-        Emit(new PeerOutput.Die(leaving ? Outcome.Success : outcome));
+        Emit(new PeerOutput.Die(leaving ? Outcome.Success : outcome, heard));
     }
 
     private void FinishEverything(Outcome outcome)

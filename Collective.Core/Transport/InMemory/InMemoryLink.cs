@@ -14,7 +14,7 @@ internal sealed class InMemoryLink : ILink
     private readonly object _gate = new();
     private readonly SegmentQueue _queue = new();
     private InMemoryTransport? _receiver;
-    private RunId _run;
+    private LinkKey _key;
     private Epoch _epoch;
     private bool _closed;
 
@@ -40,14 +40,14 @@ internal sealed class InMemoryLink : ILink
     }
 
     /// <summary>Moves the link to an epoch; what is still queued belongs to an older one and is dropped. A link that has just broken says so again, for the new epoch.</summary>
-    public void Wire(RunId run, Epoch epoch)
+    public void Wire(LinkKey key, Epoch epoch)
     {
         bool first, closed;
         lock (_gate)
         {
             closed = _closed;
             first = _epoch == Epoch.None;
-            _run = run;
+            _key = key;
             _epoch = epoch;
             _queue.Clear();
             Monitor.PulseAll(_gate);
@@ -116,13 +116,13 @@ internal sealed class InMemoryLink : ILink
     private void Run()
     {
         var wired = Epoch.None;
-        while (Take(wired, out var run, out var target, out var item))
+        while (Take(wired, out var key, out var target, out var item))
         {
             if (target == wired)
             {
                 Deliver(item);
             }
-            else if (Greet(run, target) is { } refusal)
+            else if (Greet(key, target) is { } refusal)
             {
                 Break($"{refusal} (to {Neighbour.Address})");
             }
@@ -136,7 +136,7 @@ internal sealed class InMemoryLink : ILink
     }
 
     /// <summary>Waits for a new epoch to move to (<paramref name="target"/> differs from <paramref name="wired"/>) or a segment. False when closed.</summary>
-    private bool Take(Epoch wired, out RunId run, out Epoch target, out SegmentQueue.Item item)
+    private bool Take(Epoch wired, out LinkKey key, out Epoch target, out SegmentQueue.Item item)
     {
         lock (_gate)
         {
@@ -145,14 +145,14 @@ internal sealed class InMemoryLink : ILink
                 Monitor.Wait(_gate);
             }
 
-            run = _run;
+            key = _key;
             target = _epoch;
             item = !_closed && target == wired ? _queue.Dequeue() : default;
             return !_closed;
         }
     }
 
-    private string? Greet(RunId run, Epoch epoch)
+    private string? Greet(LinkKey key, Epoch epoch)
     {
         lock (_hub.Gate)
         {
@@ -164,7 +164,7 @@ internal sealed class InMemoryLink : ILink
             lock (_gate)
             {
                 _receiver = receiver;
-                return _closed ? "closed" : receiver.Greet(this, run, _self, Neighbour.Id, epoch);
+                return _closed ? "closed" : receiver.Greet(this, key, _self, Neighbour.Id, epoch);
             }
         }
     }

@@ -64,7 +64,7 @@ internal sealed class InMemoryTransport : ITransport
             outdated?.Break(null);
         }
 
-        outgoing?.Wire(plan.Run, plan.Epoch);
+        outgoing?.Wire(plan.Key, plan.Epoch);
         TellWhenWired();
     }
 
@@ -159,9 +159,9 @@ internal sealed class InMemoryTransport : ITransport
     }
 
     /// <summary>A link says hello for an epoch; a text when it is refused. Call with the hub's gate held.</summary>
-    public string? Greet(InMemoryLink link, RunId run, PeerId from, PeerId to, Epoch epoch)
+    public string? Greet(InMemoryLink link, LinkKey key, PeerId from, PeerId to, Epoch epoch)
     {
-        if (_disposed || (_plan is { } plan && (run != plan.Run || to != plan.Self || epoch < plan.Epoch)))
+        if (_disposed || (_plan is { } plan && (key != plan.Key || to != plan.Self || epoch < plan.Epoch)))
         {
             return "hello refused";
         }

@@ -36,6 +36,22 @@ internal static class Dialing
         }
     }
 
+    /// <summary>A socket; where descriptors are short it tries for a moment, for that may pass.</summary>
+    public static Socket NewSocket(AddressFamily family)
+    {
+        for (var deadline = Environment.TickCount64 + Limits.ShortageMsMax; ; Thread.Sleep(Limits.AcceptPauseMs))
+        {
+            try
+            {
+                return new Socket(family, SocketType.Stream, ProtocolType.Tcp);
+            }
+            catch (SocketException e) when (Shortage.Of(e) is not null && Environment.TickCount64 < deadline)
+            {
+                // Again.
+            }
+        }
+    }
+
     /// <summary>
     /// Connects within a time, without the thread pool. The socket stays a blocking one: .NET moves a socket that was ever non-blocking to its epoll
     /// thread and the thread pool for good. Linux bounds connect by the send timeout. Another thread gives up by disposing the socket.
@@ -69,7 +85,7 @@ internal static class Dialing
     private static Socket Dial(PeerAddress address, TimeSpan timeout, Action<Socket> keep)
     {
         var endPoint = address.ToEndPoint();
-        var socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        var socket = NewSocket(endPoint.AddressFamily);
         try
         {
             keep(socket);

@@ -26,7 +26,7 @@ internal sealed class InboundConnection(TcpAcceptor acceptor, Socket socket)
             return LinkReply.WrongVersion;
         }
 
-        return acceptor.AwaitSelf() is not { } self || self.Run != hello.Run ? LinkReply.WrongRun
+        return acceptor.AwaitSelf() is not { } self || self.Key != hello.Key ? LinkReply.WrongKey
             : self.Id != hello.To ? LinkReply.WrongPeer
             : LinkReply.Accepted;
     }

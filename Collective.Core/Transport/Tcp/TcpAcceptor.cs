@@ -10,33 +10,42 @@ internal sealed class TcpAcceptor : IDisposable
     private readonly Socket _listener;
     private readonly ITransportEvents _events;
     private readonly Dictionary<uint, IInboundKind> _kinds;
+    private readonly Func<bool> _needed;
 
     // Guards the connections and who this peer is between the accepting thread, the connections' threads and the peer's loop.
     private readonly object _gate = new();
     private readonly List<InboundConnection> _connections = [];
-    private (RunId Run, PeerId Id)? _self;
+    private (LinkKey Key, PeerId Id)? _self;
     private bool _closed;
 
-    public TcpAcceptor(Socket listener, ITransportEvents events, params IInboundKind[] kinds)
+    // Of the accepting thread: since when it cannot accept.
+    private long? _shortSinceMs;
+
+    /// <param name="listener">Listens already.</param>
+    /// <param name="events">Told when this peer cannot accept who it must.</param>
+    /// <param name="needed">Whether a member waits to be accepted: then it is this peer's fault when it cannot be.</param>
+    /// <param name="kinds">What connections may be for.</param>
+    public TcpAcceptor(Socket listener, ITransportEvents events, Func<bool> needed, params IInboundKind[] kinds)
     {
         _listener = listener;
         _events = events;
+        _needed = needed;
         _kinds = kinds.ToDictionary(k => k.Magic);
         new Thread(AcceptLoop, maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-accept" }.Start();
     }
 
     /// <summary>This peer has learned its run and its id.</summary>
-    public void SetSelf(RunId run, PeerId id)
+    public void SetSelf(LinkKey key, PeerId id)
     {
         lock (_gate)
         {
-            _self = (run, id);
+            _self = (key, id);
             Monitor.PulseAll(_gate);
         }
     }
 
     /// <summary>The master may tell another peer of this one before it tells this one of itself; null when that does not come soon.</summary>
-    public (RunId Run, PeerId Id)? AwaitSelf()
+    public (LinkKey Key, PeerId Id)? AwaitSelf()
     {
         lock (_gate)
         {
@@ -79,36 +88,89 @@ internal sealed class TcpAcceptor : IDisposable
             try
             {
                 socket = _listener.Accept();
+                _shortSinceMs = null;
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
-                lock (_gate)
+                if (!GoOn(e))
                 {
-                    if (_closed || e is ObjectDisposedException)
-                    {
-                        return;
-                    }
-
-                    if (e is SocketException { SocketErrorCode: SocketError.TooManyOpenSockets })
-                    {
-                        Monitor.Wait(_gate, Limits.AcceptPauseMs); // Descriptors are short: what waits in the backlog must not make this thread spin.
-                    }
+                    return;
                 }
 
-                continue; // The connection was gone before it was accepted.
+                continue; // The connection was gone before it was accepted, or it waits.
             }
 
-            if (Add(socket) is { } connection)
+            if (Add(socket) is { } connection && !TryServe(connection))
             {
-                try
+                return;
+            }
+        }
+    }
+
+    /// <summary>Starts the connection's thread, patiently. False when this peer is closed.</summary>
+    private bool TryServe(InboundConnection connection)
+    {
+        while (true)
+        {
+            try
+            {
+                new Thread(() => Serve(connection), maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-receive" }.Start();
+                _shortSinceMs = null;
+                return true;
+            }
+            catch (OutOfMemoryException e)
+            {
+                var goesOn = GoOn(e);
+                if (!goesOn || _shortSinceMs is null)
                 {
-                    new Thread(() => Serve(connection), maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-receive" }.Start();
-                }
-                catch (OutOfMemoryException)
-                {
-                    Forget(connection); // The system gives no more threads: its opener sees it closed, and the host lives.
+                    Forget(connection); // Its opener sees it closed, and the host lives.
+                    return goesOn;
                 }
             }
+        }
+    }
+
+    /// <summary>
+    /// After a failure, which may be a shortage: it may pass, and what waits must not make this thread spin. One that lasts, while a member waits, is told, and what waits
+    /// is closed. False when this peer is closed.
+    /// </summary>
+    private bool GoOn(Exception failure)
+    {
+        if (failure is not ObjectDisposedException && Shortage.Of(failure) is not null)
+        {
+            var now = Environment.TickCount64;
+            _shortSinceMs ??= now;
+            var waits = failure is OutOfMemoryException || Waits(); // Without a descriptor accepting fails also when nobody comes.
+            if (waits && now - _shortSinceMs > Limits.ShortageMsMax)
+            {
+                _shortSinceMs = null;
+                if (_needed())
+                {
+                    _events.Failed(failure);
+                }
+            }
+        }
+
+        lock (_gate)
+        {
+            if (!_closed && failure is not ObjectDisposedException && _shortSinceMs is not null)
+            {
+                Monitor.Wait(_gate, Limits.AcceptPauseMs);
+            }
+
+            return !_closed && failure is not ObjectDisposedException;
+        }
+    }
+
+    private bool Waits()
+    {
+        try
+        {
+            return _listener.Poll(0, SelectMode.SelectRead);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        {
+            return false;
         }
     }
 

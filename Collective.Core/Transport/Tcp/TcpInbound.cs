@@ -234,9 +234,9 @@ internal sealed class TcpInbound : IInboundKind, IDisposable
                 Monitor.Wait(_gate, Limits.HandshakeMsMax);
             }
 
-            if (_plan is not { } plan || hello.Run != plan.Run)
+            if (_plan is not { } plan || hello.Key != plan.Key)
             {
-                return LinkReply.WrongRun;
+                return LinkReply.WrongKey;
             }
 
             if (hello.To != plan.Self || (stripe.From is { } from && from != hello.From))

@@ -40,7 +40,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
     private readonly Stripe?[] _stripes;
     private readonly TimeSpan _idleCheck;
     private readonly int _connectTimeoutMs;
-    private RunId _run;
+    private LinkKey _key;
     private Epoch _epoch;
     private int _stripesReady;
     private bool _closed;
@@ -93,14 +93,14 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
     /// Moves all stripes to an epoch; what is still queued belongs to an older one and is dropped. A link that broke a moment ago, for the epoch
     /// before, says so again: else this epoch would never be wired and nobody would know.
     /// </summary>
-    public void Wire(RunId run, Epoch epoch)
+    public void Wire(LinkKey key, Epoch epoch)
     {
         bool first, closed;
         lock (_gate)
         {
             closed = _closed;
             first = _epoch == Epoch.None;
-            _run = run;
+            _key = key;
             _epoch = epoch;
             _stripesReady = 0;
             _queue.Clear();
@@ -206,6 +206,11 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
                     Transmit(stripe, item);
                 }
             }
+        }
+        catch (Exception e) when (Shortage.Of(e) is not null)
+        {
+            Close(null); // Nothing is wrong with the link.
+            _events.Failed(e);
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -339,7 +344,7 @@ internal sealed class TcpOutgoingLink : ILink, IDisposable
         var socket = stripe.Socket!;
         var buffer = stripe.Buffer.AsSpan();
         socket.SendTimeout = socket.ReceiveTimeout = timeoutMs;
-        new LinkHello(MessageCodec.Version, _run, epoch, _self, _neighbour.Id, stripe.Index, (byte)_options.StripeCount).Write(buffer);
+        new LinkHello(MessageCodec.Version, _key, epoch, _self, _neighbour.Id, stripe.Index, (byte)_options.StripeCount).Write(buffer);
         socket.SendAll(buffer[..LinkHello.Bytes]);
         var reply = buffer[..LinkReplyCodec.Bytes];
         if (!socket.ReceiveAll(reply))

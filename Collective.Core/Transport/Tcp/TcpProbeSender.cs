@@ -78,7 +78,7 @@ internal sealed class TcpProbeSender : IDisposable
         socket.ReceiveTimeout = Limits.HandshakeMsMax;
         socket.SendTimeout = Limits.ProbeMsMax;
         Span<byte> hello = stackalloc byte[DataHello.Bytes];
-        new DataHello(TcpProbes.ProbeMagic, MessageCodec.Version, index, (byte)_options.StripeCount, _plan.Run, _plan.Number, _plan.Self, _plan.To.Id, roundTripUs).Write(hello);
+        new DataHello(TcpProbes.ProbeMagic, MessageCodec.Version, index, (byte)_options.StripeCount, _plan.Key, _plan.Number, _plan.Self, _plan.To.Id, roundTripUs).Write(hello);
         socket.SendAll(hello);
         var reply = hello[..LinkReplyCodec.Bytes];
         var answer = socket.ReceiveAll(reply) ? LinkReplyCodec.Parse(reply) : null;

@@ -8,7 +8,7 @@ internal sealed class TcpStates(TcpTransportOptions options) : IInboundKind
 {
     // Written when a sync begins to be possible, read by connections' threads.
     private volatile Action<IByteConnection>? _serve;
-    private (RunId Run, PeerId Id) _self;
+    private (LinkKey Key, PeerId Id) _self;
 
     // Guards who this peer is between its loop and who dials.
     private readonly Lock _gate = new();
@@ -20,11 +20,11 @@ internal sealed class TcpStates(TcpTransportOptions options) : IInboundKind
 
     public void Use(Action<IByteConnection> serve) => _serve = serve;
 
-    public void SetSelf(RunId run, PeerId id)
+    public void SetSelf(LinkKey key, PeerId id)
     {
         lock (_gate)
         {
-            _self = (run, id);
+            _self = (key, id);
         }
     }
 
@@ -68,7 +68,7 @@ internal sealed class TcpStates(TcpTransportOptions options) : IInboundKind
             Greet(socket, holder);
             return new TcpByteConnection(socket);
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException)
+        catch (Exception e) when (e is SocketException or ObjectDisposedException && Shortage.Of(e) is null)
         {
             socket?.Dispose();
             throw TcpByteConnection.Broken(e);
@@ -82,14 +82,14 @@ internal sealed class TcpStates(TcpTransportOptions options) : IInboundKind
 
     private void Greet(Socket socket, Member holder)
     {
-        (RunId Run, PeerId Id) self;
+        (LinkKey Key, PeerId Id) self;
         lock (_gate)
         {
             self = _self;
         }
 
         Span<byte> buffer = stackalloc byte[DataHello.Bytes];
-        new DataHello(Magic, MessageCodec.Version, Index: 0, Count: 1, self.Run, Number: 0, self.Id, holder.Id, Extra: 0).Write(buffer);
+        new DataHello(Magic, MessageCodec.Version, Index: 0, Count: 1, self.Key, Number: 0, self.Id, holder.Id, Extra: 0).Write(buffer);
         socket.SendAll(buffer);
         var reply = buffer[..LinkReplyCodec.Bytes];
         var answer = socket.ReceiveAll(reply) ? LinkReplyCodec.Parse(reply) : null;

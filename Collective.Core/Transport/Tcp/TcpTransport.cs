@@ -9,6 +9,9 @@ internal sealed record TcpTransportOptions(IPAddress Listen, int? ListenPort, in
 {
     /// <summary>Bytes a second that a probe to this peer sends at most: tests make slow pairs of it.</summary>
     public Func<PeerId, double?>? ProbeLimit { get; init; }
+
+    /// <summary>Whether others may come to fetch shared state now.</summary>
+    public Func<bool> GivesState { get; init; } = () => false;
 }
 
 /// <summary>Stripes over TCP: to the next peer and from the previous one.</summary>
@@ -39,7 +42,15 @@ internal sealed class TcpTransport : ITransport
         _inbound = new TcpInbound(Router, events, epoch => OnReady(epoch, outgoing: false));
         _probes = new TcpProbes(options, events);
         _states = new TcpStates(options);
-        _acceptor = new TcpAcceptor(listener, events, _inbound, _probes, _states);
+        try
+        {
+            _acceptor = new TcpAcceptor(listener, events, IsNeeded, _inbound, _probes, _states);
+        }
+        catch (OutOfMemoryException)
+        {
+            listener.Dispose(); // The system gives no thread.
+            throw;
+        }
     }
 
     public ushort Port { get; }
@@ -78,9 +89,9 @@ internal sealed class TcpTransport : ITransport
             outdated?.Dispose();
         }
 
-        _acceptor.SetSelf(plan.Run, plan.Self);
-        _states.SetSelf(plan.Run, plan.Self);
-        outgoing?.Wire(plan.Run, plan.Epoch);
+        _acceptor.SetSelf(plan.Key, plan.Self);
+        _states.SetSelf(plan.Key, plan.Self);
+        outgoing?.Wire(plan.Key, plan.Epoch);
         _inbound.Wire(plan);
     }
 
@@ -108,6 +119,15 @@ internal sealed class TcpTransport : ITransport
         _inbound.Dispose();
         _probes.Dispose();
         _acceptor.Dispose();
+    }
+
+    /// <summary>Whether a member waits to be accepted: the previous one while the links of an epoch are made, or one that lacks shared state.</summary>
+    private bool IsNeeded()
+    {
+        lock (_gate)
+        {
+            return (_epoch != Epoch.None && !_inboundReady) || _options.GivesState();
+        }
     }
 
     private void OnReady(Epoch epoch, bool outgoing)

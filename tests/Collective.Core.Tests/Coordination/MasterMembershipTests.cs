@@ -45,6 +45,22 @@ internal sealed class MasterMembershipTests
         .Check();
 
     [Test]
+    public void Local_fault() => new MasterScript("A peer that cannot do its part says so and goes; that links to it fail is nobody's fault.")
+        .Given("ABC").Join('D')
+        .Receive('B', new LocalFault("its process has no file descriptors left"))
+        .Receive('A', new LinkFailed(PeerScript.Number(1), Describe.Peer('B'), Outgoing: true, "timed out"))
+        .Ready("AC")
+        .Note("Of one that waits nobody else hears.")
+        .Receive('D', new LocalFault("its system gives its process no more threads"))
+        .Check();
+
+    [Test]
+    public void Local_fault_before_hello() => new MasterScript("A stranger has no part to do.")
+        .Connect('A')
+        .Receive('A', new LocalFault("its process has no file descriptors left"))
+        .Check();
+
+    [Test]
     public void Minimum_world_size() => new MasterScript("A peer waits until its group would be as large as it asks; nobody waits for it.")
         .Given("AB")
         .Join('C', minimumWorldSize: 4)

@@ -61,7 +61,7 @@ internal sealed class PeerScript
     }
 
     public PeerScript Opened(ulong number, string ring, string reason = "somebody came", Exclusion[]? excluded = null, params Decision[] decisions)
-        => Hear(new EpochOpened(Number(number), reason, [.. ring.Select(Describe.Member)], excluded ?? [], decisions));
+        => Hear(new EpochOpened(Number(number), default, reason, [.. ring.Select(Describe.Member)], excluded ?? [], decisions));
 
     public PeerScript Lost(ulong number, string ring, char peer)
         => Opened(number, ring, $"peer {peer} was lost", [new Exclusion(Describe.Peer(peer), "its connection closed")]);
@@ -175,7 +175,7 @@ internal sealed class PeerScript
             new PeerInput.Connect(new PeerGroup(0)),
             new PeerInput.Connected(Describe.DataPort('A')),
             new PeerInput.Received(1, Run, new Welcome(Describe.Peer('A'), HeartbeatTimeoutMs, 1 << 20)),
-            new PeerInput.Received(1, Run, new EpochOpened(Number(1), "admitted A", [Describe.Member('A'), Describe.Member('B')], [], [])),
+            new PeerInput.Received(1, Run, new EpochOpened(Number(1), default, "admitted A", [Describe.Member('A'), Describe.Member('B')], [], [])),
             new PeerInput.Received(1, Run, new EpochStands(Number(1), new WorldSizes(2, 1, 2), "")),
             new PeerInput.Leave(),
             new PeerInput.Lost(ErrorCode.MasterLost, "closed"),

@@ -10,6 +10,8 @@ internal sealed class PeerTranscriptTests
 {
     private const ulong Bulk = 1_000_000;
 
+    private static readonly PeerInput NoDescriptors = new PeerInput.LocalFault("its process has no file descriptors left");
+
     [Test]
     public void Connect_to_ready() => new PeerScript("From connect to a standing ring.")
         .Input(new PeerInput.Connect(new PeerGroup(3)))
@@ -31,6 +33,25 @@ internal sealed class PeerTranscriptTests
         .Given("AB").Launch(1).Query(5)
         .Hear(new Evicted("its process is frozen"))
         .Check();
+
+    [Test]
+    public void Local_fault() => new PeerScript("It says that it is the one to go, before its links fail; its own calls get the reason.")
+        .Given("AB").Launch(1).Completed(1).Launch(2, tag: 8).Query(5)
+        .Input(NoDescriptors)
+        .Note("What comes after that changes nothing.")
+        .Opened(2, "B")
+        .Input(NoDescriptors)
+        .Check();
+
+    [TestCase(PeerState.Connecting)]
+    [TestCase(PeerState.Registering)]
+    [TestCase(PeerState.Pending)]
+    [TestCase(PeerState.Wiring)]
+    [TestCase(PeerState.Leaving)]
+    public void Local_fault_before_or_after(PeerState state) => new PeerScript($"While {state}: the master hears of it where it knows this peer, and a peer that leaves has left.")
+        .Given(state)
+        .Input(NoDescriptors)
+        .Check($"{state}");
 
     [Test]
     public void Frozen_before_its_first_tick() => new PeerScript("A process that stood still does not take the master for lost: it hears why it was evicted.")

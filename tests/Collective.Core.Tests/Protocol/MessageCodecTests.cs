@@ -28,7 +28,7 @@ internal sealed class MessageCodecTests
         var message = (Message)sample;
         var frame = Samples.Frame(message);
         var header = FrameHeader.Parse(frame);
-        Assert.That(header, Is.EqualTo(new FrameHeader(frame.Length - FrameHeader.Bytes, message.Kind, Samples.Term, Samples.Run)));
+        Assert.That(header, Is.EqualTo(new FrameHeader(frame.Length - FrameHeader.Bytes, message.Kind, Samples.Term, message is Refused ? default : Samples.Run)));
 
         var decoded = MessageCodec.Decode(message.Kind, frame.AsSpan(FrameHeader.Bytes));
         Assert.That(decoded, Is.TypeOf(message.GetType()));
@@ -158,6 +158,7 @@ internal sealed class MessageCodecTests
     {
         var message = new EpochOpened(
             Epoch.First(1),
+            default,
             "",
             [.. Enumerable.Repeat(default(Member), members)],
             [.. Enumerable.Repeat(new Exclusion(default, ""), excluded)],

@@ -7,6 +7,8 @@ internal static class Samples
 {
     public static readonly RunId Run = new(new Guid("00112233-4455-6677-8899-aabbccddeeff"));
 
+    public static readonly LinkKey Key = new(new Guid("10213243-5465-7687-98a9-bacbdcedfe0f"));
+
     public const ushort Term = 3;
 
     private static readonly Epoch Epoch = new((3UL << 48) | 0x0102_0304);
@@ -46,11 +48,13 @@ internal static class Samples
         new OptimizeVote(new RequestNumber(0xC1C2_C3C4_C5C6_C7C8)),
         new ProbeDone(0x0D1D_2D3D_4D5D_6D7D, Ok: true, 0x0E1E_2E3E_4E5E_6E7E, "refused"),
         new Leave(),
+        new LocalFault("no descriptors"),
         new Heartbeat(),
         new Welcome(PeerA, 5000, 1 << 20),
         new Refused(ErrorCode.MasterRefused, "full"),
         new EpochOpened(
             Epoch,
+            Key,
             "peer lost",
             [new Member(PeerA, AddressV4, AddressV6), new Member(PeerB, AddressV6)],
             [new Exclusion(new PeerId(new Guid("c0c1c2c3-c4c5-c6c7-c8c9-cacbcccdcecf")), "silent")],
@@ -75,9 +79,9 @@ internal static class Samples
 
     public static SegmentHeader Segment { get; } = new(Attempt, 0xD1D2_D3D4, 0xE1E2_E3E4, 0xF1F2_F3F4, 0x0001_0203);
 
-    public static LinkHello LinkHello { get; } = new(MessageCodec.Version, Run, Epoch, PeerA, PeerB, Stripe: 2, StripeCount: 8);
+    public static LinkHello LinkHello { get; } = new(MessageCodec.Version, Key, Epoch, PeerA, PeerB, Stripe: 2, StripeCount: 8);
 
-    public static DataHello DataHello { get; } = new(0x4252_5043, MessageCodec.Version, Index: 2, Count: 8, Run, 0x2122_2324_2526_2728, PeerA, PeerB, 0x3132_3334_3536_3738);
+    public static DataHello DataHello { get; } = new(0x4252_5043, MessageCodec.Version, Index: 2, Count: 8, Key, 0x2122_2324_2526_2728, PeerA, PeerB, 0x3132_3334_3536_3738);
 
     /// <summary>A frame's payload.</summary>
     public static byte[] Payload(Message message) => Frame(message)[FrameHeader.Bytes..];
@@ -94,6 +98,7 @@ internal static class Samples
         var text = new string('x', Limits.ReasonBytesMax);
         return new EpochOpened(
             Epoch,
+            Key,
             text,
             [.. Enumerable.Repeat(new Member(PeerA, AddressV6, AddressV6), Limits.PeersMax)],
             [.. Enumerable.Repeat(new Exclusion(PeerB, text), Limits.ExclusionsMax)],

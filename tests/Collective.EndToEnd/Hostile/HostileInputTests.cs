@@ -52,7 +52,7 @@ internal sealed class HostileInputTests : EndToEndTest
         yield return Case("a fetched state while pending", new SharedStateDone(default, true, ""));
         yield return Case("an accusation while pending", new HolderFailed(default, default, true, ""));
         yield return Case("a plan", new SharedStatePlan(default, default, [], [], []));
-        yield return Case("an epoch", new EpochOpened(Epoch.First(9), "", [], [], []));
+        yield return Case("an epoch", new EpochOpened(Epoch.First(9), default, "", [], [], []));
 
         static TestCaseData Case(string name, Message message) => new TestCaseData(message).SetArgDisplayNames(name);
     }
@@ -112,7 +112,7 @@ internal sealed class HostileInputTests : EndToEndTest
         using var socket = await Connect(master);
         await Send(socket, Frame(new Hello((ushort)version, default, 1, 1)));
         var (header, answer) = await UntilMessage<Refused>(socket);
-        Assert.That(header.Run, Is.EqualTo(NoRun), "the run id opens the peers' data ports");
+        Assert.That(header.Run, Is.EqualTo(NoRun), "a stranger need not know the run");
         Assert.That(answer.Code, Is.EqualTo(ErrorCode.MasterRefused));
         Assert.That(answer.Reason, Does.Contain($"version {MessageCodec.Version}").And.Contain($"peer {version}"));
         await UntilClosed(socket);

@@ -161,7 +161,7 @@ internal sealed class UsageTests : EndToEndTest
         yield return Case("a..b:1", "no address");
         yield return new TestCaseData(new CommunicatorOptions(new string('a', 5000)), "no address").SetArgDisplayNames("a name of 5000 characters");
         yield return Case("host:0", "port");
-        yield return new TestCaseData(new CommunicatorOptions(Good) { CallTimeout = TimeSpan.Zero }, "24 days").SetArgDisplayNames("no time for a call");
+        yield return new TestCaseData(new CommunicatorOptions(Good) { CallTimeout = TimeSpan.Zero }, "1 ms or more").SetArgDisplayNames("no time for a call");
         yield return new TestCaseData(new CommunicatorOptions(Good) { LinkStallTimeout = TimeSpan.FromHours(1) }, "10 min").SetArgDisplayNames("an hour for a stalled link");
         yield return new TestCaseData(new CommunicatorOptions(Good) { StripeCount = 0 }, "1 to 64").SetArgDisplayNames("no stripes");
         yield return new TestCaseData(new CommunicatorOptions(Good) { StripeCount = 65 }, "1 to 64").SetArgDisplayNames("65 stripes");

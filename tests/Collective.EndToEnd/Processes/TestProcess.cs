@@ -147,6 +147,14 @@ internal sealed partial class TestProcess : IAsyncDisposable
         Signal(Sigcont);
     }
 
+    /// <summary>From now on it gets no descriptor of this number or a higher one. Those it has it keeps.</summary>
+    public unsafe void LimitDescriptors(int count)
+    {
+        const int numberOfFiles = 7;
+        var limit = stackalloc ulong[] { (ulong)count, (ulong)count };
+        Assert.That(Limit(_process.Id, numberOfFiles, limit, null), Is.Zero, $"limit of {_name}");
+    }
+
     private void Signal(int signal) => Assert.That(Kill(_process.Id, signal), Is.Zero, $"signal {signal} to {_name}");
 
     /// <summary>The system tells only who asks; it takes a moment from the signal until the last thread has stopped.</summary>
@@ -256,6 +264,9 @@ internal sealed partial class TestProcess : IAsyncDisposable
             more.TrySetResult();
         }
     }
+
+    [LibraryImport("libc", EntryPoint = "prlimit64")]
+    private static unsafe partial int Limit(int process, int resource, ulong* fresh, ulong* previous);
 
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Kill(int process, int signal);

@@ -116,6 +116,12 @@ static void creation_with_options(void) {
     options.connect_timeout_ms = 100;
     options.call_timeout_ms = -2;
     RETURNS(pcclInvalidArgument, pcclxCreateCommunicator(&options, &comm));
+    options.call_timeout_ms = INT64_MAX;
+    OK(pcclxCreateCommunicator(&options, &comm));
+    OK(pcclDestroyCommunicator(comm));
+    options.call_timeout_ms = 366LL * 24 * 3600 * 1000;
+    OK(pcclxCreateCommunicator(&options, &comm));
+    OK(pcclDestroyCommunicator(comm));
     options.call_timeout_ms = PCCLX_NO_TIMEOUT;
     options.keep_min_world_size = 2;
     RETURNS(pcclInvalidArgument, pcclxCreateCommunicator(&options, &comm));

@@ -20,8 +20,8 @@ _Result = TypeVar("_Result")
 # The main thread looks for Ctrl+C so often while a call blocks it: a signal that comes just before it blocks, or to another thread, does not wake it.
 SLICE_SECONDS = 0.1
 
-# The library counts no further.
-_TIMEOUT_MS_MAX = 2**31 - 1
+# Of the library's type; it counts no further anyway.
+_TIMEOUT_MS_MAX = 2**63 - 1
 
 
 def timeout_ms(seconds: float | None) -> int:
@@ -32,7 +32,7 @@ def timeout_ms(seconds: float | None) -> int:
         return _ffi.PCCLX_NO_TIMEOUT
     if not seconds > 0:
         raise InvalidArgument(f"{seconds} is no timeout.", hint="Give seconds, math.inf for no limit, or None for the default.")
-    return max(1, round(min(seconds * 1000, _TIMEOUT_MS_MAX)))
+    return min(max(1, round(seconds * 1000)), _TIMEOUT_MS_MAX)
 
 
 def call_options(timeout: float | None, label: str = "") -> Any:

@@ -1,0 +1,22 @@
+using System.Runtime.InteropServices;
+
+namespace Collective.EndToEnd.Peer;
+
+/// <summary>What this process allows itself.</summary>
+internal static partial class OwnLimits
+{
+    private const int NumberOfFiles = 7;
+
+    /// <summary>From now on it gets no descriptor of this number or a higher one. Those it has it keeps.</summary>
+    public static unsafe void Descriptors(int count)
+    {
+        var limit = stackalloc ulong[] { (ulong)count, (ulong)count };
+        if (SetLimit(NumberOfFiles, limit) != 0)
+        {
+            throw new InvalidOperationException("the system does not limit the descriptors of this process");
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "setrlimit")]
+    private static unsafe partial int SetLimit(int resource, ulong* limit);
+}
