@@ -32,7 +32,7 @@ def timeout_ms(seconds: float | None) -> int:
         return _ffi.PCCLX_NO_TIMEOUT
     if not seconds > 0:
         raise InvalidArgument(f"{seconds} is no timeout.", hint="Give seconds, math.inf for no limit, or None for the default.")
-    return min(max(1, round(seconds * 1000)), _TIMEOUT_MS_MAX)
+    return max(1, round(min(seconds * 1000, _TIMEOUT_MS_MAX)))
 
 
 def call_options(timeout: float | None, label: str = "") -> Any:
