@@ -14,7 +14,16 @@ internal sealed class BlameJudge(StrikeBook strikes)
 
     public void OnEvicted(long at, string text, Func<string, bool> isKnown)
     {
-        if (MasterWatch.PeersIn(text) is not [var peer, ..] || !(strikes.WasSilenced(peer, at, isKnown(peer)) || strikes.WasHit(peer, at, isKnown(peer), ChurnKind.Join)))
+        if (MasterWatch.PeersIn(text) is not [var peer, ..] || !strikes.WasSilenced(peer, at, isKnown(peer)))
+        {
+            _innocentEvictions.Add(text);
+        }
+    }
+
+    /// <summary>Only a misfit may be dismissed.</summary>
+    public void OnDismissed(long at, string text, Func<string, bool> isKnown)
+    {
+        if (MasterWatch.PeersIn(text) is not [var peer, ..] || !strikes.WasHit(peer, at, isKnown(peer), ChurnKind.Join))
         {
             _innocentEvictions.Add(text);
         }

@@ -191,6 +191,9 @@ internal sealed class ChurnProgress
                 _later.Add((news.At, () => Blame.OnEvicted(news.At, news.Text, _known.Contains)));
                 _later.Add((news.At, () => Detect(news)));
                 break;
+            case MasterNews.PeerDismissed:
+                _later.Add((news.At, () => Blame.OnDismissed(news.At, news.Text, _known.Contains)));
+                break;
             case MasterNews.PeerFaulted:
                 _later.Add((news.At, () => Blame.OnFaulted(news.At, news.Text)));
                 _later.Add((news.At, () => Detect(news)));

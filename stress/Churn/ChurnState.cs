@@ -47,7 +47,7 @@ internal sealed class ChurnState
         try
         {
             var result = await communicator.SynchronizeSharedStateAsync(_shared, progress: progress);
-            var isFirst = result.Revision == 0;
+            var isFirst = result.Revision is 0 or RevisionTooHigh; // A group of newcomers takes that of a misfit.
             Check(isFirst ? NoStep : step, "after a sync that succeeded", tell);
             if (!_isNewcomer && result.BytesReceived > 0)
             {

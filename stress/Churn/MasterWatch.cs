@@ -15,6 +15,7 @@ internal readonly record struct MasterNews(long At, int Kind, string Text)
     public const int PeerEvicted = 2108;
     public const int LinkFailed = 2110;
     public const int MasterWasFrozen = 2113;
+    public const int PeerDismissed = 2130;
     public const int PeerFaulted = 2150;
 }
 

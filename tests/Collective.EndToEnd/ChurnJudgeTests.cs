@@ -214,6 +214,17 @@ internal sealed class ChurnJudgeTests
         Assert.That(progress.Misjudged, Has.Count.EqualTo(misjudged));
     }
 
+    [TestCase(A, 0)]
+    [TestCase(B, 1)]
+    public void Only_a_misfit_may_be_dismissed(string peer, int innocents)
+    {
+        var strikes = new StrikeBook();
+        strikes.Add(new Strike(ChurnKind.Join, 1, A, Second(100)));
+        var judge = new BlameJudge(strikes);
+        judge.OnDismissed(Second(101), $"peer {peer} (10.0.0.1:1) of group 0 dismissed: it has other keys than peer {C}", _ => true);
+        Assert.That(judge.InnocentEvictions, Has.Count.EqualTo(innocents));
+    }
+
     private static Subject Joined(ChurnProgress progress, string peer, MisfitKind? misfit = null)
     {
         var subject = new Subject(ChildProcess.Never(progress.Subjects.Count), 0, 8) { Misfit = misfit };
