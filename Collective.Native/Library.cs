@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using System.Runtime.ExceptionServices;
 
 namespace Collective.Native;
@@ -20,32 +18,8 @@ internal static class Library
     public static void Initialize()
     {
         Guard();
-        StartSockets();
+        RuntimeStart.Ensure();
         initialized = true;
-    }
-
-    /// <summary>
-    /// The runtime starts a thread for its sockets when the first is used, and if the system does not give it, they never work in this process: better known now.
-    /// Nothing is sent.
-    /// </summary>
-    private static void StartSockets()
-    {
-        try
-        {
-            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-            socket.Connect(IPAddress.Loopback, 9);
-        }
-        catch (Exception e) when (e is TypeInitializationException or OutOfMemoryException)
-        {
-            throw new NativeException(
-                PcclResult.InternalError,
-                (PcclxError)ErrorCode.LimitExceeded,
-                "The library cannot start: the system gives this process too few threads, too little memory or too few file descriptors. Allow it more (ulimit -u, -v, -n), and start it anew.");
-        }
-        catch (SocketException)
-        {
-            // No descriptor or no network now, which may pass: whoever connects is told.
-        }
     }
 
     public static void RequireInitialized()

@@ -5,10 +5,11 @@
 #
 #   SEEDS=2000           simulation seeds to run
 #   SUITE_SECONDS=900    longest time one suite may take before it counts as failed
+#   STUCK=5m             time without a test that ends after which a suite is ended, naming the tests that run
 set -u -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
-readonly seeds="${SEEDS:-2000}" suite_seconds="${SUITE_SECONDS:-900}" build_seconds=1200
+readonly seeds="${SEEDS:-2000}" suite_seconds="${SUITE_SECONDS:-900}" stuck="${STUCK:-5m}" build_seconds=1200
 readonly logs=artifacts/test-logs results=artifacts/test-results
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 # No process stays behind: neither build nodes nor the compiler server.
@@ -101,7 +102,7 @@ suite() {
     name=$(basename "$1" .csproj)
     printf '%-28s' "$name"
     timeout -k 15 "$suite_seconds" dotnet test "$1" --no-build -c Release --results-directory "$results" --logger "trx;LogFileName=$name.trx" \
-        </dev/null >"$logs/$name.log" 2>&1
+        --blame-hang-timeout "$stuck" --blame-hang-dump-type none </dev/null >"$logs/$name.log" 2>&1
     code=$?
     summary=$(grep -E '^(Passed|Failed|Skipped)! +- Failed: +[0-9]+, Passed: +[0-9]+, Skipped: +[0-9]+' "$logs/$name.log" | tail -n 1)
     local counts=(0 0 0)

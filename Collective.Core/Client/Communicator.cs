@@ -33,10 +33,13 @@ public sealed partial class Communicator : IAsyncDisposable
     private bool _disposed;
 
     /// <summary>Makes a communicator; nothing is sent before <see cref="ConnectAsync"/>.</summary>
-    /// <exception cref="CollectiveException"><see cref="ErrorCode.InvalidArgument"/>: an option is out of its range.</exception>
+    /// <exception cref="CollectiveException">
+    /// <see cref="ErrorCode.InvalidArgument"/>: an option is out of its range. <see cref="ErrorCode.LimitExceeded"/>: the system gives this process too little to begin with.
+    /// </exception>
     public Communicator(CommunicatorOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
+        RuntimeStart.Ensure();
         _master = HostPort.Parse(options.Master, CommunicatorOptions.DefaultMasterPort, "the master's address");
         _advertised = AdvertisedAddress.Of(options);
         Require(_master.Port > 0, "the master's port is 0: give the port it listens on");

@@ -93,7 +93,7 @@ internal sealed class PeerHost : ITransportEvents
             _loop = new Thread(Loop, maxStackSize: 1024 * 1024) { IsBackground = true, Name = "collective-peer" };
             _loop.Start();
         }
-        catch (OutOfMemoryException e)
+        catch (Exception e)
         {
             _inputs.Close();
             _handler.Died(CannotConnect(e));
@@ -105,7 +105,7 @@ internal sealed class PeerHost : ITransportEvents
         {
             _connection.Start();
         }
-        catch (OutOfMemoryException e)
+        catch (Exception e)
         {
             var outcome = CannotConnect(e);
             Post(new PeerInput.Lost(outcome.Code, outcome.Reason));
@@ -250,7 +250,8 @@ internal sealed class PeerHost : ITransportEvents
         }
     }
 
-    private static Outcome CannotConnect(Exception exception) => new(ErrorCode.LimitExceeded, $"this peer cannot connect: {Shortage.Of(exception)}");
+    private static Outcome CannotConnect(Exception exception)
+        => Shortage.Of(exception) is { } shortage ? new(ErrorCode.LimitExceeded, $"this peer cannot connect: {shortage}") : new(ErrorCode.InternalError, exception.Message);
 
     /// <summary>A defect of ours must end this communicator, never the host process.</summary>
     private void DieOf(Exception exception)

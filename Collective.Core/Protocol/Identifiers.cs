@@ -37,9 +37,10 @@ internal readonly record struct RequestNumber(ulong Value)
 /// <param name="Tensor">Of a collective on several tensors, which of them is meant; 0 where the whole attempt is.</param>
 internal readonly record struct AttemptKey(Epoch Epoch, Tag Tag, uint Ordinal, ushort Tensor = 0)
 {
-    public AttemptKey Whole => this with { Tensor = 0 };
+    /// <summary>The attempt of all tensors, without the number of one.</summary>
+    public AttemptKey ToWhole() => this with { Tensor = 0 };
 
-    public override string ToString() => Tensor == 0 ? $"{Tag} #{Ordinal} in epoch {Epoch}" : $"tensor {Tensor} of {Whole}";
+    public override string ToString() => Tensor == 0 ? $"{Tag} #{Ordinal} in epoch {Epoch}" : $"tensor {Tensor} of {ToWhole()}";
 }
 
 /// <summary>A peer in an epoch's ring, as the one who is told of it reaches it.</summary>

@@ -5,14 +5,22 @@ namespace Collective.Transport;
 /// <summary>Failures that say something about this process or its system, and nothing about the other side.</summary>
 internal static class Shortage
 {
+    private const string NoDescriptors = "its process has no file descriptors left (allow it more with ulimit -n, or close files)";
+
+    // EMFILE and ENFILE of Linux.
+    private const int TooManyFiles = 24;
+    private const int TooManyFilesInSystem = 23;
+
     /// <summary>What is short, with what to do, as a sentence about "it"; null when the failure has another cause.</summary>
     public static string? Of(Exception exception) => exception switch
     {
         SocketException { SocketErrorCode: SocketError.TooManyOpenSockets }
-            => "its process has no file descriptors left (allow it more with ulimit -n, or close files)",
+            => NoDescriptors,
         SocketException { SocketErrorCode: SocketError.NoBufferSpaceAvailable }
             => "its system has no memory left for connections (free some)",
         InsufficientMemoryException => exception.Message,
+        // The runtime needs them to start a thread, and to load what is used for the first time.
+        OutOfMemoryException or FileNotFoundException or FileLoadException when OfDescriptors() is { } descriptors => descriptors,
         OutOfMemoryException when !GivesThreads()
             => "its system gives its process no more threads (allow it more with ulimit -u, or end some)",
         OutOfMemoryException
@@ -20,17 +28,21 @@ internal static class Shortage
         _ => null,
     };
 
-    /// <summary>Whether names cannot be resolved for want of descriptors: the resolver does not say so.</summary>
+    /// <summary>Whether there are no descriptors, which neither the resolver of names nor the runtime says; null when there are.</summary>
     public static string? OfDescriptors()
     {
         try
         {
-            new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp).Dispose();
+            File.OpenHandle("/dev/null").Dispose();
             return null;
         }
-        catch (SocketException e)
+        catch (IOException e)
         {
-            return Of(e);
+            return e.HResult is TooManyFiles or TooManyFilesInSystem ? NoDescriptors : null;
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return null;
         }
     }
 

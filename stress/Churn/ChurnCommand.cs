@@ -166,6 +166,7 @@ internal static class ChurnCommand
 
     private static async Task<int> RunPeerAsync(string master, int seed, MisfitKind? misfit)
     {
+        PoolThreads.MakeAllNow(); // It may be starved.
         var events = new JsonLineWriter<ChurnEvent>();
         try
         {

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Runtime.InteropServices;
+using Collective.Stress.Processes;
 
 namespace Collective.EndToEnd.Peer;
 
@@ -15,6 +16,11 @@ internal static class Program
     public static async Task<int> Main(string[] arguments)
     {
         var settings = Settings.Parse(arguments);
+        if (settings.MakesThreadsFirst)
+        {
+            PoolThreads.MakeAllNow();
+        }
+
         var faults = new Faults(settings, IPEndPoint.Parse(settings.Master));
         var communicator = new Communicator(new CommunicatorOptions(settings.Master)
         {
@@ -52,6 +58,7 @@ internal static class Program
             {
                 if (settings.Descriptors > 0)
                 {
+                    Report.Line($"no descriptors from {settings.Descriptors} on"); // What reports is loaded.
                     OwnLimits.Descriptors(settings.Descriptors);
                 }
 

@@ -36,6 +36,9 @@ internal sealed record Settings
     /// <summary>What this process does to itself, each once.</summary>
     public IReadOnlyList<Harm> Harms { get; init; } = [];
 
+    /// <summary>Whether it makes all threads that it will have before anything else.</summary>
+    public bool MakesThreadsFirst { get; init; }
+
     /// <summary>File descriptors that it allows itself before it connects; 0: as many as it has.</summary>
     public int Descriptors { get; init; }
 
@@ -95,6 +98,7 @@ internal sealed record Settings
                 "--reset-link-at" => settings.With(HarmKind.ResetLink, value),
                 "--reset-stripe-at" => settings.With(HarmKind.ResetStripe, value),
                 "--stall-timeout-ms" => settings with { StallTimeoutMs = Number(value) },
+                "--threads-first" => settings with { MakesThreadsFirst = bool.Parse(value) },
                 "--descriptors" => settings with { Descriptors = Number(value) },
                 "--hold-at" => settings with { HoldAt = value },
                 "--sync-bytes" => settings with { SyncBytes = Number(value) },

@@ -60,6 +60,20 @@ internal sealed partial class DaemonProcess : IAsyncDisposable
         return (_process.TotalProcessorTime, _process.WorkingSet64, _process.PeakWorkingSet64, _process.Threads.Count);
     }
 
+    /// <summary>How many it has open.</summary>
+    public int Descriptors() => Directory.GetFiles($"/proc/{_process.Id}/fd").Length;
+
+    /// <summary>Waits for what only the system can tell.</summary>
+    public static async Task Until(Func<bool> holds)
+    {
+        using var deadline = new CancellationTokenSource(s_deadline);
+        using var pace = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
+        while (!holds())
+        {
+            await pace.WaitForNextTickAsync(deadline.Token);
+        }
+    }
+
     public bool Lives => !_process.HasExited;
 
     /// <summary>The next line of its log, <see langword="null"/> at the end.</summary>

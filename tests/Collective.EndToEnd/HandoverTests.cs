@@ -70,7 +70,7 @@ internal sealed class HandoverTests
         second.Train();
 
         var connecting = newcomer.Communicator.ConnectAsync(cancellationToken: cancellationToken);
-        while (!(await Task.WhenAll(first.Communicator.ArePeersPendingAsync(cancellationToken: cancellationToken), second.Communicator.ArePeersPendingAsync(cancellationToken: cancellationToken)))[0])
+        while (!connecting.IsFaulted && !(await Task.WhenAll(first.Communicator.ArePeersPendingAsync(cancellationToken: cancellationToken), second.Communicator.ArePeersPendingAsync(cancellationToken: cancellationToken)))[0])
         {
             cancellationToken.ThrowIfCancellationRequested();
         }

@@ -61,7 +61,7 @@ internal sealed class Ledger
         record.Verdict = (committed, who);
         if (attempt.Tensor > 0)
         {
-            Verdict(attempt.Whole, committed, who); // One for all tensors.
+            Verdict(attempt.ToWhole(), committed, who); // One for all tensors.
             return;
         }
 

@@ -20,7 +20,7 @@ internal sealed partial class MasterStateMachine
         var key = (start.Attempt.Tag, start.Attempt.Ordinal);
         if (!group.Attempts.TryGetValue(key, out var attempt))
         {
-            attempt = new AttemptRecord(start.Attempt.Whole, start.Descriptor.Tensors, peer, group.Ring.Count);
+            attempt = new AttemptRecord(start.Attempt.ToWhole(), start.Descriptor.Tensors, peer, group.Ring.Count);
             group.Attempts.Add(key, attempt);
         }
 

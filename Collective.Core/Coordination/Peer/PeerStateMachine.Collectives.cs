@@ -19,7 +19,7 @@ internal sealed partial class PeerStateMachine
     /// <summary>Open attempts, for the simulator's checks.</summary>
     public IEnumerable<LocalAttempt> Attempts => _attempts.Values;
 
-    private LocalAttempt? Find(AttemptKey key) => _attempts.TryGetValue(key.Tag, out var attempt) && attempt.State != AttemptState.Held && attempt.Key == key.Whole ? attempt : null;
+    private LocalAttempt? Find(AttemptKey key) => _attempts.TryGetValue(key.Tag, out var attempt) && attempt.State != AttemptState.Held && attempt.Key == key.ToWhole() ? attempt : null;
 
     private LocalAttempt? Find(OperationId operation) => _attempts.Values.FirstOrDefault(a => a.Operation == operation);
 

@@ -258,13 +258,13 @@ internal sealed partial class PeerStateMachine
     /// <summary>Else the others would only see that links to this peer fail, and could not know at which end.</summary>
     private void OnLocalFault(PeerInput.LocalFault fault)
     {
-        var registered = State is PeerState.Registering or PeerState.Pending or PeerState.Wiring or PeerState.Ready;
-        if (registered)
+        var isKnown = State is PeerState.Registering or PeerState.Pending or PeerState.Wiring or PeerState.Ready;
+        if (isKnown)
         {
             Send(new LocalFault(fault.Reason));
         }
 
-        Die(new Outcome(ErrorCode.LimitExceeded, $"this peer cannot take part in the run and has left it: {fault.Reason}; connect again when there is enough"), heard: registered);
+        Die(new Outcome(ErrorCode.LimitExceeded, $"this peer cannot take part in the run and has left it: {fault.Reason}; connect again when there is enough"), heard: isKnown);
     }
 
     private void OnTick(PeerInput.Tick tick)

@@ -8,6 +8,9 @@ namespace Collective.Transport.Tcp;
 /// <summary>Makes connections, to the master and to other peers.</summary>
 internal static class Dialing
 {
+    // Pulsed when a socket was given up, and its descriptor is free.
+    private static readonly object s_freed = new();
+
     /// <summary>
     /// Connects to a member, at its alternative address when the first one fails. Each socket is given to <paramref name="keep"/> before it connects: another thread
     /// gives up by disposing it.
@@ -39,7 +42,8 @@ internal static class Dialing
     /// <summary>A socket; where descriptors are short it tries for a moment, for that may pass.</summary>
     public static Socket NewSocket(AddressFamily family)
     {
-        for (var deadline = Environment.TickCount64 + Limits.ShortageMsMax; ; Thread.Sleep(Limits.AcceptPauseMs))
+        var deadline = Environment.TickCount64 + Limits.ShortageMsMax;
+        while (true)
         {
             try
             {
@@ -47,7 +51,10 @@ internal static class Dialing
             }
             catch (SocketException e) when (Shortage.Of(e) is not null && Environment.TickCount64 < deadline)
             {
-                // Again.
+                lock (s_freed)
+                {
+                    Monitor.Wait(s_freed, Limits.AcceptPauseMs); // Others in this process free descriptors without a word.
+                }
             }
         }
     }
@@ -95,6 +102,11 @@ internal static class Dialing
         catch
         {
             socket.Dispose();
+            lock (s_freed)
+            {
+                Monitor.PulseAll(s_freed);
+            }
+
             throw;
         }
     }

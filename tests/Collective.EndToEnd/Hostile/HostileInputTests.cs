@@ -214,13 +214,7 @@ internal sealed class HostileInputTests : EndToEndTest
         Assert.That((await All(peers, p => p.UpdateTopologyAsync())).Select(w => w.Epoch), Is.All.EqualTo(epoch), "nobody hostile was let in");
 
         var newcomer = NewCommunicator(master);
-        var connecting = newcomer.ConnectAsync();
-        while (peers[0].World.WorldSize < 3)
-        {
-            await All(peers, p => p.UpdateTopologyAsync());
-        }
-
-        await connecting.WaitAsync(Deadline);
+        await Admit(peers, 3, newcomer.ConnectAsync());
     }
 
     private static async Task<Socket> Connect(CollectiveMaster master)

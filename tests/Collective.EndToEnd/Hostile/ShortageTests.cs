@@ -37,6 +37,7 @@ internal sealed class ShortageTests : EndToEndTest
         var endPoint = await daemon.ReadEndPointAsync();
         await using var peer = NewCommunicator(new CommunicatorOptions(endPoint.ToString()) { ListenPort = 0, LoggerFactory = Log });
         await peer.ConnectAsync().WaitAsync(Deadline);
+        var before = daemon.Descriptors();
         var idle = await Connect(endPoint, descriptors);
         string? line;
         do
@@ -47,15 +48,9 @@ internal sealed class ShortageTests : EndToEndTest
 
         Assert.That(line, Is.Not.Null, "it says so");
         Close(idle);
-        await peer.UpdateTopologyAsync().WaitAsync(Deadline);
+        await DaemonProcess.Until(() => daemon.Descriptors() <= before);
         await using var newcomer = NewCommunicator(new CommunicatorOptions(endPoint.ToString()) { ListenPort = 0, LoggerFactory = Log });
-        var connecting = newcomer.ConnectAsync();
-        while (peer.World.WorldSize < 2)
-        {
-            await peer.UpdateTopologyAsync().WaitAsync(Deadline);
-        }
-
-        await connecting.WaitAsync(Deadline);
+        await Admit([peer], 2, newcomer.ConnectAsync());
         Assert.That(daemon.Lives);
     }
 

@@ -27,13 +27,7 @@ internal sealed class CancellationTests : EndToEndTest
 
         // As if it had never been: the first is alone, and the second may try again.
         Assert.That((await first.UpdateTopologyAsync().WaitAsync(Deadline)).WorldSize, Is.EqualTo(1));
-        var again = second.ConnectAsync();
-        while (first.World.WorldSize < 2)
-        {
-            await first.UpdateTopologyAsync().WaitAsync(Deadline);
-        }
-
-        await again.WaitAsync(Deadline);
+        await Admit([first], 2, second.ConnectAsync());
     }
 
     [Test]

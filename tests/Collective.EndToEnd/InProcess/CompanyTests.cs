@@ -16,13 +16,7 @@ internal sealed class CompanyTests : EndToEndTest
         var wrong = New(master, minimumWorldSize: 3, fingerprint: "bert"); // So that both newcomers come with one update.
         AssertFailure(await FailureOf(() => wrong.ConnectAsync()), ErrorCode.MasterRefused, "\"bert\"", "\"resnet 50\"");
         wrong.Announce("resnet 50");
-        var connecting = Task.WhenAll(wrong.ConnectAsync(), New(master, minimumWorldSize: 3).ConnectAsync());
-        while (first.World.WorldSize < 3)
-        {
-            await first.UpdateTopologyAsync().WaitAsync(Deadline);
-        }
-
-        await connecting.WaitAsync(Deadline);
+        await Admit([first], 3, wrong.ConnectAsync(), New(master, minimumWorldSize: 3).ConnectAsync());
     }
 
     [Test]
@@ -34,9 +28,7 @@ internal sealed class CompanyTests : EndToEndTest
         var wrong = New(master);
         wrong.Announce("1234", "state");
         var connecting = wrong.ConnectAsync();
-        while (!await first.ArePeersPendingAsync().WaitAsync(Deadline))
-        {
-        }
+        await ArePending([first], connecting);
 
         first.Announce("5678", "state");
         AssertFailure(await FailureOf(() => connecting), ErrorCode.MasterRefused, "\"1234\"", "\"5678\"", "\"state\"");

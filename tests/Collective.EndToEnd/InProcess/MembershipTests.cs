@@ -16,14 +16,8 @@ internal sealed class MembershipTests : EndToEndTest
         Assert.That(first.World.GlobalWorldSize, Is.EqualTo(1));
 
         var second = NewCommunicator(master, group: secondGroup);
-        var connecting = second.ConnectAsync();
-        while (first.World.GlobalWorldSize < 2)
-        {
-            var world = await first.UpdateTopologyAsync().WaitAsync(Deadline);
-            Assert.That(world.GlobalWorldSize, Is.AtMost(2));
-        }
-
-        await connecting.WaitAsync(Deadline);
+        await Admit([first], 2, second.ConnectAsync());
+        Assert.That(first.World.GlobalWorldSize, Is.EqualTo(2));
         var sameGroup = firstGroup == secondGroup;
         foreach (var peer in new[] { first, second })
         {
@@ -43,10 +37,7 @@ internal sealed class MembershipTests : EndToEndTest
 
         var newcomer = NewCommunicator(master);
         var connecting = newcomer.ConnectAsync();
-        while (!(await All(peers, p => p.ArePeersPendingAsync())).All(pending => pending))
-        {
-            // Until it has registered.
-        }
+        await ArePending(peers, connecting);
 
         var results = await All(peers, p => p.AllReduceAsync<int>(new int[10]));
         Assert.That(results.Select(r => r.WorldSize), Is.All.EqualTo(2));
@@ -202,21 +193,25 @@ internal sealed class MembershipTests : EndToEndTest
     {
         var master = StartMaster();
         var peers = await ConnectGroup(master, 2);
-        var third = NewCommunicator(master, minimumWorldSize: 4);
+        var registrations = new SemaphoreSlim(0);
+        var third = NewCommunicator(master, minimumWorldSize: 4, probe: point =>
+        {
+            if (point == "receive:Welcome")
+            {
+                registrations.Release();
+            }
+        });
         AssertFailure(await FailureOf(() => third.ConnectAsync(TimeSpan.FromSeconds(4))), ErrorCode.TimedOut, "minimum world size", "(4)");
         await Log.Says(Deadline, "Collective.Master", " of group 0 left"); // Else the one that gave up still counts.
+        await registrations.WaitAsync().WaitAsync(Deadline);
         var connecting = third.ConnectAsync();
+        await registrations.WaitAsync().WaitAsync(Deadline); // Before the fourth, which would be admitted alone.
         Assert.That(await All(peers, p => p.ArePeersPendingAsync()), Is.All.False);
         await All(peers, p => p.UpdateTopologyAsync());
         await All(peers, p => p.AllReduceAsync<int>(new int[3]));
 
         var joining = NewCommunicator(master).ConnectAsync();
-        while (peers[0].World.WorldSize < 4)
-        {
-            await All(peers, p => p.UpdateTopologyAsync());
-        }
-
-        await Task.WhenAll(connecting, joining).WaitAsync(Deadline);
+        await Admit(peers, 4, connecting, joining);
     }
 
     private static async Task ConnectOneAfterTheOther(Communicator[] peers)
@@ -224,13 +219,7 @@ internal sealed class MembershipTests : EndToEndTest
         for (var i = 0; i < peers.Length; i++)
         {
             var connected = peers.Take(i).ToArray();
-            var connecting = peers[i].ConnectAsync();
-            while (connected.Length > 0 && connected[0].World.GlobalWorldSize <= i)
-            {
-                await All(connected, p => p.UpdateTopologyAsync());
-            }
-
-            await connecting.WaitAsync(Deadline);
+            await Admit(connected, i + 1, peers[i].ConnectAsync());
         }
     }
 
@@ -267,7 +256,7 @@ internal sealed class MembershipTests : EndToEndTest
             admitted = await All(peers, Admits);
             Assert.That(admitted.Distinct().Count(), Is.EqualTo(1));
         }
-        while (!admitted[0]);
+        while (!admitted[0] && !connecting.IsFaulted);
 
         await connecting.WaitAsync(Deadline);
         await peers[1].DisposeAsync();

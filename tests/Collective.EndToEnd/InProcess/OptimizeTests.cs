@@ -44,9 +44,7 @@ internal sealed class OptimizeTests : EndToEndTest
 
         var newcomer = NewPeer(master);
         var connecting = newcomer.ConnectAsync();
-        while (!(await All(peers, p => p.ArePeersPendingAsync())).First())
-        {
-        }
+        await ArePending(peers, connecting);
 
         await All(peers, p => p.UpdateTopologyAsync());
         await connecting.WaitAsync(Deadline);
@@ -70,9 +68,7 @@ internal sealed class OptimizeTests : EndToEndTest
         var master = StartMaster();
         var others = await Connect(master, 3, group: 7);
         var connecting = Connect(master, 3, group: 8);
-        while (!(await All(others, p => p.ArePeersPendingAsync())).First())
-        {
-        }
+        await ArePending(others, connecting);
 
         await All(others, p => p.UpdateTopologyAsync());
         var peers = ByRank(await connecting);

@@ -43,12 +43,12 @@ internal sealed class ShortageTests : ProcessTest
     public async Task BeforeItConnects()
     {
         var master = StartMaster();
-        var starved = Start("starved", master, "--descriptors 3");
+        var starved = Start("starved", master, "--threads-first true --descriptors 3");
         Assert.That(await starved.Exited(Deadline), Is.EqualTo(2));
         Assert.That(starved.Lines[^1], Does.StartWith("FAILED LimitExceeded").And.Contain("file descriptors"));
     }
 
-    private TestProcess Starved(CollectiveMaster master, int company = 3) => Start("starved", master, $"{Arguments} --minimum-world-size {company} --wait-for-go true");
+    private TestProcess Starved(CollectiveMaster master, int company = 3) => Start("starved", master, $"{Arguments} --minimum-world-size {company} --wait-for-go true --threads-first true");
 
     private async Task IsTheOneToGo(TestProcess starved)
     {

@@ -72,13 +72,7 @@ internal abstract class SharedStateTest : EndToEndTest
     /// <summary>Connects a newcomer, whom the others admit.</summary>
     protected static async Task<Communicator> Admit(IReadOnlyList<Communicator> members, Communicator newcomer)
     {
-        var connecting = newcomer.ConnectAsync();
-        while (members.Count > 0 && members[0].World.GlobalWorldSize == members.Count)
-        {
-            await All(members, p => p.UpdateTopologyAsync());
-        }
-
-        await connecting.WaitAsync(Deadline);
+        await Admit(members, members.Count + 1, newcomer.ConnectAsync());
         return newcomer;
     }
 }

@@ -20,17 +20,19 @@ internal abstract class EndToEndTest
     // Guards the list: tests may start peers from several threads.
     private readonly Lock _gate = new();
     private readonly List<IAsyncDisposable> _started = [];
+    private Timer? _limit;
 
     protected TestLog Log { get; } = new();
+
+    /// <summary>A test that waits in a loop for what never comes fails, too: what it started is ended, and it is told so by the next call.</summary>
+    [SetUp]
+    public void LimitTime() => _limit = new Timer(_ => Task.WhenAll(Started().Select(s => s.DisposeAsync().AsTask())), null, 3 * Deadline, Timeout.InfiniteTimeSpan);
 
     [TearDown]
     public async Task EndWhatWasStarted()
     {
-        IAsyncDisposable[] started;
-        lock (_gate)
-        {
-            started = [.. _started.AsEnumerable().Reverse()];
-        }
+        await _limit!.DisposeAsync();
+        var started = Started();
 
         // The log first, so that it does not drown in the goodbyes.
         if (TestContext.CurrentContext.Result.Outcome.Status == TestStatus.Failed)
@@ -92,6 +94,26 @@ internal abstract class EndToEndTest
     /// <summary>Peers in the order of their ranks.</summary>
     protected static Communicator[] ByRank(IEnumerable<Communicator> peers) => [.. peers.OrderBy(p => p.World.Rank)];
 
+    /// <summary>The members update their topology until there are so many peers, and the newcomers have connected. One of these that fails ends it.</summary>
+    protected static async Task Admit(IReadOnlyList<Communicator> members, int globalWorldSize, params Task[] connecting)
+    {
+        while (members.Count > 0 && members[0].World.GlobalWorldSize < globalWorldSize && !connecting.Any(c => c.IsFaulted))
+        {
+            await All(members, p => p.UpdateTopologyAsync());
+        }
+
+        await Task.WhenAll(connecting.Any(c => c.IsFaulted) ? connecting.Where(c => c.IsFaulted) : connecting).WaitAsync(Deadline);
+    }
+
+    /// <summary>Waits until all members see that somebody is pending, or the newcomer's call has ended.</summary>
+    protected static async Task ArePending(IReadOnlyList<Communicator> members, Task connecting)
+    {
+        while (!connecting.IsCompleted && !Array.TrueForAll(await All(members, p => p.ArePeersPendingAsync()), pending => pending))
+        {
+            // Until it has registered.
+        }
+    }
+
     protected static Task All<T>(IEnumerable<T> items, Func<T, Task> action) => Task.WhenAll(items.Select(action)).WaitAsync(Deadline);
 
     protected static Task<TResult[]> All<T, TResult>(IEnumerable<T> items, Func<T, Task<TResult>> action) => Task.WhenAll(items.Select(action)).WaitAsync(Deadline);
@@ -145,6 +167,14 @@ internal abstract class EndToEndTest
         })
         { IsBackground = true }.Start();
         return done.Task;
+    }
+
+    private IAsyncDisposable[] Started()
+    {
+        lock (_gate)
+        {
+            return [.. _started.AsEnumerable().Reverse()];
+        }
     }
 
     protected T Own<T>(T item)
