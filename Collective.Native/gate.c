@@ -5,11 +5,13 @@
  *    runs (its threads are not there, and it would wait for them), not on a processor older than it was compiled for, and not
  *    where it cannot start for want of memory or threads (it would end the process).
  * 2. The address space. Unasked, the runtime reserves twice the memory of the machine for its heap, or half of what the process
- *    may have. The library's own objects need little: it is told to reserve 4 GiB, or an eighth of the limit.
+ *    may have. The library's own objects need little: it is told to reserve 4 GiB, or an eighth of the limit. Where there is a small
+ *    limit, the C library is told not to reserve address space for each thread.
  * 3. SIGPIPE is the host's. The managed runtime sets it to be ignored, process-wide, and then writes to sockets without further
  *    care. Linked through --wrap, it leaves the signal alone and asks for none when it writes.
  */
 #define _GNU_SOURCE
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -71,6 +73,14 @@ static size_t heap_range(void) {
     return limit.rlim_cur / 8 > least ? limit.rlim_cur / 8 : least;
 }
 
+/* Each thread that allocates reserves 64 MiB more, up to 8 times for each processor: where address space is limited, the threads of the process share what there is. */
+static void share_arenas(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur < (rlim_t)4 << 30 && getenv("MALLOC_ARENA_MAX") == NULL) {
+        mallopt(M_ARENA_MAX, 1);
+    }
+}
+
 /* What is missing right after the start would end the process: then it had better not start. */
 static int has_memory(void) {
     const size_t reserved = heap_range(), used = (size_t)32 << 20;
@@ -106,6 +116,7 @@ __attribute__((visibility("hidden"), used)) int collective_open(void) {
     pthread_mutex_lock(&gate);
     if (collective_door == NOT_STARTED) {
         started = 1;
+        share_arenas();
         if (has_memory() && start_runtime() == 0) {
             collective_door = pcclxErrorNone;
         } else {
@@ -271,15 +282,21 @@ const char *pcclxGetErrorName(pcclxError_t error) {
 
 char *__real_getenv(const char *name);
 
-/* The runtime asks its environment for how much to reserve; the user's own setting counts. */
+/*
+ * The runtime asks its environment for how much to reserve; the user's own setting counts. A small heap is made of small regions, or the eight times as large ones for large objects
+ * do not fit beside the others.
+ */
 __attribute__((visibility("hidden"))) char *__wrap_getenv(const char *name) {
-    static __thread char range[24];
+    static __thread char range[24], region[] = "100000";
     char *value = __real_getenv(name);
-    if (value != NULL || strcmp(name, "DOTNET_GCRegionRange") != 0) {
-        return value;
+    if (value == NULL && strcmp(name, "DOTNET_GCRegionRange") == 0) {
+        snprintf(range, sizeof range, "%zx", heap_range());
+        return range;
     }
-    snprintf(range, sizeof range, "%zx", heap_range());
-    return range;
+    if (value == NULL && strcmp(name, "DOTNET_GCRegionSize") == 0 && heap_range() < (size_t)1 << 30) {
+        return region;
+    }
+    return value;
 }
 
 int __real_sigaction(int number, const struct sigaction *action, struct sigaction *previous);

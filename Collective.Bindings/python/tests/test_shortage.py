@@ -72,7 +72,7 @@ class Company:
                     threading.Event().wait(0.002)
             except (collective.Aborted, collective.TooFewPeers):
                 pass
-            except (collective.Closed, collective.Cancelled):
+            except (collective.Closed, collective.Cancelled, collective.NotConnected):
                 return
 
     def __enter__(self):
