@@ -78,15 +78,15 @@ internal readonly record struct CollectiveDescriptor(ulong Count, DataType DataT
     /// <summary>Names the first field in which two descriptors differ, with both values; null when they agree.</summary>
     public static string? Difference(CollectiveDescriptor left, CollectiveDescriptor right)
     {
-        if (left.Tensors != right.Tensors)
-        {
-            return SizeDifference(left.Tensors, right.Tensors);
-        }
-
         // Before the numbers: it says more than they do.
         if (left.Label != right.Label)
         {
             return LabelDifference(left.Label, right.Label);
+        }
+
+        if (left.Tensors != right.Tensors)
+        {
+            return SizeDifference(left.Tensors, right.Tensors);
         }
 
         if (left.Count != right.Count)

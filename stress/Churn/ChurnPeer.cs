@@ -19,7 +19,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
 
     private static readonly TimeSpan _waitingInterval = TimeSpan.FromSeconds(2);
 
-    private readonly Communicator _communicator;
+    private volatile Communicator _communicator;
     private readonly IPEndPoint _master;
     private readonly JsonLineWriter<ChurnEvent> _events;
     private readonly Random _thinking;
@@ -40,14 +40,16 @@ internal sealed class ChurnPeer : IAsyncDisposable
         _master = IPEndPoint.Parse(master);
         _thinking = new Random(seed);
         (_single, _batch) = ChurnOperation.All();
-        _communicator = new Communicator(new CommunicatorOptions(master)
-        {
-            ListenPort = 0,
-            StripeCount = ChurnPlan.StripeCount,
-            ConnectTimeout = _connectTimeout,
-            StateUploadBytesPerSecond = ChurnPlan.StateUploadBytesPerSecond,
-        });
+        _communicator = NewCommunicator();
     }
+
+    private Communicator NewCommunicator() => new(new CommunicatorOptions(_master.ToString())
+    {
+        ListenPort = 0,
+        StripeCount = ChurnPlan.StripeCount,
+        ConnectTimeout = _connectTimeout,
+        StateUploadBytesPerSecond = ChurnPlan.StateUploadBytesPerSecond,
+    });
 
     private static long Now => Stopwatch.GetTimestamp();
 
@@ -96,6 +98,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
             {
                 if (!_leaving)
                 {
+                    await LeaveIfStillThereAsync();
                     _events.Write(new ChurnEvent.Lost(Now, error.Code.ToString(), error.Message));
                     await Task.Delay(_reconnectPause);
                 }
@@ -113,6 +116,16 @@ internal sealed class ChurnPeer : IAsyncDisposable
             {
                 // It left between two calls.
             }
+        }
+    }
+
+    /// <summary>After a shortage that was the call's alone: the others are in that call, and this peer cannot be.</summary>
+    private async Task LeaveIfStillThereAsync()
+    {
+        if (_communicator.IsConnected)
+        {
+            await _communicator.DisposeAsync();
+            _communicator = NewCommunicator();
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Collective.Stress.Processes;
 
 namespace Collective.EndToEnd.Peer;
 
@@ -7,8 +8,22 @@ internal static partial class OwnLimits
 {
     private const int NumberOfFiles = 7;
 
+    public static void Apply(Settings settings)
+    {
+        if (settings.MakesThreadsFirst)
+        {
+            PoolThreads.MakeAllNow();
+        }
+
+        if (settings.Descriptors > 0)
+        {
+            Report.Line($"no descriptors from {settings.Descriptors} on"); // What reports is loaded.
+            Descriptors(settings.Descriptors);
+        }
+    }
+
     /// <summary>From now on it gets no descriptor of this number or a higher one. Those it has it keeps.</summary>
-    public static unsafe void Descriptors(int count)
+    private static unsafe void Descriptors(int count)
     {
         var limit = stackalloc ulong[] { (ulong)count, (ulong)count };
         if (SetLimit(NumberOfFiles, limit) != 0)

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Runtime.InteropServices;
-using Collective.Stress.Processes;
 
 namespace Collective.EndToEnd.Peer;
 
@@ -16,11 +15,6 @@ internal static class Program
     public static async Task<int> Main(string[] arguments)
     {
         var settings = Settings.Parse(arguments);
-        if (settings.MakesThreadsFirst)
-        {
-            PoolThreads.MakeAllNow();
-        }
-
         var faults = new Faults(settings, IPEndPoint.Parse(settings.Master));
         var communicator = new Communicator(new CommunicatorOptions(settings.Master)
         {
@@ -56,12 +50,7 @@ internal static class Program
             var input = ReadInput(rounds, faults);
             try
             {
-                if (settings.Descriptors > 0)
-                {
-                    Report.Line($"no descriptors from {settings.Descriptors} on"); // What reports is loaded.
-                    OwnLimits.Descriptors(settings.Descriptors);
-                }
-
+                OwnLimits.Apply(settings);
                 await TakePart(communicator, rounds, settings);
             }
             catch (BrokenPromiseException e)

@@ -325,6 +325,7 @@ def test_wrong_arguments(run_peers):
                 communicator.reduction_set(count)
         with pytest.raises(collective.InvalidArgument):  # found before anything is sent
             communicator.all_reduce_many([array.array("f", [1.0]), "text"])
+        communicator.wait_all()  # what was refused is told to the others
         assert communicator.statistics.reduces_in_flight == 0
         assert communicator.all_reduce(array.array("f", [1.0]), timeout=math.inf).world_size == 2
 
@@ -480,27 +481,48 @@ def test_a_dropped_handle_whose_tensor_was_copied(run_peers):
     assert run_peers(2, body) == [[[2.0, 1.0]] * 4] * 2
 
 
-def test_a_tensor_that_overlaps_itself_is_refused_before_anything_is_sent(run_peers):
-    """The others wait for the call as it should be; here it is made again with a copy."""
+def test_a_call_that_is_refused_fails_for_the_others_and_the_next_is_right(run_peers):
+    """A tensor that overlaps itself: nothing of it is sent, nobody waits for the call, and the next calls of all meet each other."""
     numpy, torch = pytest.importorskip("numpy"), pytest.importorskip("torch")
     wrong = [torch.zeros(1).expand(1000), numpy.lib.stride_tricks.as_strided(numpy.zeros(1, numpy.float32), (1000,), (0,))]
+    right = numpy.ones(1000, numpy.float32)
 
     def body(communicator, number):
         for tensor in wrong:
+            mine = tensor if number == 1 else right.copy()
+            for call in (
+                lambda: communicator.all_reduce(mine),
+                lambda: communicator.all_reduce(right, mine),
+                lambda: communicator.all_reduce_async(mine).wait(),
+                lambda: communicator.all_reduce_many([mine]),
+                lambda: communicator.all_reduce_many([right.copy(), mine]),
+            ):
+                with pytest.raises(collective.InvalidArgument if number == 1 else collective.Mismatch, match="overlaps itself"):
+                    call()
+                out = numpy.zeros(5, numpy.float32)
+                communicator.all_reduce(numpy.ones(5, numpy.float32), out)
+                assert set(out.tolist()) == {2.0}
             if number == 1:
-                for call in (
-                    lambda: communicator.all_reduce(tensor),
-                    lambda: communicator.all_reduce(numpy.zeros(1000, numpy.float32), tensor),
-                    lambda: communicator.all_reduce_async(tensor),
-                    lambda: communicator.all_reduce_many([tensor]),
-                    lambda: communicator.sync({"key": tensor}),
-                ):
-                    with pytest.raises(collective.InvalidArgument, match="overlaps itself"):
-                        call()
-                assert communicator.statistics.reduces_in_flight == 0 and not communicator._in_flight
-            out = numpy.zeros(1000, numpy.float32)
-            communicator.all_reduce(tensor if number else numpy.ones(1000, numpy.float32), out)
-            assert set(out.tolist()) == {1.0}
+                with pytest.raises(collective.InvalidArgument, match="overlaps itself"):
+                    communicator.sync({"key": tensor})
+        # One that is made as it should be by nobody is no call.
+        with pytest.raises(collective.InvalidArgument, match="overlaps itself"):
+            communicator.all_reduce(wrong[0])
+        assert communicator.step().world_size == 2
+        assert communicator.statistics.reduces_in_flight == 0 and not communicator._in_flight
+
+    run_peers(2, body)
+
+
+def test_a_refused_call_that_nobody_makes_ends_in_its_time(run_peers):
+    torch = pytest.importorskip("torch")
+
+    def body(communicator, number):
+        communicator.step()
+        if number == 1:
+            with pytest.raises(collective.InvalidArgument, match="overlaps itself"):
+                communicator.all_reduce(torch.zeros(1).expand(1000), timeout=0.2)
+        assert communicator.step().world_size == 2
 
     run_peers(2, body)
 

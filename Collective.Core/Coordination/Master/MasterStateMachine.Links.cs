@@ -51,7 +51,7 @@ internal sealed partial class MasterStateMachine
         KeepEvidence(group, new LinkReport(from, to, peer, report.Detail));
         if (report.Epoch == group.Epoch) // Of an older epoch it is evidence for what ended that, no more.
         {
-            OnLinkTrouble(group, from, to, peer, $"the link from peer {from.Id.ToShortString()} to peer {to.Id.ToShortString()} failed: {report.Detail} (reported by peer {peer.Id.ToShortString()})");
+            OnLinkTrouble(group, from, to, peer, $"failed: {report.Detail} (reported by peer {peer.Id.ToShortString()})", report.Detail);
         }
     }
 
@@ -63,8 +63,9 @@ internal sealed partial class MasterStateMachine
         }
     }
 
-    private void OnLinkTrouble(GroupRecord group, PeerRecord from, PeerRecord to, PeerRecord reporter, string reason)
+    private void OnLinkTrouble(GroupRecord group, PeerRecord from, PeerRecord to, PeerRecord reporter, string what, string detail)
     {
+        var reason = $"the link from peer {from.Id.ToShortString()} to peer {to.Id.ToShortString()} {what}";
         var pair = PeerPair.Of(from.Id, to.Id);
         var other = reporter == from ? to : from;
         if (!_linkTroubles.TryGetValue(pair, out var trouble) || (IsOld(trouble) && !IsOfThisRecovery(trouble, group)))
@@ -80,7 +81,7 @@ internal sealed partial class MasterStateMachine
 
         trouble.LastEpoch = group.Epoch;
         trouble.LastMs = _nowMs;
-        trouble.LastDetail = reason;
+        trouble.LastDetail = detail;
         Report(MasterEventKind.LinkFailed, reporter, reason, group);
 
         group.FailedEpochs += group.FailedEpoch == group.Epoch ? 0 : 1;
@@ -127,7 +128,8 @@ internal sealed partial class MasterStateMachine
             var seconds = (to.ProgressMs - to.StuckSinceMs!.Value) / 1000.0;
             KeepEvidence(group, new LinkReport(from, to, from, $"{sent} bytes sent"));
             KeepEvidence(group, new LinkReport(from, to, to, $"{received} bytes received, none for {seconds:0.0} s"));
-            OnLinkTrouble(group, from, to, to, $"the link from peer {from.Id.ToShortString()} to peer {to.Id.ToShortString()} is stuck: of {sent} bytes sent {received} have been received, none for {seconds:0.0} s (both ends report that)");
+            var detail = $"of {sent} bytes sent {received} have been received, none for {seconds:0.0} s";
+            OnLinkTrouble(group, from, to, to, $"is stuck: {detail} (both ends report that)", detail);
         }
     }
 
@@ -176,8 +178,8 @@ internal sealed partial class MasterStateMachine
         var unreachable = group.Ring.FindAll(p => Blocked(worst, p));
         Evict(
             worst,
-            $"for {PatienceMs / 1000.0:0.0} s data cannot flow between it and {string.Join(", ", unreachable.Take(Limits.PeersNamedMax))}{Others(unreachable.Count)}, though both answer the master, "
-            + $"and no ring order avoids that: check that its data port {worst.Address} is reachable from there and theirs from here{LastError(worst, unreachable)}");
+            $"for {PatienceMs / 1000.0:0.0} s data cannot flow between it and {Name(unreachable)}, though both answer the master, and no ring order avoids that"
+            + $"{LastError(worst, unreachable)}: check that its data port {worst.Address} is reachable from there and theirs from here");
         return false;
     }
 
@@ -185,7 +187,7 @@ internal sealed partial class MasterStateMachine
     private string LastError(PeerRecord peer, List<PeerRecord> others)
     {
         var last = others.Select(o => _linkTroubles.GetValueOrDefault(PeerPair.Of(peer.Id, o.Id))).Where(t => t?.LastDetail.Length > 0).MaxBy(t => t!.LastMs);
-        return last is null ? "" : $". The last error: {last.LastDetail}";
+        return last is null ? "" : $" (the last error: {StateEntries.Shorten(last.LastDetail)})";
     }
 
     /// <summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Collective.EndToEnd.Support;
@@ -123,6 +124,85 @@ internal sealed class ShortageTests : EndToEndTest
         {
             Assert.That(await pace.WaitForNextTickAsync(patience.Token), "given back");
         }
+    }
+
+    /// <summary>Prints the latency of honest operations at a quiet master, and beside 1,500 strangers that stall and ten members that drip.</summary>
+    [Test]
+    [Explicit("A measurement.")]
+    public async Task LatencyUnderAttack()
+    {
+        await using var daemon = DaemonProcess.Start("--listen", "127.0.0.1:0", "--log-level", "error");
+        var endPoint = await daemon.ReadEndPointAsync();
+        Communicator[] honest = [New(), New()];
+        await All(honest, p => p.ConnectAsync());
+        var first = await MedianMs(honest);
+        var quiet = await MedianMs(honest);
+        await using var peers = new ControlPeers(endPoint, TimeSpan.FromSeconds(1));
+        await peers.Come(10);
+        await peers.Until(() => peers.Living.All(p => p.Registered), Deadline);
+        using var ended = new CancellationTokenSource();
+        var attacks = Task.WhenAll(Stall(), Drip());
+        var attacked = await MedianMs(honest);
+        await ended.CancelAsync();
+        await attacks.WaitAsync(Deadline);
+        var again = await MedianMs(honest);
+        TestContext.Out.WriteLine($"4 bytes, 2 peers, median of 5,000: {first:0.000} ms at first, {quiet:0.000} ms quiet, {attacked:0.000} ms under attack, {again:0.000} ms afterwards; {daemon.Usage().PeakBytes / MiB} MiB at most");
+
+        Communicator New() => NewCommunicator(new CommunicatorOptions(endPoint.ToString()) { Group = 1, MinimumWorldSize = 2, ListenPort = 0, LoggerFactory = Log });
+
+        async Task Stall()
+        {
+            while (!ended.IsCancellationRequested)
+            {
+                var sockets = new List<Socket>();
+                for (var i = 0; i < 15; i++)
+                {
+                    sockets.AddRange(await Connect(endPoint, 100));
+                    foreach (var socket in sockets[^100..])
+                    {
+                        await socket.SendAsync(Header(MessageKind.Hello, Limits.ControlBytesMax));
+                    }
+                }
+
+                Close([.. sockets]);
+            }
+        }
+
+        async Task Drip()
+        {
+            for (var first = true; !ended.IsCancellationRequested; first = false)
+            {
+                await peers.Do(() =>
+                {
+                    foreach (var peer in peers.Living)
+                    {
+                        peer.Socket.Blocking = false;
+                        peer.Send(first ? Header(MessageKind.SharedStateVote, Limits.StateBytesMax) : new byte[1024]);
+                    }
+                });
+            }
+        }
+    }
+
+    private static async Task<double> MedianMs(Communicator[] peers)
+    {
+        const int operations = 5_000;
+        var times = new double[operations];
+        await Task.WhenAll(peers.Select((peer, at) => Task.Run(async () =>
+        {
+            var values = new int[1];
+            for (var i = 0; i < operations; i++)
+            {
+                var begun = Stopwatch.GetTimestamp();
+                await peer.AllReduceAsync<int>(values);
+                if (at == 0)
+                {
+                    times[i] = Stopwatch.GetElapsedTime(begun).TotalMilliseconds;
+                }
+            }
+        }))).WaitAsync(Deadline);
+        Array.Sort(times);
+        return times[operations / 2];
     }
 
     /// <summary>For longer than the timeout nothing comes but pieces of one message; then its end.</summary>

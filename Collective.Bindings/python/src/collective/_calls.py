@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import copy
 import ctypes
+import hashlib
 import math
 import threading
 from collections.abc import Callable
@@ -19,6 +20,10 @@ _Result = TypeVar("_Result")
 
 # The main thread looks for Ctrl+C so often while a call blocks it: a signal that comes just before it blocks, or to another thread, does not wake it.
 SLICE_SECONDS = 0.1
+
+# The library quotes labels up to this size whole.
+_LABEL_BYTES_MAX = 160
+_DIGEST_DIGITS = 16
 
 # Of the library's type; it counts no further anyway.
 _TIMEOUT_MS_MAX = 2**63 - 1
@@ -52,6 +57,16 @@ def label_bytes(label: str) -> bytes | None:
         return label.encode() if label else None
     except UnicodeEncodeError:
         raise InvalidArgument("The label contains a character that is not valid Unicode.", hint="Use printable text.") from None
+
+
+def fitting_label(text: str) -> str:
+    """A label of any text: printable, and cut to what the library quotes whole, with a digest in place of the rest."""
+    printable = "".join(character if character.isprintable() and character != "\ufffd" else " " for character in text)
+    encoded = printable.encode("utf-8", "replace")
+    if len(encoded) <= _LABEL_BYTES_MAX:
+        return encoded.decode()
+    digest = f"... #{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:_DIGEST_DIGITS]}"
+    return encoded[: _LABEL_BYTES_MAX - len(digest)].decode("utf-8", "ignore") + digest
 
 
 def on_main_thread() -> bool:

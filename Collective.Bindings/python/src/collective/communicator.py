@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from . import _ffi
-from ._calls import call_options, cancel_all, interruptible, timeout_ms
+from ._calls import call_options, cancel_all, fitting_label, interruptible, timeout_ms
 from ._end import close_at_end
 from ._library import library
 from ._progress import ProgressLike, progress_callback
@@ -266,6 +266,8 @@ class Communicator:
     ) -> ReduceResult:
         """Reduces ``tensor`` over all peers of the group, in place or into ``out``. Afterwards all peers hold the same bits.
 
+        A call that is refused for its arguments counts all the same: none of its data is sent, and on the other peers it fails with :class:`Mismatch`, which says why.
+
         Args:
             tensor: numpy array or torch CPU tensor of any strides (one that is not contiguous is copied and copied back), or a contiguous object with the
                 buffer protocol. It may be empty: then nothing is sent, but the call is one like any other, made by all peers and compared.
@@ -286,7 +288,7 @@ class Communicator:
         retries = 0
         while True:
             try:
-                result = self._reduce(Operation(tensor, out, op, tag, quantization, label), timeout)
+                result = self._reduce(self._operation(tensor, out, op, tag, quantization, label, timeout), timeout)
                 return result if retries == 0 else dataclasses.replace(result, retries=retries)
             except Aborted:
                 if not retry:
@@ -308,7 +310,7 @@ class Communicator:
 
         The tensors belong to the library until the handle was waited for. Operations that are in flight together need different tags.
         """
-        operation = Operation(tensor, out, op, tag, quantization, label)
+        operation = self._operation(tensor, out, op, tag, quantization, label, timeout)
         handle = ReduceHandle(self, tag)
         self._launch(handle, operation, timeout)
         return handle
@@ -369,8 +371,12 @@ class Communicator:
             raise InvalidArgument(f"A set of {len(tensors)} tensors cannot be reduced.", hint=f"Pass 1 to {_TENSORS_MAX}.")
         retries = 0
         while True:
-            operations = [Operation(tensor, None, op, tag, quantization, label) for tensor in tensors]
-            require_disjoint([operation.destination for operation in operations])
+            operations = [self._operation(tensor, None, op, tag, quantization, label, timeout) for tensor in tensors]
+            try:
+                require_disjoint([operation.destination for operation in operations])
+            except InvalidArgument as error:
+                self._tell_refusal(tag, error, timeout)
+                raise
             try:
                 result = self._reduce_many(operations, tag, timeout)
                 return result if retries == 0 else dataclasses.replace(result, retries=retries)
@@ -485,6 +491,21 @@ class Communicator:
 
     def __reduce__(self) -> NoReturn:
         raise not_copied(self)
+
+    def _operation(
+        self, tensor: Any, out: Any, op: ReduceOp | str, tag: int, quantization: QuantizationLike, label: str, timeout: float | None
+    ) -> Operation:
+        try:
+            return Operation(tensor, out, op, tag, quantization, label)
+        except InvalidArgument as error:
+            self._tell_refusal(tag, error, timeout)
+            raise
+
+    def _tell_refusal(self, tag: int, error: InvalidArgument, timeout: float | None) -> None:
+        """The others may be in the call that is refused here: it fails for them, and the next calls of all meet each other."""
+        with contextlib.suppress(CollectiveError):
+            refused = Operation(bytearray(), None, "sum", tag, None, fitting_label(f"refused: {error.message}"))
+            self._launch(ReduceHandle(self, tag), refused, timeout)  # Nobody holds it: it is awaited in the background.
 
     def _reduce(self, operation: Operation, timeout: float | None) -> ReduceResult:
         handle = ReduceHandle(self, operation.tag)

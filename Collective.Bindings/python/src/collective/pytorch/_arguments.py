@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.distributed
 
+from .._calls import fitting_label
 from .._overlap import first_overlap
 from .._tensors import examine, write
 from ..errors import InvalidArgument, NotSupported
-
-# The library quotes labels up to this size whole.
-_LABEL_BYTES_MAX = 160
-_DIGEST_DIGITS = 16
 
 _OPERATIONS = {"SUM": "sum", "AVG": "avg", "PRODUCT": "prod", "MIN": "min", "MAX": "max"}
 
 
 def label(number: int, text: str) -> str:
     """What a call is to the other ranks, who compare it with theirs: equal for equal calls only."""
-    whole = f"call {number}: {text}"
-    printable = "".join(character if character.isprintable() and character != "\ufffd" else " " for character in whole)
-    encoded = printable.encode("utf-8", "replace")
-    if len(encoded) <= _LABEL_BYTES_MAX:
-        return encoded.decode()
-    digest = f"... #{hashlib.sha256(whole.encode('utf-8', 'replace')).hexdigest()[:_DIGEST_DIGITS]}"
-    return encoded[: _LABEL_BYTES_MAX - len(digest)].decode("utf-8", "ignore") + digest
+    return fitting_label(f"call {number}: {text}")
 
 
 def described(*tensors: torch.Tensor) -> str:
