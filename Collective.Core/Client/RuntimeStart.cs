@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Reflection;
 using System.Runtime.CompilerServices;
+using Collective.Sharing;
 using Collective.Transport;
 
 namespace Collective;
@@ -27,7 +28,7 @@ internal static class RuntimeStart
         {
             StartSockets();
             LoadReferences();
-            _ = Shortage.OfDescriptors();
+            _ = (Shortage.OfDescriptors(), new BlockCodec().Pack(new byte[64], 1, new byte[64]));
             s_done = true;
         }
         catch (Exception e) when (e is TypeInitializationException or OutOfMemoryException or IOException)

@@ -20,7 +20,7 @@ internal static class Shortage
             => "its system has no memory left for connections (free some)",
         InsufficientMemoryException => exception.Message,
         // The runtime needs them to start a thread, and to load what is used for the first time.
-        OutOfMemoryException or FileNotFoundException or FileLoadException when OfDescriptors() is { } descriptors => descriptors,
+        OutOfMemoryException or FileNotFoundException or FileLoadException or TypeInitializationException when OfDescriptors() is { } descriptors => descriptors,
         OutOfMemoryException when !GivesThreads()
             => "its system gives its process no more threads (allow it more with ulimit -u, or end some)",
         OutOfMemoryException

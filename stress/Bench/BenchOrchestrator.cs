@@ -15,7 +15,7 @@ internal sealed class BenchOrchestrator(BenchPlan plan, Action<BenchResult> onRe
         await using var master = network is null
             ? CollectiveMaster.Start(new MasterOptions { Listen = "127.0.0.1:0" })
             : network.NamespaceOf(plan.Peers).Run(() => CollectiveMaster.Start(new MasterOptions { Listen = $"{HostNetwork.AddressOf(plan.Peers)}:0" }));
-        await using var children = new ChildGroup(compileAtOnce: true);
+        await using var children = new ChildGroup(ChildRuntime.CompileAtOnce);
         for (var count = 0; count < plan.Peers; count++)
         {
             children.Start(plan.ToArguments(master.EndPoint.ToString()), network?.NamespaceOf(count));

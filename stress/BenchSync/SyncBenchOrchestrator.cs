@@ -27,7 +27,7 @@ internal sealed class SyncBenchOrchestrator(SyncBenchPlan plan, Action<SyncBench
         var worked = new List<SyncBenchEvent.Worked>();
         await using (var master = CollectiveMaster.Start(new MasterOptions { Listen = "127.0.0.1:0" }))
         {
-            await using var children = new ChildGroup(compileAtOnce: true);
+            await using var children = new ChildGroup(ChildRuntime.CompileAtOnce);
             for (var count = 0; count < worldSize; count++)
             {
                 children.Start(plan.ToArguments(master.EndPoint.ToString(), worldSize));

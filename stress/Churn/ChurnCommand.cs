@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text.Json;
 using Collective.Stress.Processes;
 using Spectre.Console;
@@ -166,7 +167,9 @@ internal static class ChurnCommand
 
     private static async Task<int> RunPeerAsync(string master, int seed, MisfitKind? misfit)
     {
-        PoolThreads.MakeAllNow(); // It may be starved.
+        // It may be starved, and the runtime loads late what it then cannot load.
+        PoolThreads.MakeAllNow();
+        _ = (Console.Error, SHA256.HashData([]));
         var events = new JsonLineWriter<ChurnEvent>();
         try
         {

@@ -33,7 +33,7 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
     {
         using var network = _network = plan.Mix.Contains(ChurnKind.Blackhole) ? HostNetwork.Create(HostsOfPeers + (2 * plan.Peers)) : null;
         await using var master = StartMaster();
-        await using var children = _children = new ChildGroup();
+        await using var children = _children = new ChildGroup(ChildRuntime.NoLateThreads);
         _master = master.EndPoint.ToString();
         _striker = new ChurnStriker(_progress, network, StartPeer);
         for (var count = 0; count < ChurnPlan.Founders; count++)

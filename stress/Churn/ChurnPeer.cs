@@ -13,6 +13,9 @@ internal sealed class ChurnPeer : IAsyncDisposable
     private const int AgreementIndex = 0;
 
     private static readonly TimeSpan _connectTimeout = TimeSpan.FromSeconds(2);
+    /// <summary>In the sentence of a sync that has no majority.</summary>
+    public const string Undecided = "could be elected";
+
     private static readonly TimeSpan _reconnectPause = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan _lonePause = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan _aliveInterval = TimeSpan.FromSeconds(1);
@@ -28,6 +31,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
     private readonly ChurnState _state;
     private readonly bool _isMisfit;
     private volatile bool _leaving;
+    private bool _hasSynced; // Since it connected.
     private ulong _step;
     private long _lastAlive;
     private volatile Call _call = new("connect", Stopwatch.GetTimestamp());
@@ -90,6 +94,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
                 Enter("connect");
                 await _communicator.ConnectAsync();
                 _state.Forget();
+                _hasSynced = false;
                 var world = _communicator.World;
                 _events.Write(new ChurnEvent.Connected(Now, Short(_communicator.Id), world.Epoch.Value, world.WorldSize));
                 await StayAsync();
@@ -239,6 +244,11 @@ internal sealed class ChurnPeer : IAsyncDisposable
             {
                 _events.Write(new ChurnEvent.SyncFailed(Now, _step, error.Message));
             }
+            catch (CollectiveException error) when (!_isMisfit && !_hasSynced && error.Code == ErrorCode.Mismatch && error.Message.Contains(Undecided, StringComparison.Ordinal))
+            {
+                // All who had synced are gone, and this one and a misfit, which both came after that, are as many: neither is right. The misfit goes.
+                _events.Write(new ChurnEvent.SyncFailed(Now, _step, error.Message));
+            }
         }
     }
 
@@ -251,6 +261,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
             throw new MisfitException();
         }
 
+        _hasSynced = true;
         return result;
     }
 

@@ -153,14 +153,14 @@ internal sealed class ChurnProgress
             case ChurnEvent.Receiving: subject.IsReceiving = true; break;
             case ChurnEvent.Synced synced:
                 subject.IsReceiving = false;
-                subject.Stays = true;
+                subject.SyncedSince ??= synced.Step;
                 Syncs++;
                 Handovers += synced.BytesReceived > 0 ? 1 : 0;
                 break;
             case ChurnEvent.SyncFailed failed:
                 subject.IsReceiving = false;
                 FailedSyncs++;
-                if (Strikes.All.LastOrDefault(strike => strike.Kind == ChurnKind.Join && failed.Message.Contains(strike.Peer, StringComparison.Ordinal)) is { } misfit)
+                if (!IsTieOfNewcomers(subject, failed) && Strikes.All.LastOrDefault(strike => strike.Kind == ChurnKind.Join && failed.Message.Contains(strike.Peer, StringComparison.Ordinal)) is { } misfit)
                 {
                     Misjudged.Add($"{subject.Name} (peer {subject.Peer}) had to fail in step {failed.Step} for peer {misfit.Peer}, which does not fit: {failed.Message}");
                 }
@@ -216,7 +216,7 @@ internal sealed class ChurnProgress
         Reconnects += subject.Step > 0 ? 1 : 0;
         subject.Peer = news.Id;
         subject.WorldSize = news.WorldSize;
-        subject.Stays = false;
+        subject.SyncedSince = null;
         if (subject.Misfit is not null)
         {
             Strikes.Add(new Strike(ChurnKind.Join, subject.Child.Index, news.Id, news.At)); // It may be blamed.
@@ -289,11 +289,15 @@ internal sealed class ChurnProgress
         Log($"{subject.Name} (peer {subject.Peer}), a misfit in its {subject.Misfit}, was dismissed: {news.Code}: {news.Message}", news.At);
     }
 
+    /// <summary>All that had synced are gone, and as many of those that came after them fit as do not.</summary>
+    private static bool IsTieOfNewcomers(Subject subject, ChurnEvent.SyncFailed failed)
+        => subject.SyncedSince is null && failed.Message.Contains(ChurnPeer.Undecided, StringComparison.Ordinal);
+
     /// <summary>Right where it met only others that had nothing to lose: then it goes.</summary>
     private void OnAccepted(Subject subject, ChurnEvent.Accepted news)
     {
         subject.IsDone = true;
-        var incumbent = Present.FirstOrDefault(other => other.Misfit is null && other.Peer.Length > 0 && other.Stays);
+        var incumbent = Present.FirstOrDefault(other => other.Misfit is null && other.Peer.Length > 0 && other.SyncedSince < news.Step);
         if (news.WorldSize > 1 && incumbent is not null)
         {
             Misjudged.Add($"{subject.Name} (peer {subject.Peer}), a misfit in its {subject.Misfit}, was taken for one of a world of {news.WorldSize} in step {news.Step}, in which {incumbent.Name} had synced before");

@@ -44,8 +44,8 @@ internal sealed class Subject(ChildProcess child, int host, int peersMax)
 
     public bool IsLeaving { get; set; }
 
-    /// <summary>Whether it has synced since it connected: newcomers have to fit to it.</summary>
-    public bool Stays { get; set; }
+    /// <summary>The step in which it synced for the first time since it connected: later newcomers have to fit to it.</summary>
+    public ulong? SyncedSince { get; set; }
 
     /// <summary>Whether shared state is coming to it.</summary>
     public bool IsReceiving { get; set; }

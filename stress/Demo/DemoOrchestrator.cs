@@ -12,7 +12,7 @@ internal sealed class DemoOrchestrator(DemoPlan plan, IDemoDisplay display)
     {
         var started = Stopwatch.GetTimestamp();
         await using var master = CollectiveMaster.Start(new MasterOptions { Listen = "127.0.0.1:0" });
-        await using var children = new ChildGroup();
+        await using var children = new ChildGroup(ChildRuntime.Usual);
         var address = master.EndPoint.ToString();
         for (var count = 0; count < plan.Peers; count++)
         {

@@ -5,11 +5,7 @@ using System.Threading.Channels;
 namespace Collective.Stress.Processes;
 
 /// <summary>The child processes of one orchestrator. Disposing ends those that still run.</summary>
-/// <param name="compileAtOnce">
-/// The children compile each method for good at once, which makes them start later. Otherwise, during their first minute, they compile on the processors
-/// that they are measured on.
-/// </param>
-internal sealed class ChildGroup(bool compileAtOnce = false) : IAsyncDisposable
+internal sealed class ChildGroup(IReadOnlyDictionary<string, string> runtime) : IAsyncDisposable
 {
     /// <summary>A child that writes nothing for so long is taken to hang.</summary>
     public static readonly TimeSpan SilenceMax = TimeSpan.FromSeconds(30);
@@ -27,7 +23,7 @@ internal sealed class ChildGroup(bool compileAtOnce = false) : IAsyncDisposable
     /// <summary>Starts this program once more with these arguments. May be called while the outputs are being read.</summary>
     public ChildProcess Start(IEnumerable<string> arguments, NetworkNamespace? inside = null)
     {
-        var child = ChildProcess.Start(_started++, arguments, _outputs.Writer, inside, compileAtOnce);
+        var child = ChildProcess.Start(_started++, arguments, _outputs.Writer, inside, runtime);
         _children.Add(child);
         _running.Add(child);
         return child;

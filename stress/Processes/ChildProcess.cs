@@ -55,7 +55,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     public static ChildProcess Never(int index) => new(index);
 
     /// <param name="inside">The network that the child sees; null for that of this process.</param>
-    public static ChildProcess Start(int index, IEnumerable<string> arguments, ChannelWriter<ChildOutput> output, NetworkNamespace? inside, bool compileAtOnce)
+    public static ChildProcess Start(int index, IEnumerable<string> arguments, ChannelWriter<ChildOutput> output, NetworkNamespace? inside, IReadOnlyDictionary<string, string> runtime)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath ?? throw new InvalidOperationException("This process has no path."))
         {
@@ -65,10 +65,9 @@ internal sealed class ChildProcess : IAsyncDisposable
             UseShellExecute = false,
         };
 
-        if (compileAtOnce)
+        foreach (var (name, value) in runtime)
         {
-            start.Environment["DOTNET_TieredPGO"] = "0";
-            start.Environment["DOTNET_TC_QuickJit"] = "0";
+            start.Environment[name] = value;
         }
 
         // Run as "dotnet stress.dll" the process is dotnet, which has to be told which program to run.

@@ -43,7 +43,7 @@ internal sealed class RecoveryOrchestrator(int peers, long bytes, int rounds, Ac
     {
         var watch = new MasterWatch();
         await using var master = CollectiveMaster.Start(new MasterOptions { Listen = "127.0.0.1:0", LoggerFactory = watch });
-        await using var children = new ChildGroup();
+        await using var children = new ChildGroup(ChildRuntime.Usual);
         for (var count = 0; count < peers; count++)
         {
             children.Start(["recovery-peer", "--master", master.EndPoint.ToString(), "--peers", peers.ToString(CultureInfo.InvariantCulture), "--size", bytes.ToString(CultureInfo.InvariantCulture)]);

@@ -184,33 +184,41 @@ internal sealed class ChurnJudgeTests
     }
 
     /// <summary>A misfit that is told so is no news; one that is taken in where somebody had synced before is.</summary>
-    [TestCase(true, 3, 1)]
-    [TestCase(true, 1, 0)]
-    [TestCase(false, 2, 0)]
-    public void A_misfit_that_is_taken_in_is_misjudged(bool incumbent, int worldSize, int misjudged)
+    [TestCase(1ul, 3, 1)]
+    [TestCase(1ul, 1, 0)]
+    [TestCase(2ul, 3, 0)]
+    [TestCase(null, 2, 0)]
+    public void A_misfit_that_is_taken_in_is_misjudged(ulong? incumbentSince, int worldSize, int misjudged)
     {
         var progress = new ChurnProgress(new ChurnPlan());
         var (healthy, misfit, other) = (Joined(progress, A), Joined(progress, B, MisfitKind.Sizes), Joined(progress, C, MisfitKind.Revision));
-        if (incumbent)
+        if (incumbentSince is { } step)
         {
-            progress.Apply(healthy, new ChurnEvent.Synced(0, 1, 1, 0, 0));
+            progress.Apply(healthy, new ChurnEvent.Synced(0, step, 1, 0, 0));
         }
 
         progress.Apply(other, new ChurnEvent.Dismissed(0, "RevisionMismatch", "its revision"));
         Assert.That(progress.Misjudged, Is.Empty);
         Assert.That(progress.Dismissals, Is.EqualTo(1));
-        progress.Apply(misfit, new ChurnEvent.Accepted(0, 1, worldSize));
+        progress.Apply(misfit, new ChurnEvent.Accepted(0, 2, worldSize));
         Assert.That(progress.Misjudged, Has.Count.EqualTo(misjudged));
     }
 
-    [TestCase(B, 1)]
-    [TestCase(C, 0)]
-    public void A_healthy_peer_that_fails_for_a_misfit_is_misjudged(string named, int misjudged)
+    [TestCase(B, "has other keys", false, 1)]
+    [TestCase(C, "has other keys", false, 0)]
+    [TestCase(B, "has other keys: neither could be elected", false, 0)]
+    [TestCase(B, "has other keys: neither could be elected", true, 1)]
+    public void A_healthy_peer_that_fails_for_a_misfit_is_misjudged(string named, string what, bool hasSynced, int misjudged)
     {
         var progress = new ChurnProgress(new ChurnPlan());
         var healthy = Joined(progress, A);
         Joined(progress, B, MisfitKind.Program);
-        progress.Apply(healthy, new ChurnEvent.SyncFailed(0, 1, $"Peer {named} has other keys."));
+        if (hasSynced)
+        {
+            progress.Apply(healthy, new ChurnEvent.Synced(0, 0, 1, 0, 0));
+        }
+
+        progress.Apply(healthy, new ChurnEvent.SyncFailed(0, 1, $"Peer {named} {what}."));
         Assert.That(progress.Misjudged, Has.Count.EqualTo(misjudged));
     }
 

@@ -1,3 +1,4 @@
+using Collective.Stress.Processes;
 using NUnit.Framework;
 
 namespace Collective.EndToEnd.Processes;
@@ -43,12 +44,12 @@ internal sealed class ShortageTests : ProcessTest
     public async Task BeforeItConnects()
     {
         var master = StartMaster();
-        var starved = Start("starved", master, "--threads-first true --descriptors 3");
+        var starved = Start("starved", master.EndPoint.ToString(), "--threads-first true --descriptors 3", ["env", .. ChildRuntime.NoLateThreads.Select(v => $"{v.Key}={v.Value}")]);
         Assert.That(await starved.Exited(Deadline), Is.EqualTo(2));
         Assert.That(starved.Lines[^1], Does.StartWith("FAILED LimitExceeded").And.Contain("file descriptors"));
     }
 
-    private TestProcess Starved(CollectiveMaster master, int company = 3) => Start("starved", master, $"{Arguments} --minimum-world-size {company} --wait-for-go true --threads-first true");
+    private TestProcess Starved(CollectiveMaster master, int company = 3) => Start("starved", master.EndPoint.ToString(), $"{Arguments} --minimum-world-size {company} --wait-for-go true --threads-first true", ["env", .. ChildRuntime.NoLateThreads.Select(v => $"{v.Key}={v.Value}")]);
 
     private async Task IsTheOneToGo(TestProcess starved)
     {
