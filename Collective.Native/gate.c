@@ -101,10 +101,10 @@ static void *nothing(void *unused) { return unused; }
 static const char *what_is_short(void) {
     pthread_t thread;
     if (pthread_create(&thread, NULL, nothing, NULL) != 0) {
-        return "The library cannot start: the system gives this process no more threads. Allow it more (ulimit -u), and start it anew.";
+        return "The library cannot start: the system gives this process no more threads. Allow it more (ulimit -u), and restart it.";
     }
     pthread_join(thread, NULL);
-    return "The library cannot start: the system gives this process too little memory. Allow it more (ulimit -v), and start it anew.";
+    return "The library cannot start: the system gives this process too little memory. Allow it more (ulimit -v), and restart it.";
 }
 
 /* Gives 0 when calls may enter. */

@@ -4,7 +4,7 @@ using Collective.Sharing;
 
 namespace Collective;
 
-/// <summary>How many syncs a communicator has seen: the revision of a state that is given none. It lives on when the communicator connects anew.</summary>
+/// <summary>How many syncs a communicator has seen: the revision of a state that is given none. It lives on when the communicator connects again.</summary>
 internal sealed class RevisionCount
 {
     private ulong _next;

@@ -41,7 +41,7 @@ internal interface IPeerHandler
     /// <summary>Whether others may come to fetch shared state now. Called on any thread.</summary>
     bool GivesState { get; }
 
-    /// <summary>Comes before the calls that tell of the end of what is pending: who hears of one may connect anew at once.</summary>
+    /// <summary>Comes before the calls that tell of the end of what is pending: a caller that hears of one may connect again at once.</summary>
     void Dying(Outcome outcome);
 
     /// <summary>Everything is closed; ends what is still pending.</summary>

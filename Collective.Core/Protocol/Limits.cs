@@ -237,7 +237,7 @@ internal static class Limits
     /// <summary>Times that the best ring of a larger group is shaken to find a better one.</summary>
     public const int RingShakesMax = 500;
 
-    /// <summary>By so much, in per cent, a ring must be faster than the present one to be worth making the links anew: measurements differ by that anyway.</summary>
+    /// <summary>By so much, in per cent, a ring must be faster than the present one to be worth making the links again: measurements differ by that anyway.</summary>
     public const int RingGainPercentMin = 10;
 
     /// <summary>Time in which one probe sends, in milliseconds; one that gives a stable rate ends earlier.</summary>

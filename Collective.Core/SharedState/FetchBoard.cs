@@ -141,7 +141,7 @@ internal sealed class FetchBoard
         var target = comparison.Target;
         if (comparison.Round != target.Round || target.Done)
         {
-            return; // Its source has gone meanwhile, and it begins anew.
+            return; // Its source has gone meanwhile, and it begins again.
         }
 
         var tensor = target.Tensor;
@@ -214,7 +214,7 @@ internal sealed class FetchBoard
         }
     }
 
-    /// <summary>A holder is not to be asked any more: what only it was asked for begins anew elsewhere.</summary>
+    /// <summary>A holder is not to be asked any more: what only it was asked for starts again elsewhere.</summary>
     public void HolderGone(int holder)
     {
         if (_gone[holder])

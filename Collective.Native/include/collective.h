@@ -528,7 +528,7 @@ typedef struct pcclxCommOptions_t {
                                            system chooses */
     int64_t connect_timeout_ms;     /* 32: longest time to reach the master's port, 100 to 600000; default 10000 */
     int64_t call_timeout_ms;        /* 40: longest time of a call that is given none; default 1800000; PCCLX_NO_TIMEOUT */
-    int64_t link_stall_timeout_ms;  /* 48: a connection that takes no bytes for so long is made anew; default 10000 */
+    int64_t link_stall_timeout_ms;  /* 48: a connection that takes no bytes for so long is made again; default 10000 */
     const char *fingerprint;        /* 56: what this peer runs, see pcclxAnnounce; null: nothing is said */
     uint32_t keep_min_world_size;   /* 64: 1: the group must have min_world_size peers as long as this peer is a member; steps
                                            and all-reduces wait for company below it (docs/coordination.md) */

@@ -48,7 +48,7 @@ internal abstract record ChurnEvent(long At)
     /// <summary>A call has not returned for long; said again and again.</summary>
     public sealed record Waiting(long At, ulong Step, string Call, double Seconds) : ChurnEvent(At);
 
-    /// <summary>The connection to the run ended; the peer connects anew.</summary>
+    /// <summary>The connection to the run ended; the peer connects again.</summary>
     public sealed record Lost(long At, string Code, string Message) : ChurnEvent(At);
 
     /// <summary>The peer shut down so many of its data connections, as it was told.</summary>

@@ -6,7 +6,7 @@ namespace Collective.Stress.Churn;
 
 /// <summary>
 /// One peer of the churn program: the canonical loop that asks whether somebody is pending, lets newcomers in, agrees on the step and reduces, and that
-/// checks all it is given. Whatever is aborted is repeated before anything else is called. A peer that was evicted, or lost its master, connects anew.
+/// checks all it is given. Whatever is aborted is repeated before anything else is called. A peer that was evicted, or lost its master, connects again.
 /// </summary>
 internal sealed class ChurnPeer : IAsyncDisposable
 {
@@ -99,7 +99,7 @@ internal sealed class ChurnPeer : IAsyncDisposable
                 _events.Write(new ChurnEvent.Connected(Now, Short(_communicator.Id), world.Epoch.Value, world.WorldSize));
                 await StayAsync();
             }
-            catch (CollectiveException error) when (error.Code is ErrorCode.Evicted or ErrorCode.MasterLost or ErrorCode.MasterUnreachable or ErrorCode.NotConnected or ErrorCode.LimitExceeded)
+            catch (CollectiveException error) when (IsLoss(error.Code))
             {
                 if (!_leaving)
                 {
@@ -123,6 +123,11 @@ internal sealed class ChurnPeer : IAsyncDisposable
             }
         }
     }
+
+    /// <summary>Misfits may be more than the fitting newcomers, where all are gone who had synced.</summary>
+    private bool IsLoss(ErrorCode code)
+        => code is ErrorCode.Evicted or ErrorCode.MasterLost or ErrorCode.MasterUnreachable or ErrorCode.NotConnected or ErrorCode.LimitExceeded
+            || (code is ErrorCode.Mismatch or ErrorCode.RevisionMismatch && !_isMisfit && !_hasSynced);
 
     /// <summary>After a shortage that was the call's alone: the others are in that call, and this peer cannot be.</summary>
     private async Task LeaveIfStillThereAsync()

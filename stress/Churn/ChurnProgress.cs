@@ -191,8 +191,8 @@ internal sealed class ChurnProgress
                 _later.Add((news.At, () => Blame.OnEvicted(news.At, news.Text, _known.Contains)));
                 _later.Add((news.At, () => Detect(news)));
                 break;
-            case MasterNews.PeerDismissed:
-                _later.Add((news.At, () => Blame.OnDismissed(news.At, news.Text, _known.Contains)));
+            case MasterNews.PeerDismissed when HasIncumbent:
+                _later.Add((news.At, () => JudgeDismissal(news)));
                 break;
             case MasterNews.PeerFaulted:
                 _later.Add((news.At, () => Blame.OnFaulted(news.At, news.Text)));
@@ -205,6 +205,18 @@ internal sealed class ChurnProgress
                 MasterFrozen++;
                 Tell(news.Text);
                 break;
+        }
+    }
+
+    /// <summary>Whether somebody has synced to whom newcomers must fit. Without that they are judged by their number, and misfits may be more.</summary>
+    private bool HasIncumbent => Present.Any(subject => subject.IsHealthy && subject.Peer.Length > 0 && subject.SyncedSince is not null);
+
+    private void JudgeDismissal(MasterNews news)
+    {
+        // Looked at twice: the word that an incumbent has lost its place may have been under way.
+        if (HasIncumbent)
+        {
+            Blame.OnDismissed(news.At, news.Text, _known.Contains);
         }
     }
 

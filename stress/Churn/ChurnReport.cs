@@ -46,7 +46,7 @@ internal sealed record ChurnReport
     /// <summary>Calls that committed after they, or others of their batch, had been aborted; over all peers.</summary>
     public required int Retried { get; init; }
 
-    /// <summary>Times that a peer connected anew in the same process.</summary>
+    /// <summary>Times that a peer connected again in the same process.</summary>
     public required int Reconnects { get; init; }
 
     /// <summary>Times that a peer's shared state was found or made equal to the others'.</summary>

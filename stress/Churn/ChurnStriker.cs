@@ -139,7 +139,9 @@ internal sealed class ChurnStriker(ChurnProgress progress, HostNetwork? network,
         var length = _starvedMin + (_starvedSpread * planned.Length);
         var strike = Note(ChurnKind.Starve, target, string.Create(CultureInfo.InvariantCulture, $"gets no more descriptors for {length.TotalSeconds:0.0} s"));
         target.Starvation = strike;
-        _pending.Add((After(length), () =>
+        _pending.Add((After(length), End));
+
+        void End()
         {
             strike.Until = Now;
             target.Starvation = null;
@@ -147,7 +149,7 @@ internal sealed class ChurnStriker(ChurnProgress progress, HostNetwork? network,
             {
                 DescriptorLimit.Restore(target.Child.ProcessId, before);
             }
-        }));
+        }
     }
 
     private void Silence(ChurnKind kind, Subject target, PlannedEvent planned)

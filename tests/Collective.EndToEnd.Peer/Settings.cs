@@ -45,7 +45,7 @@ internal sealed record Settings
     /// <summary>How long bytes to the next peer may wait without progress.</summary>
     public int StallTimeoutMs { get; init; } = 10_000;
 
-    /// <summary>Connect anew, in the same process, after being evicted or losing the master.</summary>
+    /// <summary>Connect again, in the same process, after being evicted or losing the master.</summary>
     public bool Rejoin { get; init; }
 
     /// <summary>Say when a heartbeat of the master has come.</summary>

@@ -3,7 +3,7 @@ using Collective.Transport;
 
 namespace Collective.Simulation;
 
-/// <summary>The data links of one simulated peer: one to the next, made anew for each epoch, and those that come from others.</summary>
+/// <summary>The data links of one simulated peer: one to the next, made again for each epoch, and those that come from others.</summary>
 internal sealed class SimulatedTransport(Simulator simulator, SimulatedPeer owner) : ITransport
 {
     /// <summary>The newest link of each peer that has opened one to this peer.</summary>

@@ -514,14 +514,18 @@ def test_a_call_that_is_refused_fails_for_the_others_and_the_next_is_right(run_p
     run_peers(2, body)
 
 
-def test_a_refused_call_that_nobody_makes_ends_in_its_time(run_peers):
+def test_a_refused_call_counts_like_any_other(run_peers):
     torch = pytest.importorskip("torch")
 
     def body(communicator, number):
         communicator.step()
         if number == 1:
             with pytest.raises(collective.InvalidArgument, match="overlaps itself"):
-                communicator.all_reduce(torch.zeros(1).expand(1000), timeout=0.2)
+                communicator.all_reduce(torch.zeros(1).expand(1000))
+            communicator.wait_all()
+        else:
+            with pytest.raises(collective.CrossedCalls):
+                communicator.step()
         assert communicator.step().world_size == 2
 
     run_peers(2, body)

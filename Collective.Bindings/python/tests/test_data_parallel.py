@@ -53,7 +53,7 @@ def peers_of_module() -> Iterator[list[Peers]]:
 
 @pytest.fixture
 def peers(peers_of_module: list[Peers]) -> Iterator[Peers]:
-    """Started once; and anew after a failure, which leaves peers behind."""
+    """Started once, and again after a failure, which leaves peers behind."""
     if not peers_of_module:
         peers_of_module.append(Peers())
     peers_of_module[0].watch()

@@ -3,8 +3,8 @@ using Collective.Protocol;
 namespace Collective.Coordination;
 
 /// <summary>
-/// Groups that keep a minimum size. When members are lost and too few are left, those who step or want to reduce wait for company; newcomers are let in as soon as all members wait and
-/// there are enough of them. Who waits so has a part in nothing else: no other group waits for it.
+/// Groups that keep a minimum size. When members are lost and too few are left, the members that step or want to reduce wait for company; newcomers are let in as soon as all members wait and
+/// there are enough of them. Meanwhile the members take part in nothing else, and no other group waits for theirs.
 /// </summary>
 internal sealed partial class MasterStateMachine
 {

@@ -113,7 +113,7 @@ internal sealed partial class MasterStateMachine
         peer.StuckSinceMs = moved || !waits ? null : peer.StuckSinceMs ?? _nowMs;
     }
 
-    /// <summary>With the ticks: a master that stood still has found that out by then, and counts anew.</summary>
+    /// <summary>With the ticks: a master that stood still has found that out by then, and starts counting again.</summary>
     private void BreakStuckLinks()
     {
         foreach (var group in _groups.Values.Where(g => g.Standing && g.Attempts.Count > 0).ToArray())

@@ -22,7 +22,7 @@ internal sealed class WorkBuffersTests
         }
     }
 
-    /// <summary>Faulting a gigabyte in anew costs more processor time than reducing it.</summary>
+    /// <summary>Page faults for a gigabyte cost more processor time than reducing it.</summary>
     [Test]
     public void WhatIsMuchIsKeptWhileItIsUsed()
     {

@@ -275,7 +275,7 @@ internal sealed class MasterCollectiveTests
         .Check();
 
     [Test]
-    public void Frozen_master_evicts_nobody() => new MasterScript("After a gap between its own ticks the master starts counting anew.")
+    public void Frozen_master_evicts_nobody() => new MasterScript("After a gap between its own ticks the master starts counting again.")
         .Given("AB")
         .Tick(1000).Beat("AB")
         .Tick(60_000)

@@ -409,7 +409,7 @@ internal sealed class MasterMembershipTests
         .Check();
 
     [Test]
-    public void Link_is_not_stuck_because_the_master_was_frozen() => new MasterScript("What was reported before it stood still is too old to count; then the count begins anew.")
+    public void Link_is_not_stuck_because_the_master_was_frozen() => new MasterScript("What was reported before it stood still is too old to count; then the count begins again.")
         .Given("ABC").Tick(0).Start("ABC", 7)
         .WhileMoving(9, _ => [('A', 1000, 1000), ('B', 1000, 900), ('C', 900, 1000)])
         .Tick(8000).Beat("ABC").Progress('B', 1000, 900).Tick(1000)

@@ -373,14 +373,14 @@ internal sealed class MasterSyncTests
         .Check();
 
     [Test]
-    public void Sync_revision_is_forgotten_with_who_knew_it() => new MasterScript("Of those who have synchronised none is left: B may begin anew. Of B's first sync somebody is left: C is too far.")
+    public void Sync_revision_is_forgotten_with_who_knew_it() => new MasterScript("Of those who have synchronised none is left: B may begin again. Of B's first sync somebody is left: C is too far.")
         .Given("A")
         .Sync("A", "w:1", revision: 9).Join('B').Vote("A").Ready("AB").Lose('A').Ready("B").Sync("B", "w:1", revision: 2)
         .Join('C').Vote("B").Ready("BC").Sync("C", "w:1", revision: 9).Sync("B", "w:1", revision: 3)
         .Check();
 
     [Test]
-    public void Sync_revision_is_forgotten_with_the_group() => new MasterScript("All have gone: the next to come begin anew.")
+    public void Sync_revision_is_forgotten_with_the_group() => new MasterScript("All have gone: the next to come begin again.")
         .Given("A")
         .Sync("A", "w:1", revision: 9).Lose('A')
         .Join('B').Ready("B").Sync("B", "w:1", revision: 2)

@@ -296,7 +296,7 @@ internal sealed class PeerTranscriptTests
         .Check();
 
     [Test]
-    public void Frozen_peer_does_not_blame_the_master() => new PeerScript("After a gap between its own ticks the peer starts counting anew.")
+    public void Frozen_peer_does_not_blame_the_master() => new PeerScript("After a gap between its own ticks the peer starts counting again.")
         .Given("AB").Tick(1000).Tick(60_000).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000).Tick(1000)
         .Check();
 

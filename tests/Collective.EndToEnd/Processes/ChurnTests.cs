@@ -21,7 +21,7 @@ internal sealed class ChurnTests : ProcessTest
     }
 
     /// <summary>
-    /// Data connections between living peers end, all of one peer's or those of one link, or just one of them: made anew, nobody is taken out for it, and who hears of
+    /// Data connections between living peers end, all of one peer's or those of one link, or just one of them: made again, nobody is taken out for it, and who hears of
     /// it hears what both ends say.
     /// </summary>
     [TestCase("--break-links-at segment-sent#50")]

@@ -24,7 +24,7 @@ internal sealed class DeathTests : ProcessTest
         await GoOnAndLeave(survivors);
     }
 
-    /// <summary>The run is empty again; who comes next begins it anew.</summary>
+    /// <summary>The run is empty again; the next peer begins it again.</summary>
     [TestCase("receive:EpochOpened")]
     [TestCase("after-send:EpochReady")]
     public async Task WhileBeginningTheRun(string point)
@@ -130,7 +130,7 @@ internal sealed class DeathTests : ProcessTest
         var victims = new[] { "victim 1", "victim 2" }.Select(name => Start(name, master, $"{Arguments} --wait-for-go true --die-at {point}")).ToArray();
         await Begin(victims, survivors);
 
-        // When the first dies, an aborted operation begins anew and the second may pass the point later: it must all the same.
+        // When the first dies, an aborted operation begins again and the second may pass the point later: it must all the same.
         foreach (var victim in victims)
         {
             Assert.That(await victim.Exited(Deadline), Is.EqualTo(TestProcess.Killed), victim.Name);

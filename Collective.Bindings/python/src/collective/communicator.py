@@ -57,7 +57,7 @@ class Communicator:
         listen_port: port for data; None for the first free one from 48150 on, 0 for one that the system chooses.
         connect_timeout: seconds to reach the master's port; None for the default, 10.
         call_timeout: seconds of a call that is given no timeout; None for the default, 1800; ``math.inf`` for no limit.
-        link_stall_timeout: seconds after which a connection that takes no bytes is made anew; None for the default, 10.
+        link_stall_timeout: seconds after which a connection that takes no bytes is made again; None for the default, 10.
         advertise_address: where other peers reach this one, if not at the address that it reaches the master from: ``"host"``, ``"host:port"`` or
             ``"[2001:db8::1]:48150"``. For port forwarding, tunnels and meshes; None for the environment variable ``COLLECTIVE_ADVERTISE_ADDRESS``, if it is set.
     """

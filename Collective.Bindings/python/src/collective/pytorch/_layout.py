@@ -239,7 +239,7 @@ def _buffer_groups(module: torch.nn.Module, rule: str) -> Iterator[BufferGroup]:
 
 
 def _persistent_buffers(module: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module, str, torch.Tensor]]:
-    """Those of the state dict: the others a module can make anew."""
+    """Those of the state dict: a module can recompute the others."""
     for prefix, owner in module.named_modules():
         for attribute, tensor in owner._buffers.items():
             if tensor is not None and attribute not in owner._non_persistent_buffers_set:

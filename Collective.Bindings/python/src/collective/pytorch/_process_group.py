@@ -67,7 +67,7 @@ class ProcessGroupCollective(torch.distributed.ProcessGroup):  # type: ignore[mi
     reduce_scatter_tensor work; all but the first two send more bytes than a dedicated algorithm would. send, recv, all_to_all and operations on bits raise
     :class:`collective.NotSupported`.
 
-    Rank 0 runs the master; the others find it through the store. A connection that breaks is made anew without anybody noticing. When a process dies, the
+    Rank 0 runs the master; the others find it through the store. A connection that breaks is made again without anybody noticing. When a process dies, the
     operation in flight and all later ones fail with :class:`collective.Aborted` on the others: ``torch.distributed`` knows no smaller world. Programs whose
     peers come and go use :func:`collective.pytorch.data_parallel`, or a communicator.
     """
