@@ -325,21 +325,3 @@ def test_timeouts_of_any_length(master):
     with collective.Communicator(master.address, call_timeout=1000 * year) as communicator:
         assert communicator.step(timeout=year).world_size == 1
         assert communicator.step(timeout=1e300).world_size == 1
-
-
-def test_a_call_that_gets_no_thread_is_typed_and_close_needs_none(master, monkeypatch):
-    communicator = collective.Communicator(master.address, listen_port=0)
-    communicator.connect()
-
-    def no_thread(*_):
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(_calls._thread, "start_new_thread", no_thread)
-        with pytest.raises(collective.LimitExceeded, match="no more threads"):
-            communicator.step()
-    assert communicator.step().world_size == 1
-    with monkeypatch.context() as patch:
-        patch.setattr(_calls._thread, "start_new_thread", no_thread)
-        communicator.close()
-    assert communicator.closed
