@@ -130,8 +130,14 @@ internal sealed class PendingReduce
         {
             if (Interlocked.Exchange(ref _begun, 1) == 0)
             {
-                callbacks.ForEach(callback => callback());
-                ended.SetResult();
+                try
+                {
+                    callbacks.ForEach(callback => callback());
+                }
+                finally
+                {
+                    ended.SetResult();
+                }
             }
         }
     }

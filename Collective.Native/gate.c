@@ -31,9 +31,18 @@ __attribute__((visibility("hidden"))) int collective_door = NOT_STARTED;
 /* Whether the managed runtime has begun to start. Before that a fork is harmless. */
 static volatile int started;
 
+/* Held by the thread that starts it. */
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+static int door(void) { return __atomic_load_n(&collective_door, __ATOMIC_ACQUIRE); }
+
+static void set_door(int value) { __atomic_store_n(&collective_door, value, __ATOMIC_RELEASE); }
+
 static void close_in_child(void) {
     if (started) {
-        collective_door = pcclxErrorForked;
+        set_door(pcclxErrorForked);
+    } else {
+        pthread_mutex_init(&gate, NULL); /* Another thread may have been at it. */
     }
 }
 
@@ -41,7 +50,7 @@ __attribute__((constructor)) static void install(void) {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx")) {
-        collective_door = pcclxErrorNotSupported;
+        set_door(pcclxErrorNotSupported);
     }
 #endif
     pthread_atfork(NULL, NULL, close_in_child);
@@ -98,44 +107,49 @@ static int has_memory(void) {
 
 static void *nothing(void *unused) { return unused; }
 
-static const char *what_is_short(void) {
+static const char *what_is_short(int memory) {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, nothing, NULL) != 0) {
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 64 << 10);
+    if (memory && pthread_create(&thread, &small, nothing, NULL) != 0) {
         return "The library cannot start: the system gives this process no more threads. Allow it more (ulimit -u), and restart it.";
     }
-    pthread_join(thread, NULL);
+    if (memory) {
+        pthread_join(thread, NULL);
+    }
     return "The library cannot start: the system gives this process too little memory. Allow it more (ulimit -v), and restart it.";
 }
 
 /* Gives 0 when calls may enter. */
 __attribute__((visibility("hidden"), used)) int collective_open(void) {
-    static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
-    if (collective_door != NOT_STARTED) {
-        return collective_door;
+    if (door() != NOT_STARTED) {
+        return door();
     }
     pthread_mutex_lock(&gate);
-    if (collective_door == NOT_STARTED) {
-        started = 1;
+    if (door() == NOT_STARTED) {
         share_arenas();
-        if (has_memory() && start_runtime() == 0) {
-            collective_door = pcclxErrorNone;
+        int memory = has_memory();
+        started = memory;
+        if (memory && start_runtime() == 0) {
+            set_door(pcclxErrorNone);
         } else {
-            shortage = what_is_short();
-            collective_door = pcclxErrorLimitExceeded;
+            shortage = what_is_short(memory);
+            set_door(pcclxErrorLimitExceeded);
         }
     }
     pthread_mutex_unlock(&gate);
-    return collective_door;
+    return door();
 }
 
 __attribute__((visibility("hidden"), used)) int collective_refuse(void) {
-    return collective_door == pcclxErrorForked ? pcclInvalidUsage : pcclInternalError;
+    return door() == pcclxErrorForked ? pcclInvalidUsage : pcclInternalError;
 }
 
-__attribute__((visibility("hidden"), used)) int collective_refuse_with_code(void) { return collective_door; }
+__attribute__((visibility("hidden"), used)) int collective_refuse_with_code(void) { return door(); }
 
 __attribute__((visibility("hidden"), used)) const char *collective_refuse_with_text(void) {
-    switch (collective_door) {
+    switch (door()) {
         case pcclxErrorForked:
             return "This process is the child of a fork, where the library does not work: use it in the parent, or in a program that the child execs.";
         case pcclxErrorLimitExceeded:
@@ -165,7 +179,7 @@ __asm__(".text\n.p2align 4\n.type collective_knock, %function\ncollective_knock:
         "cbnz w9, 1f\n br x16\n1: br x17\n"
         ".size collective_knock, .-collective_knock\n");
 #define ENTER(name, refuse) \
-    "adrp x16, collective_door\n ldr w16, [x16, :lo12:collective_door]\n cbnz w16, 1f\n b managed_" #name "\n1: adrp x16, managed_" #name "\n" \
+    "adrp x16, collective_door\n add x16, x16, :lo12:collective_door\n ldar w16, [x16]\n cbnz w16, 1f\n b managed_" #name "\n1: adrp x16, managed_" #name "\n" \
     "add x16, x16, :lo12:managed_" #name "\n adrp x17, " #refuse "\n add x17, x17, :lo12:" #refuse "\n b collective_knock\n"
 #else
 #error "Write the door for this processor."

@@ -31,7 +31,7 @@ internal static class RuntimeStart
             _ = (Shortage.OfDescriptors(), new BlockCodec().Pack(new byte[64], 1, new byte[64]));
             s_done = true;
         }
-        catch (Exception e) when (e is TypeInitializationException or OutOfMemoryException or IOException)
+        catch (Exception e) when (e is TypeInitializationException || Shortage.Of(e) is not null)
         {
             throw new CollectiveException(
                 ErrorCode.LimitExceeded,

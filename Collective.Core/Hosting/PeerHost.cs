@@ -72,6 +72,9 @@ internal sealed class PeerHost : ITransportEvents
     private long _wakeAtMs = long.MaxValue;
     private bool _dead;
 
+    // Everything is closed, and all who wait have been told.
+    private bool _hasDied;
+
     public PeerHost(PeerHostOptions options, DataListener listener, IPeerHandler handler, ILogger logger)
     {
         _options = options;
@@ -207,10 +210,6 @@ internal sealed class PeerHost : ITransportEvents
         {
             RunUntilDeath();
         }
-        catch (Exception e) when (Shortage.Of(e) is { } reason)
-        {
-            DieOf(reason);
-        }
         catch (Exception e)
         {
             DieOf(e);
@@ -237,29 +236,40 @@ internal sealed class PeerHost : ITransportEvents
         }
     }
 
-    /// <summary>Something could not be had while the loop performed: the machine says so and ends this stay.</summary>
-    private void DieOf(string shortage)
-    {
-        try
-        {
-            Step(new PeerInput.LocalFault(shortage));
-        }
-        catch (Exception e)
-        {
-            DieOf(e);
-        }
-    }
-
     private static Outcome CannotConnect(Exception exception)
         => Shortage.Of(exception) is { } shortage ? new(ErrorCode.LimitExceeded, $"this peer cannot connect: {shortage}") : new(ErrorCode.InternalError, exception.Message);
 
-    /// <summary>A defect of ours must end this communicator, never the host process.</summary>
+    /// <summary>
+    /// A shortage or a defect of ours must end this communicator, never the host process. Of a shortage the machine tells the master; where it cannot any more, or that fails too,
+    /// everything is closed all the same, and those who wait are told.
+    /// </summary>
     private void DieOf(Exception exception)
     {
-        var outcome = Shortage.Of(exception) is { } reason ? new Outcome(ErrorCode.LimitExceeded, $"this peer cannot take part in the run: {reason}") : new Outcome(ErrorCode.InternalError, exception.Message);
+        var shortage = Shortage.Of(exception);
         try
         {
-            _logger.LogCritical(exception, "The communicator's loop failed");
+            if (shortage is not null)
+            {
+                Step(new PeerInput.LocalFault(shortage));
+            }
+            else
+            {
+                _logger.LogCritical(exception, "The communicator's loop failed");
+            }
+        }
+        catch (Exception)
+        {
+            // One more thing that could not be had.
+        }
+
+        if (_hasDied)
+        {
+            return;
+        }
+
+        var outcome = shortage is null ? new Outcome(ErrorCode.InternalError, exception.Message) : new Outcome(ErrorCode.LimitExceeded, $"this peer cannot take part in the run: {shortage}");
+        try
+        {
             Perform(new PeerOutput.Die(outcome));
         }
         catch (Exception)
@@ -313,6 +323,7 @@ internal sealed class PeerHost : ITransportEvents
                 _transport?.Dispose();
                 _logger.LogInformation("Peer {Peer} ended: {Reason}", _machine.Self.ToShortString(), m.Outcome.Succeeded ? "left" : m.Outcome.Reason);
                 _handler.Died(m.Outcome);
+                _hasDied = true;
                 break;
         }
     }

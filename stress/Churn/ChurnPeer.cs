@@ -101,10 +101,11 @@ internal sealed class ChurnPeer : IAsyncDisposable
             }
             catch (CollectiveException error) when (IsLoss(error.Code))
             {
+                var at = Now;
                 if (!_leaving)
                 {
                     await LeaveIfStillThereAsync();
-                    _events.Write(new ChurnEvent.Lost(Now, error.Code.ToString(), error.Message));
+                    _events.Write(new ChurnEvent.Lost(at, error.Code.ToString(), error.Message));
                     await Task.Delay(_reconnectPause);
                 }
             }

@@ -162,7 +162,7 @@ internal sealed class ChurnProgress
                 FailedSyncs++;
                 if (!IsTieOfNewcomers(subject, failed) && Strikes.All.LastOrDefault(strike => strike.Kind == ChurnKind.Join && failed.Message.Contains(strike.Peer, StringComparison.Ordinal)) is { } misfit)
                 {
-                    Misjudged.Add($"{subject.Name} (peer {subject.Peer}) had to fail in step {failed.Step} for peer {misfit.Peer}, which does not fit: {failed.Message}");
+                    Misjudged.Add($"{subject.Name} (peer {subject.Peer}) failed in step {failed.Step} because of peer {misfit.Peer}, which does not fit: {failed.Message}");
                 }
 
                 Log($"{subject.Name} (peer {subject.Peer}): sync of step {failed.Step} failed: {failed.Message}", failed.At);
@@ -312,7 +312,7 @@ internal sealed class ChurnProgress
         var incumbent = Present.FirstOrDefault(other => other.Misfit is null && other.Peer.Length > 0 && other.SyncedSince < news.Step);
         if (news.WorldSize > 1 && incumbent is not null)
         {
-            Misjudged.Add($"{subject.Name} (peer {subject.Peer}), a misfit in its {subject.Misfit}, was taken for one of a world of {news.WorldSize} in step {news.Step}, in which {incumbent.Name} had synced before");
+            Misjudged.Add($"{subject.Name} (peer {subject.Peer}), a misfit in its {subject.Misfit}, was accepted into a world of {news.WorldSize} in step {news.Step}, in which {incumbent.Name} had synced before");
         }
     }
 

@@ -8,13 +8,17 @@ internal static partial class OwnLimits
 {
     private const int NumberOfFiles = 7;
 
-    public static void Apply(Settings settings)
+    /// <summary>To be called before anything else takes threads of the pool.</summary>
+    public static void MakeThreads(Settings settings)
     {
         if (settings.MakesThreadsFirst)
         {
             PoolThreads.MakeAllNow();
         }
+    }
 
+    public static void Apply(Settings settings)
+    {
         if (settings.Descriptors > 0)
         {
             Report.Line($"no descriptors from {settings.Descriptors} on"); // What reports is loaded.

@@ -15,6 +15,7 @@ internal static class Program
     public static async Task<int> Main(string[] arguments)
     {
         var settings = Settings.Parse(arguments);
+        OwnLimits.MakeThreads(settings);
         var faults = new Faults(settings, IPEndPoint.Parse(settings.Master));
         var communicator = new Communicator(new CommunicatorOptions(settings.Master)
         {

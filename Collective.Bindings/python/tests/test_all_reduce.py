@@ -505,7 +505,7 @@ def test_a_call_that_is_refused_fails_for_the_others_and_the_next_is_right(run_p
             if number == 1:
                 with pytest.raises(collective.InvalidArgument, match="overlaps itself"):
                     communicator.sync({"key": tensor})
-        # One that is made as it should be by nobody is no call.
+        # All peers make the same wrong call: nothing of it is left.
         with pytest.raises(collective.InvalidArgument, match="overlaps itself"):
             communicator.all_reduce(wrong[0])
         assert communicator.step().world_size == 2

@@ -15,7 +15,6 @@ import pytest
 from conftest import DEADLINE, together
 
 import collective
-from collective import _calls
 
 
 class Joiner:

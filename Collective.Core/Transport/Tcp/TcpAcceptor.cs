@@ -18,11 +18,11 @@ internal sealed class TcpAcceptor : IDisposable
     private (LinkKey Key, PeerId Id)? _self;
     private bool _closed;
 
-    // Of the accepting thread: since when it cannot accept.
+    // Of the accepting thread: since when somebody waits whom it cannot accept.
     private long? _shortSinceMs;
 
     /// <param name="listener">Listens already.</param>
-    /// <param name="events">Told when this peer cannot accept who it must.</param>
+    /// <param name="events">Told when this peer cannot accept those it must.</param>
     /// <param name="needed">Whether a member waits to be accepted: then it is this peer's fault when it cannot be.</param>
     /// <param name="kinds">What connections may be for.</param>
     public TcpAcceptor(Socket listener, ITransportEvents events, Func<bool> needed, params IInboundKind[] kinds)
@@ -34,7 +34,7 @@ internal sealed class TcpAcceptor : IDisposable
         new Thread(AcceptLoop, maxStackSize: 256 * 1024) { IsBackground = true, Name = "collective-accept" }.Start();
     }
 
-    /// <summary>This peer has learned its run and its id.</summary>
+    /// <summary>This peer has learned the key of its run and its id.</summary>
     public void SetSelf(LinkKey key, PeerId id)
     {
         lock (_gate)
@@ -131,17 +131,19 @@ internal sealed class TcpAcceptor : IDisposable
     }
 
     /// <summary>
-    /// After a failure, which may be a shortage: it may pass, and what waits must not make this thread spin. One that lasts, while a member waits, is told, and what waits
-    /// is closed. False when this peer is closed.
+    /// After a failure, which may be a shortage: it may pass, and what waits must not make this thread spin. One that lasts while somebody waits, and a member is due, is told.
+    /// False when this peer is closed.
     /// </summary>
     private bool GoOn(Exception failure)
     {
-        if (failure is not ObjectDisposedException && Shortage.Of(failure) is not null)
+        var isOver = failure is ObjectDisposedException;
+        var isShort = !isOver && Shortage.Of(failure) is not null;
+        if (isShort)
         {
             var now = Environment.TickCount64;
-            _shortSinceMs ??= now;
             var waits = failure is OutOfMemoryException || Waits(); // Without a descriptor accepting fails also when nobody comes.
-            if (waits && now - _shortSinceMs > Limits.ShortageMsMax)
+            _shortSinceMs = waits ? _shortSinceMs ?? now : null;
+            if (now - _shortSinceMs > Limits.ShortageMsMax)
             {
                 _shortSinceMs = null;
                 if (_needed())
@@ -153,12 +155,12 @@ internal sealed class TcpAcceptor : IDisposable
 
         lock (_gate)
         {
-            if (!_closed && failure is not ObjectDisposedException && _shortSinceMs is not null)
+            if (!_closed && isShort)
             {
                 Monitor.Wait(_gate, Limits.AcceptPauseMs);
             }
 
-            return !_closed && failure is not ObjectDisposedException;
+            return !_closed && !isOver;
         }
     }
 

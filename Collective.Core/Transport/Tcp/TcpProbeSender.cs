@@ -43,7 +43,7 @@ internal sealed class TcpProbeSender : IDisposable
         }
         catch (OutOfMemoryException e)
         {
-            Fail(e.Message); // The system gives no more threads.
+            Fail(Shortage.Of(e) ?? e.Message);
         }
     }
 
