@@ -187,15 +187,15 @@ internal sealed class ChurnOrchestrator(ChurnPlan plan, IChurnDisplay display, T
     {
         _striker.Calm();
         var since = Stopwatch.GetTimestamp();
-        if (_progress.Present.Count(subject => subject.Misfit is null) < 2)
-        {
-            _schedule.EndMisfits();
-            StartPeer();
-        }
-
+        _schedule.EndMisfits();
         var goal = ulong.MaxValue;
         while (_progress.Failures.Count == 0 && _progress.Present.Any(subject => subject.Peer.Length == 0 || subject.Step < goal))
         {
+            if (_progress.Present.Count(subject => subject.Misfit is null) < 2)
+            {
+                StartPeer(); // What was begun before may still end one.
+            }
+
             await TurnAsync(cancellationToken);
             if (goal == ulong.MaxValue && !_striker.IsAnythingPending && _progress.Present.All(subject => subject is { Peer.Length: > 0, OwesEviction: null }))
             {

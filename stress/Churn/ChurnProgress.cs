@@ -309,7 +309,7 @@ internal sealed class ChurnProgress
     private void OnAccepted(Subject subject, ChurnEvent.Accepted news)
     {
         subject.IsDone = true;
-        var incumbent = Present.FirstOrDefault(other => other.Misfit is null && other.Peer.Length > 0 && other.SyncedSince < news.Step);
+        var incumbent = Present.FirstOrDefault(other => other.IsHealthy && other.Peer.Length > 0 && other.SyncedSince < news.Step);
         if (news.WorldSize > 1 && incumbent is not null)
         {
             Misjudged.Add($"{subject.Name} (peer {subject.Peer}), a misfit in its {subject.Misfit}, was accepted into a world of {news.WorldSize} in step {news.Step}, in which {incumbent.Name} had synced before");
