@@ -16,13 +16,13 @@ internal sealed class StateList
         Sorted = [.. voted];
         Positions = [.. Enumerable.Range(0, voted.Length)];
         Array.Sort(Sorted, Positions, Comparer<StateEntry>.Create((a, b) => string.CompareOrdinal(a.Key, b.Key)));
-        Digest = Sorted.Aggregate(UInt128.Zero, (digest, entry) => (digest ^ entry.Hash.Value) * Factor);
+        Digest = Sorted.Aggregate(UInt128.Zero, Add);
     }
 
     /// <summary>By key.</summary>
     public StateEntry[] Sorted { get; }
 
-    /// <summary>Of the contents, in the order of the keys.</summary>
+    /// <summary>Of what is named and of the contents, in the order of the keys.</summary>
     public UInt128 Digest { get; }
 
     /// <summary>Where the sorted entries are in the peer's own list.</summary>
@@ -56,6 +56,17 @@ internal sealed class StateList
 
     /// <summary>Same keys, types, counts, flags and contents.</summary>
     public bool Equals(StateList other) => other == this || (Digest == other.Digest && Sorted.AsSpan().SequenceEqual(other.Sorted));
+
+    private static UInt128 Add(UInt128 digest, StateEntry entry)
+    {
+        foreach (var character in entry.Key)
+        {
+            digest = (digest ^ character) * Factor;
+        }
+
+        digest = (digest ^ new UInt128(((ulong)entry.DataType << 1) | (entry.MayDiffer ? 1ul : 0), entry.Count)) * Factor;
+        return (digest ^ entry.Hash.Value) * Factor;
+    }
 
     /// <summary>The first difference from another's list in what is named, not in contents; null when there is none.</summary>
     public string? Difference(StateList other, string name = "")
